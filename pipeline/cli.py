@@ -1,0 +1,192 @@
+"""Command lines generated from dataclasses: flags, ``--help``, presets, configuration files and exit statuses.
+
+``--preset`` and ``--config`` exist wherever a section of ``Config`` is exposed. An empty value (``--epochs ''``) means
+"not given", which is how MLproject passes parameters that nobody set.
+"""
+
+import argparse
+import dataclasses
+import sys
+import types
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn, get_args, get_origin
+
+from pipeline.config import PRESETS, SECTIONS, Config, preset
+from pipeline.errors import ConfigError, ProjectError
+
+_AS_FLAG = "_as_flag"
+
+
+def parse(
+    description: str,
+    *,
+    sections: Sequence[str] = (),
+    options: type | None = None,
+    default_preset: str = "default",
+    argv: Sequence[str] | None = None,
+    prog: str | None = None,
+) -> tuple[Config, Any]:
+    """Read a command line.
+
+    Parameters
+    ----------
+    description : first lines of ``--help``.
+    sections : names of the ``Config`` sections whose options the command takes.
+    options : dataclass of the command's own options.
+    default_preset : preset used when neither the command line nor the configuration file names one.
+
+    Returns
+    -------
+    The resolved configuration, and an instance of ``options`` (``None`` without one). Errors in values exit with
+    status 2 and one line.
+    """
+    parser = build_parser(description, sections=sections, options=options, default_preset=default_preset, prog=prog)
+    typed = vars(parser.parse_args(argv))
+    for name in [n for n in typed if n.endswith(_AS_FLAG)]:
+        typed[name.removesuffix(_AS_FLAG)] += typed.pop(name)
+    given = {name: value for name, value in typed.items() if value not in ("", [], [""])}
+    try:
+        return resolve(given, sections, options, default_preset)
+    except ConfigError as error:
+        parser.error(str(error))
+
+
+def build_parser(
+    description: str,
+    *,
+    sections: Sequence[str],
+    options: type | None,
+    default_preset: str,
+    prog: str | None = None,
+) -> argparse.ArgumentParser:
+    """The ``argparse`` parser of a command; every option appears in it, with its default."""
+    parser = _Parser(prog=prog, description=description, allow_abbrev=False)
+    if options is not None:
+        own = parser.add_argument_group("this command")
+        for field in dataclasses.fields(options):
+            _add(own, field, field.default)
+    if sections:
+        source = parser.add_argument_group("where settings come from")
+        source.add_argument(
+            "--preset", default="", metavar="NAME", help=f"{', '.join(PRESETS)} (default: {default_preset})"
+        )
+        source.add_argument(
+            "--config",
+            default="",
+            metavar="FILE",
+            help="YAML file of options; stronger than the preset, weaker than flags",
+        )
+    for section in sections:
+        cls = SECTIONS[section]
+        group = parser.add_argument_group(section, description=(cls.__doc__ or "").strip())
+        shown = {f.name: getattr(getattr(preset(default_preset), section), f.name) for f in dataclasses.fields(cls)}
+        for field in dataclasses.fields(cls):
+            _add(group, field, shown[field.name])
+    return parser
+
+
+def option_names(sections: Sequence[str], options: type | None) -> list[str]:
+    """Names of all options of a command, in the order of its help."""
+    own = [f.name for f in dataclasses.fields(options)] if options is not None else []
+    shared = ["preset", "config"] if sections else []
+    return own + shared + [f.name for s in sections for f in dataclasses.fields(SECTIONS[s])]
+
+
+def resolve(
+    given: dict[str, Any], sections: Sequence[str], options: type | None, default_preset: str
+) -> tuple[Config, Any]:
+    """Field defaults, then preset, then configuration file, then what was given."""
+    from_file = _read_config_file(given["config"]) if given.get("config") else {}
+    config = preset(given.get("preset") or from_file.pop("preset", None) or default_preset)
+    from_file.pop("preset", None)
+    fields = {f.name: f for s in SECTIONS.values() for f in dataclasses.fields(s)}
+    unknown = sorted(set(from_file) - set(fields))
+    if unknown:
+        raise ConfigError(f"{given['config']}: unknown option {unknown[0]!r}; known: {', '.join(sorted(fields))}")
+    config = config.replace(**{n: convert(fields[n], v) for n, v in from_file.items()})
+    exposed = {f.name: f for s in sections for f in dataclasses.fields(SECTIONS[s])}
+    config = config.replace(**{n: convert(exposed[n], v) for n, v in given.items() if n in exposed})
+    if options is None:
+        return config, None
+    own = {f.name: f for f in dataclasses.fields(options)}
+    return config, options(**{n: convert(own[n], v) for n, v in given.items() if n in own})
+
+
+def convert(field: dataclasses.Field, value: object) -> object:
+    """The value of an option in its field's type; anything else raises ``ConfigError`` naming option and value."""
+    choices = field.metadata.get("choices") or ()
+    if get_origin(field.type) is tuple:
+        return tuple(str(v) for v in value if v != "")
+    if field.type is bool:
+        allowed = {"true": True, "false": False}
+        if str(value).lower() not in allowed:
+            raise ConfigError(f"--{field.name} {value!r}: expected true or false")
+        return allowed[str(value).lower()]
+    try:
+        result = field.type(value)
+    except (TypeError, ValueError):
+        raise ConfigError(f"--{field.name} {value!r}: expected {_type_name(field.type)}") from None
+    if choices and result not in choices:
+        raise ConfigError(f"--{field.name} {value!r}: choose one of {', '.join(choices)}")
+    return result
+
+
+def run(main: Callable[[], int | None]) -> None:
+    """Run a command's ``main`` and exit with its status; a ``ProjectError`` is printed as one line, status 2."""
+    try:
+        sys.exit(main() or 0)
+    except ProjectError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from here", file=sys.stderr)
+        sys.exit(130)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Errors are one line; argparse would print the usage, dozens of options long, before it."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: error: {message} (--help lists the options)\n")
+
+
+def _add(group: argparse._ArgumentGroup, field: dataclasses.Field, default: object) -> None:
+    choices = field.metadata.get("choices") or ()
+    about = field.metadata["help"].replace("%", "%%")
+    if get_origin(field.type) is tuple:
+        group.add_argument(field.name, nargs="*", default=[], metavar=field.name.upper(), help=about)
+        group.add_argument(
+            f"--{field.name}",
+            action="append",
+            default=[],
+            dest=field.name + _AS_FLAG,
+            metavar="PATH",
+            help="the same, as a flag",
+        )
+        return
+    shown = str(default).lower() if isinstance(default, bool) else default
+    note = "" if shown in ("", None) else f" (default: {shown})"
+    allowed = f" [{', '.join(choices)}]" if choices else ""
+    group.add_argument(
+        f"--{field.name}", default="", metavar=_type_name(field.type).upper(), help=f"{about}{allowed}{note}"
+    )
+
+
+def _type_name(kind: type | types.GenericAlias) -> str:
+    names = {str: "text", int: "int", float: "number", bool: "bool"}
+    return names.get(kind) or " or ".join(names.get(k, k.__name__) for k in get_args(kind))
+
+
+def _read_config_file(path: str) -> dict[str, Any]:
+    import yaml
+
+    try:
+        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"--config {path}: {error.strerror or error}") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--config {path}: not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"--config {path}: expected 'option: value' lines, found {type(values).__name__}")
+    return values

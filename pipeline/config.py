@@ -1,0 +1,204 @@
+"""Every setting of the project: one frozen dataclass a concern, and the presets that fill them.
+
+Command-line flags, ``--help`` and the parameters logged to MLflow are all generated from the fields below
+(see ``cli``), so a setting is typed once. Values are resolved in one order: field default, preset, ``--config``
+file, command line.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipeline.errors import ConfigError
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+SAMPLE_RATE_HZ = 16000
+"""The one sample rate inside the project; decoding resamples everything to it."""
+EXPERIMENT = "spoof-detector"
+REGISTERED_MODEL = "spoof-detector"
+
+
+def artifacts_dir() -> Path:
+    """Folder that every command writes under: ``$SPOOF_ARTIFACTS``, or ``artifacts/`` in the project."""
+    return Path(os.environ.get("SPOOF_ARTIFACTS") or PROJECT_ROOT / "artifacts").resolve()
+
+
+def option(default, help_text: str, choices: tuple[str, ...] = ()):
+    """A dataclass field that is also a command-line option."""
+    return field(default=default, metadata={"help": help_text, "choices": choices})
+
+
+@dataclass(frozen=True)
+class CorpusConfig:
+    """Which recordings to use, and how they are split."""
+
+    corpus: str = option("demo", "corpus reader", choices=("asvspoof2017", "demo", "folder", "synthetic", "table"))
+    data_dir: str = option(
+        "",
+        "folder of the corpus (for table: the CSV, TSV or Parquet file); demo and synthetic build their own when empty",
+    )
+    parts: str = option("", "official parts of the corpus to read, comma separated (train,dev,eval); empty: all")
+    split_by: str = option(
+        "auto",
+        "how train, dev and eval are made; auto: official where the corpus has one, else speaker. stratified draws "
+        "clips at random and leaks speakers",
+        choices=("auto", "official", "speaker", "stratified"),
+    )
+    split_seed: int = option(0, "seed of the speaker and stratified splits")
+
+
+@dataclass(frozen=True)
+class AudioConfig:
+    """What is refused when a recording is decoded."""
+
+    min_s: float = option(0.2, "reject recordings shorter than this, in s")
+    max_s: float = option(600.0, "reject recordings longer than this, in s")
+    silence_dbfs: float = option(-80.0, "reject recordings whose peak lies under this level, in dB full scale")
+
+
+@dataclass(frozen=True)
+class FrontEndConfig:
+    """Waveform to spectrogram, inside the model."""
+
+    front_end: str = option("logmel", "spectrogram the network sees", choices=("logmel",))
+    n_fft: int = option(512, "samples of the Fourier window")
+    hop_samples: int = option(160, "samples between frames")
+    n_mels: int = option(80, "mel bands")
+    fmin_hz: float = option(20.0, "lower edge of the lowest mel band, in Hz")
+    fmax_hz: float = option(8000.0, "upper edge of the highest mel band, in Hz")
+    normalisation: str = option(
+        "cmvn",
+        "per utterance; peak: dB relative to the maximum with an 80 dB floor, cmvn: zero mean and unit variance of "
+        "each band, none: dB as they are",
+        choices=("peak", "cmvn", "none"),
+    )
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The network behind the front end."""
+
+    backbone: str = option("efficientnetb0", "network", choices=("efficientnetb0",))
+    weights: str = option("none", "initial weights of the backbone: none, imagenet, or a file of Keras weights")
+    dense_units: int = option(256, "units of the layer before the output")
+    dropout: float = option(0.3, "dropout rate before the output layer")
+    batch_norm_momentum: float = option(0.9, "momentum of the backbone's batch normalisation")
+    rescale_input: bool = option(
+        False,
+        "true: keep EfficientNet's own division of its input by 255, meant for pictures; false: undo it, so that "
+        "the network sees the normalised spectrogram as it is",
+    )
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How the network is fitted."""
+
+    clip_s: float = option(4.0, "length of the window that the network hears, in s")
+    crop: str = option(
+        "random", "which window of a longer clip trains; first: its beginning", choices=("random", "first")
+    )
+    pad: str = option("repeat", "how a shorter clip reaches clip_s", choices=("repeat", "zero"))
+    windows: str = option("all", "windows scored of a longer clip: all, or the first alone", choices=("all", "first"))
+    balance: bool = option(True, "draw half of each batch from each class")
+    batch_size: int = option(32, "clips a batch, over all devices")
+    epochs: int = option(60, "epochs at most")
+    learning_rate: float = option(1e-3, "highest learning rate of Adam")
+    schedule: str = option("cosine", "learning rate over the steps", choices=("cosine", "constant"))
+    warmup_epochs: float = option(1.0, "epochs of linear warm-up before the cosine")
+    patience: int = option(15, "epochs without a better dev EER before training stops; 0: never stop early")
+    keep: str = option("best", "epoch whose weights are kept: best on dev EER, or last", choices=("best", "last"))
+    mixed_precision: str = option("auto", "float16 compute; auto: on a GPU alone", choices=("auto", "on", "off"))
+    require_gpu: bool = option(False, "fail at once when TensorFlow sees no GPU")
+    seed: int = option(0, "seed of everything random in training")
+
+
+@dataclass(frozen=True)
+class Config:
+    """All settings of a run, passed whole and logged whole."""
+
+    corpus: CorpusConfig = CorpusConfig()
+    audio: AudioConfig = AudioConfig()
+    front_end: FrontEndConfig = FrontEndConfig()
+    model: ModelConfig = ModelConfig()
+    train: TrainConfig = TrainConfig()
+    preset: str = "default"
+
+    def flat(self) -> dict[str, object]:
+        """Option name to value over all sections, the preset's name included."""
+        values: dict[str, object] = {"preset": self.preset}
+        for section in SECTIONS:
+            values |= dataclasses.asdict(getattr(self, section))
+        return values
+
+    def replace(self, **values: object) -> "Config":
+        """A copy with options changed by their flat names; unknown names raise ``ConfigError``."""
+        owners = {f.name: name for name, cls in SECTIONS.items() for f in dataclasses.fields(cls)}
+        changed: dict[str, dict] = {}
+        for name, value in values.items():
+            if name not in owners:
+                raise ConfigError(f"unknown option {name!r}; known: {', '.join(sorted(owners))}")
+            changed.setdefault(owners[name], {})[name] = value
+        return dataclasses.replace(
+            self,
+            **{name: dataclasses.replace(getattr(self, name), **fields) for name, fields in changed.items()},
+        )
+
+
+SECTIONS: dict[str, type] = {
+    "corpus": CorpusConfig,
+    "audio": AudioConfig,
+    "front_end": FrontEndConfig,
+    "model": ModelConfig,
+    "train": TrainConfig,
+}
+
+PRESETS: dict[str, dict[str, object]] = {
+    "default": {},
+    "demo": {"clip_s": 2.0, "epochs": 24, "patience": 8},
+    "smoke": {
+        "corpus": "synthetic",
+        "clip_s": 0.5,
+        "n_mels": 32,
+        "hop_samples": 320,
+        "dense_units": 16,
+        "batch_size": 16,
+        "epochs": 2,
+    },
+    "notebook": {
+        "clip_s": 1.0,
+        "crop": "first",
+        "pad": "zero",
+        "windows": "first",
+        "n_fft": 2048,
+        "hop_samples": 512,
+        "n_mels": 128,
+        "fmin_hz": 0.0,
+        "normalisation": "peak",
+        "batch_norm_momentum": 0.99,
+        "rescale_input": True,
+        "balance": False,
+        "epochs": 10,
+        "schedule": "constant",
+        "patience": 0,
+        "keep": "last",
+    },
+}
+"""Options that differ from the field defaults, by preset. ``notebook`` is the project's yardstick: the model that the
+original notebook trained, on the same Store and subsets as any other run."""
+
+
+def preset(name: str) -> Config:
+    """The configuration of a named preset."""
+    if name not in PRESETS:
+        raise ConfigError(f"unknown preset {name!r}; choose one of {', '.join(PRESETS)}")
+    return dataclasses.replace(Config(preset=name)).replace(**PRESETS[name])
+
+
+def fingerprint(*values: object) -> str:
+    """Twelve hexadecimal digits that change when any of the JSON-able values (or dataclasses) does."""
+    plain = [dataclasses.asdict(v) if dataclasses.is_dataclass(v) else v for v in values]
+    return hashlib.sha256(json.dumps(plain, sort_keys=True, default=str).encode()).hexdigest()[:12]
