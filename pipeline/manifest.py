@@ -1,0 +1,126 @@
+"""The Manifest: one pandas row an utterance, what every corpus reader returns and every later stage relies on.
+
+Columns, all text unless said otherwise: ``utterance_id`` (unique), ``path`` (absolute), ``label`` (bonafide | spoof),
+``split`` (train | dev | eval | ""), ``speaker``, ``attack`` ("-" for bonafide), ``corpus``, then one column for each
+condition that the corpus knows (``phrase``, ``environment``, ``playback``, ``recorder``, ``codec``, ``language`` …).
+Preprocessing adds ``duration_s`` (float) and ``sha256`` (of the decoded samples). Unknown is "", never a guess.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from pipeline.errors import CorpusError
+
+BONAFIDE, SPOOF = "bonafide", "spoof"
+LABELS = (BONAFIDE, SPOOF)
+SUBSETS = ("train", "dev", "eval")
+COLUMNS = ("utterance_id", "path", "label", "split", "speaker", "attack", "corpus")
+DECODED_COLUMNS = ("duration_s", "sha256")
+EVAL_SHARE = 0.2
+DEV_SHARE = 0.2
+"""Share of the speakers that the evaluation subset takes, and of the rest that dev takes."""
+
+
+def make(rows: Iterable[dict] | pd.DataFrame, *, corpus: str) -> pd.DataFrame:
+    """A checked Manifest from rows that have at least ``path`` and ``label``.
+
+    Missing columns become "", ``attack`` of bonafide "-", a missing ``utterance_id`` the path. Raises ``CorpusError``
+    naming the row for a label, split or identifier that is not allowed.
+    """
+    table = pd.DataFrame(rows)
+    if table.empty:
+        raise CorpusError(f"corpus {corpus}: no utterances found")
+    for column in ("path", "label"):
+        if column not in table:
+            raise CorpusError(f"corpus {corpus}: column {column!r} is missing; found {', '.join(table.columns)}")
+    table["corpus"] = corpus
+    table["utterance_id"] = table["utterance_id"] if "utterance_id" in table else table["path"]
+    for column in COLUMNS:
+        if column not in table:
+            table[column] = ""
+    extra = [c for c in table.columns if c not in COLUMNS and c not in DECODED_COLUMNS]
+    table = table[[*COLUMNS, *extra]].fillna("").astype(str)
+    table.loc[table["label"] == BONAFIDE, "attack"] = "-"
+    check(table)
+    return table.reset_index(drop=True)
+
+
+def check(table: pd.DataFrame) -> None:
+    """Raise ``CorpusError`` for the first row whose label, split or identifier is not allowed."""
+    for column, allowed in (("label", LABELS), ("split", (*SUBSETS, ""))):
+        wrong = table[~table[column].isin(allowed)]
+        if len(wrong):
+            row = wrong.iloc[0]
+            raise CorpusError(
+                f"{row['path']}: {column} {row[column]!r} is none of {', '.join(repr(a) for a in allowed)}"
+            )
+    doubled = table[table["utterance_id"].duplicated()]
+    if len(doubled):
+        raise CorpusError(f"utterance_id {doubled.iloc[0]['utterance_id']!r} occurs more than once")
+
+
+def conditions(table: pd.DataFrame) -> list[str]:
+    """Names of the condition columns that hold more than one value."""
+    fixed = {*COLUMNS, *DECODED_COLUMNS}
+    return [c for c in table.columns if c not in fixed and table[c].nunique() > 1]
+
+
+def resolve_split_by(table: pd.DataFrame, split_by: str) -> str:
+    """What ``auto`` means for this Manifest; ``official`` raises ``CorpusError`` where the corpus has no splits.
+
+    A corpus has an official split when each of its utterances is in one and all three subsets have some.
+    """
+    official = (table["split"] != "").all() and set(SUBSETS) <= set(table["split"])
+    if split_by == "auto":
+        return "official" if official else "speaker"
+    if split_by == "official" and not official:
+        found = ", ".join(sorted(set(table["split"]) - {""})) or "none"
+        raise CorpusError(
+            f"split_by=official needs train, dev and eval; the utterances read have {found}. "
+            "Read all parts, or choose split_by=speaker"
+        )
+    return split_by
+
+
+def assign_splits(table: pd.DataFrame, split_by: str, *, seed: int) -> pd.DataFrame:
+    """A copy with ``split`` set: ``official`` keeps it, ``speaker`` and ``stratified`` draw it.
+
+    ``speaker`` puts no speaker in two subsets and keeps the share of spoof close in each; utterances of unknown
+    speaker are refused, as they could be anyone. ``stratified`` draws clips at random within each label, so speakers
+    leak between subsets. Each takes 20 % for eval and 20 % of the rest for dev. Equal audio (``sha256``) always
+    follows its first occurrence.
+    """
+    if split_by == "official":
+        return table.copy()
+    if split_by == "speaker" and (table["speaker"] == "").any():
+        row = table[table["speaker"] == ""].iloc[0]
+        raise CorpusError(
+            f"{row['path']}: its speaker is unknown, so split_by=speaker cannot keep speakers apart. "
+            "Name speakers in the corpus, or choose split_by=stratified, which leaks"
+        )
+    units = table["speaker"] if split_by == "speaker" else table["utterance_id"]
+    rng = np.random.default_rng(seed)
+    spoof = (table["label"] == SPOOF).groupby(units).agg(["sum", "size"])
+    split = pd.Series("train", index=spoof.index)
+    eval_units = _draw(spoof, EVAL_SHARE, rng)
+    split[eval_units] = "eval"
+    split[_draw(spoof.drop(eval_units), DEV_SHARE, rng)] = "dev"
+    result = table.assign(split=units.map(split).to_numpy())
+    if "sha256" in result and (result["sha256"] != "").all():
+        result["split"] = result.groupby("sha256")["split"].transform("first")
+    return result
+
+
+def _draw(units: pd.DataFrame, share: float, rng: np.random.Generator) -> list[str]:
+    """Units, in random order, whose clips of each label come closest to ``share`` of that label without passing it."""
+    spoof = units["sum"].to_numpy(dtype=float)
+    counts = np.stack([spoof, units["size"].to_numpy(dtype=float) - spoof], axis=1)  # (units, labels)
+    room = counts.sum(axis=0) * share
+    drawn = []
+    for index in rng.permutation(len(units)):
+        if (counts[index] <= room + 0.5).all():
+            drawn.append(units.index[index])
+            room = room - counts[index]
+    return drawn
