@@ -1,0 +1,74 @@
+# Every command of the project. Needs sh, git, make and Python 3.11 with venv; the rest comes from the lock.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3.11)
+# GPU=1 works in an environment of its own: the CPU and the GPU build of TensorFlow are the same Python package.
+GPU ?=
+VENV := $(if $(GPU),.venv-gpu,.venv)
+LOCK := $(if $(GPU),requirements-gpu.lock,requirements.lock)
+BIN := $(VENV)/bin
+PORT ?= 5000
+
+# Compiles pyproject.toml; belongs to no environment, as it is needed by `make lock` alone.
+UV := uv==0.13.9
+COMPILE := pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --only-binary :all: \
+	--extra dev --custom-compile-command "make lock" --quiet $(if $(UPGRADE),--upgrade)
+
+export MLFLOW_DISABLE_TELEMETRY := true
+# TensorFlow's errors, without its start-up notices and warnings.
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.PHONY: help install demo test lint format ci lock ui bench-preprocess clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' Makefile
+
+install: ## Make .venv from requirements.lock, if the lock has changed (GPU=1: .venv-gpu with TensorFlow for GPUs)
+	@cmp -s $(LOCK) $(VENV)/installed.lock || { set -e; \
+		$(PYTHON) -c 'import sys; v = sys.version.split()[0]; sys.exit(None if v.startswith("3.11.") else \
+			"error: $(PYTHON) is Python %s; this project needs 3.11. Install it, or name it: make PYTHON=/path/to/python3.11" % v)'; \
+		echo "Installing $(LOCK) into $(VENV), once; a few minutes"; \
+		$(PYTHON) -m venv --clear $(VENV); \
+		$(BIN)/python -m pip install --disable-pip-version-check --no-input --require-hashes --only-binary :all: \
+			-r $(LOCK); \
+		cp $(LOCK) $(VENV)/installed.lock; }
+
+demo: install ## Build the demo corpus, train, evaluate, register and score on it (about 15 minutes on 2 cores)
+	PATH="$(CURDIR)/$(BIN):$$PATH" MLFLOW_EXPERIMENT_NAME=spoof-detector mlflow run . --env-manager local
+
+test: install ## Run all tests
+	$(BIN)/python -m pytest
+
+lint: install ## Check style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: install ## Format the code and mend what the linter can
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+ci: install ## What CI runs: lint, then test
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory test
+
+lock: ## Write both locks from pyproject.toml (UPGRADE=1: newest versions of what it does not pin)
+	@tools=$$(mktemp -d) && trap 'rm -rf "$$tools"' EXIT && set -e; \
+		$(PYTHON) -m venv "$$tools"; \
+		"$$tools/bin/python" -m pip install --quiet --disable-pip-version-check $(UV); \
+		"$$tools/bin/uv" $(COMPILE) --extra cpu --output-file requirements.lock; \
+		"$$tools/bin/uv" $(COMPILE) --extra gpu --constraint requirements.lock --output-file requirements-gpu.lock
+
+ui: install ## Show runs and models in a browser (PORT=5000)
+	$(BIN)/mlflow ui --port $(PORT)
+
+bench-preprocess: install ## Time preprocessing against the original notebook's loop and against plain decoding
+	$(BIN)/python -m benchmarks.preprocess
+
+clean: ## Remove all that runs made: artifacts/, mlruns/, mlflow.db (asks first; YES=1: does not ask)
+	@echo "Removes every corpus, Store, run, model and checkpoint under $(CURDIR):"
+	@du -sch artifacts mlruns mlflow.db 2>/dev/null || true
+	@if [ -z "$(YES)" ]; then printf 'Go on? [y/N] '; read -r answer || answer=; [ "$$answer" = y ] || { echo kept; exit 1; }; fi
+	@find artifacts/ -mindepth 1 -maxdepth 1 ! -name README.md -exec rm -rf {} +
+	@rm -rf mlruns mlflow.db mlflow.db-journal mlflow.db-wal mlflow.db-shm
