@@ -163,7 +163,7 @@ PRESETS: dict[str, dict[str, object]] = {
         "corpus": "synthetic",
         "clip_s": 0.5,
         "n_mels": 32,
-        "hop_samples": 320,
+        "hop_samples": 240,
         "dense_units": 16,
         "batch_size": 16,
         "epochs": 2,

@@ -1,0 +1,218 @@
+"""Command lines: where values come from, what is refused, and what ``--help`` shows."""
+
+import dataclasses
+import subprocess
+import sys
+from dataclasses import dataclass
+
+import pytest
+
+from pipeline import cli
+from pipeline.config import SECTIONS, Config, option, preset
+from pipeline.errors import CorpusError
+
+ALL = tuple(SECTIONS)
+
+
+@dataclass(frozen=True)
+class ScoreLike:
+    """Options of a command that takes files."""
+
+    input: tuple[str, ...] = option((), "files or folders")
+    subset: str = option("eval", "subset to work on", choices=("train", "dev", "eval"))
+    windows_out: bool = option(False, "one row a window")
+    threads: int = option(2, "threads, 100 % of them busy")
+
+
+def parse(*argv: str, sections=ALL, options=None, default_preset="default"):
+    return cli.parse(
+        "A command.",
+        sections=sections,
+        options=options,
+        default_preset=default_preset,
+        argv=argv,
+        prog="command",
+    )
+
+
+def refusal(capsys, *argv: str, **kwargs) -> str:
+    """The one line that a refused command line prints."""
+    with pytest.raises(SystemExit) as stop:
+        parse(*argv, **kwargs)
+    assert stop.value.code == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.count("\n") == 1
+    return printed.err
+
+
+# Where values come from
+
+
+def test_nothing_given_is_the_default_preset():
+    assert parse() == (Config(), None)
+    assert parse(default_preset="demo")[0] == preset("demo")
+
+
+def test_each_source_is_stronger_than_the_one_before(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("epochs: 7\nclip_s: 3.5\n")
+    default, demo = Config().train, preset("demo").train
+    assert len({default.epochs, demo.epochs, 7, 5}) == 4
+    assert parse("--preset", "demo")[0].train.epochs == demo.epochs
+    from_file = parse("--preset", "demo", "--config", str(file))[0].train
+    assert (from_file.epochs, from_file.clip_s, from_file.patience) == (7, 3.5, demo.patience)
+    from_flag = parse("--preset", "demo", "--config", str(file), "--epochs", "5")[0].train
+    assert (from_flag.epochs, from_flag.clip_s) == (5, 3.5)
+
+
+def test_preset_comes_from_the_flag_then_the_file_then_the_command(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("preset: smoke\n")
+    assert parse("--config", str(file), default_preset="demo")[0] == preset("smoke")
+    assert parse("--config", str(file), "--preset", "notebook")[0] == preset("notebook")
+
+
+def test_empty_means_not_given():
+    names = cli.option_names(ALL, ScoreLike)
+    empty = [word for name in names for word in (f"--{name}", "")]
+    assert parse(*empty, options=ScoreLike) == (Config(), ScoreLike())
+    assert parse("--preset", "demo", "--epochs", "")[0] == preset("demo")
+
+
+def test_a_configuration_file_may_hold_options_of_other_sections(tmp_path):
+    """One file serves every step of a project, whichever options the step itself takes."""
+    file = tmp_path / "mine.yaml"
+    file.write_text("epochs: 7\n")
+    assert parse("--config", str(file), sections=("corpus",))[0].train.epochs == 7
+
+
+def test_values_become_their_fields_type():
+    config, _ = parse("--epochs", "3", "--learning_rate", "1e-4", "--balance", "False", "--require_gpu", "true")
+    assert config == Config().replace(epochs=3, learning_rate=1e-4, balance=False, require_gpu=True)
+
+
+def test_own_options_and_positional_values():
+    _, own = parse("a.wav", "b c.wav", "--subset", "dev", "--threads", "4", sections=(), options=ScoreLike)
+    assert own == ScoreLike(input=("a.wav", "b c.wav"), subset="dev", threads=4)
+    assert parse("--input", "a.wav", "--input", "b.wav", options=ScoreLike)[1].input == ("a.wav", "b.wav")
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        (["--epochs", "many"], "--epochs 'many': expected int"),
+        (["--epochs", "2.5"], "--epochs '2.5': expected int"),
+        (["--clip_s", "long"], "--clip_s 'long': expected number"),
+        (["--balance", "yes"], "--balance 'yes': expected true or false"),
+        (["--crop", "middle"], "--crop 'middle': choose one of random, first"),
+        (["--subset", "test"], "--subset 'test': choose one of train, dev, eval"),
+        (["--preset", "fast"], "unknown preset 'fast'; choose one of default, demo, smoke, notebook"),
+        (["--epoch", "3"], "unrecognized arguments: --epoch"),
+    ],
+)
+def test_a_wrong_value_is_one_line_with_option_value_and_choices(capsys, argv, expected):
+    assert refusal(capsys, *argv, options=ScoreLike).startswith(f"command: error: {expected}")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("epoch: 3\n", "unknown option 'epoch'; known: "),
+        ("- epochs\n", "expected 'option: value' lines, found list"),
+        ("epochs: [1\n", "not YAML"),
+        ("epochs: many\n", "--epochs 'many': expected int"),
+        ("crop: middle\n", "--crop 'middle': choose one of random, first"),
+        ("preset: fast\n", "unknown preset 'fast'"),
+    ],
+)
+def test_a_wrong_configuration_file_is_refused(capsys, tmp_path, text, expected):
+    file = tmp_path / "mine.yaml"
+    file.write_text(text)
+    assert expected in refusal(capsys, "--config", str(file))
+
+
+def test_an_unknown_option_names_the_configuration_file(capsys, tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("epoch: 3\n")
+    assert str(file) in refusal(capsys, "--config", str(file))
+
+
+def test_a_missing_configuration_file_is_refused(capsys, tmp_path):
+    assert "No such file" in refusal(capsys, "--config", str(tmp_path / "none.yaml"))
+
+
+# What --help shows
+
+
+@pytest.mark.parametrize("section", ALL)
+def test_help_of_a_section_lists_every_field(capsys, section):
+    with pytest.raises(SystemExit) as stop:
+        parse("--help", sections=(section,))
+    assert stop.value.code == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    for field in dataclasses.fields(SECTIONS[section]):
+        assert f"--{field.name} " in shown
+    assert SECTIONS[section].__doc__.strip() in shown
+    assert "--preset" in shown
+    assert "--config" in shown
+
+
+def test_help_shows_choices_and_the_presets_defaults():
+    parser = cli.build_parser("A command.", sections=ALL, options=ScoreLike, default_preset="demo")
+    shown = " ".join(parser.format_help().split())
+    assert f"(default: {preset('demo').train.epochs})" in shown
+    assert "[random, first] (default: random)" in shown
+    assert "100 % of them busy (default: 2)" in shown
+    assert "files or folders" in shown
+
+
+def test_option_names_are_those_of_the_help():
+    names = cli.option_names(("audio",), ScoreLike)
+    assert names == [
+        "input",
+        "subset",
+        "windows_out",
+        "threads",
+        "preset",
+        "config",
+        "min_s",
+        "max_s",
+        "silence_dbfs",
+    ]
+    assert cli.option_names((), None) == []
+
+
+# How commands end
+
+
+def test_run_prints_a_users_error_as_one_line(capsys):
+    def fail() -> int:
+        raise CorpusError("folder /none: no utterances found")
+
+    with pytest.raises(SystemExit) as stop:
+        cli.run(fail)
+    assert stop.value.code == 2
+    assert capsys.readouterr().err == "error: folder /none: no utterances found\n"
+
+
+def test_run_exits_with_the_commands_status():
+    for returned, status in ((None, 0), (0, 0), (3, 3)):
+        with pytest.raises(SystemExit) as stop:
+            cli.run(lambda returned=returned: returned)
+        assert stop.value.code == status
+
+
+def test_run_keeps_the_traceback_of_a_bug():
+    with pytest.raises(ZeroDivisionError):
+        cli.run(lambda: 1 // 0)
+
+
+def test_command_lines_are_read_without_heavy_imports():
+    """``--help`` answers at once: reading a command line imports no TensorFlow, MLflow or pandas."""
+    code = "import sys; import pipeline.cli; print(sorted({'tensorflow', 'mlflow', 'pandas'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

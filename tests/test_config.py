@@ -1,0 +1,94 @@
+"""Presets, flat names and fingerprints of the configuration."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from pipeline.config import PRESETS, SECTIONS, Config, artifacts_dir, fingerprint, preset
+from pipeline.errors import ConfigError
+
+
+def test_default_preset_is_the_field_defaults():
+    assert preset("default") == Config()
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_preset_changes_exactly_what_it_lists(name):
+    before, after = Config().flat(), preset(name).flat()
+    assert {n: after[n] for n in after if after[n] != before[n]} == {
+        **{n: v for n, v in PRESETS[name].items() if v != before[n]},
+        **({"preset": name} if name != "default" else {}),
+    }
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_preset_values_have_their_fields_type_and_are_allowed(name):
+    fields = {f.name: f for cls in SECTIONS.values() for f in dataclasses.fields(cls)}
+    for option, value in preset(name).flat().items():
+        if option == "preset":
+            continue
+        assert type(value) is fields[option].type, option
+        choices = fields[option].metadata["choices"]
+        assert not choices or value in choices, option
+
+
+def test_notebook_is_the_original_notebooks_training():
+    config = preset("notebook")
+    assert (config.train.clip_s, config.train.crop, config.train.pad, config.train.windows) == (
+        1.0,
+        "first",
+        "zero",
+        "first",
+    )
+    assert (config.front_end.n_mels, config.front_end.n_fft, config.front_end.hop_samples) == (128, 2048, 512)
+    assert (config.train.balance, config.train.batch_size) == (False, 32)
+    assert (config.train.schedule, config.train.epochs, config.train.keep) == ("constant", 10, "last")
+
+
+def test_unknown_preset_names_the_known_ones():
+    with pytest.raises(ConfigError, match="'demmo'; choose one of default, demo, smoke, notebook"):
+        preset("demmo")
+
+
+def test_option_names_are_unique_over_the_sections():
+    names = [f.name for cls in SECTIONS.values() for f in dataclasses.fields(cls)]
+    assert len(names) == len(set(names))
+
+
+def test_every_option_explains_itself():
+    fields = [f for cls in SECTIONS.values() for f in dataclasses.fields(cls)]
+    assert all(f.metadata["help"] for f in fields)
+
+
+def test_replace_finds_the_section_and_leaves_the_original():
+    config = Config()
+    changed = config.replace(epochs=3, corpus="folder")
+    assert (changed.train.epochs, changed.corpus.corpus) == (3, "folder")
+    assert (config.train.epochs, config.corpus.corpus) == (60, "demo")
+
+
+def test_replace_refuses_an_unknown_name():
+    with pytest.raises(ConfigError, match=r"unknown option 'epoch'; known: .*epochs"):
+        Config().replace(epoch=3)
+
+
+def test_fingerprint_follows_values_alone():
+    assert fingerprint(Config()) == fingerprint(Config())
+    assert fingerprint({"a": 1, "b": 2}) == fingerprint({"b": 2, "a": 1})
+    assert len(fingerprint(Config())) == 12
+    assert int(fingerprint(Config()), 16) >= 0
+
+
+@pytest.mark.parametrize(
+    "change", [{"epochs": 59}, {"min_s": 0.25}, {"parts": "eval"}, {"balance": False}, {"n_mels": 81}]
+)
+def test_fingerprint_changes_with_any_value(change):
+    assert fingerprint(Config().replace(**change)) != fingerprint(Config())
+
+
+def test_artifacts_folder_is_the_environments_or_the_projects(monkeypatch, tmp_path):
+    monkeypatch.setenv("SPOOF_ARTIFACTS", str(tmp_path))
+    assert artifacts_dir() == tmp_path.resolve()
+    monkeypatch.setenv("SPOOF_ARTIFACTS", "")
+    assert artifacts_dir() == Path(__file__).resolve().parent.parent / "artifacts"
