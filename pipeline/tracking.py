@@ -1,0 +1,103 @@
+"""The few MLflow calls that everything shares: where runs go, how they nest, and how a stopped one goes on.
+
+Each stage opens one run through ``run``. Alone it becomes a run of its own, inside ``main`` a child of main's run, and
+under ``mlflow run`` the run that MLflow has already opened.
+"""
+
+import os
+import platform
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib import metadata
+
+from pipeline.config import EXPERIMENT, PROJECT_ROOT, Config
+
+RECORDED_PACKAGES = (
+    "tensorflow",
+    "tensorflow-cpu",
+    "keras",
+    "ai-edge-litert",
+    "mlflow",
+    "librosa",
+    "numpy",
+    "scikit-learn",
+)
+"""Distributions whose versions go into each run and model folder."""
+
+
+def configure() -> None:
+    """Point MLflow at ``$MLFLOW_TRACKING_URI``, or else at ``mlflow.db`` in the project; no usage reports are sent."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_TRACKING_URI", f"sqlite:///{PROJECT_ROOT / 'mlflow.db'}")
+
+
+@contextmanager
+def run(
+    name: str, *, stage: str, tags: Mapping[str, str] | None = None, run_id: str | None = None
+) -> Iterator["mlflow.ActiveRun"]:  # noqa: F821
+    """The MLflow run of one stage, active inside the block.
+
+    Parameters
+    ----------
+    name : shown in ``mlflow ui``.
+    stage : value of the tag ``stage`` (preprocess, train, …).
+    run_id : run to go on with. A different run that ``mlflow run`` has opened for this process is tagged
+        ``continued_in`` with it and closed.
+    """
+    configure()
+    import mlflow
+
+    opened_by_mlflow = os.environ.get("MLFLOW_RUN_ID")
+    nested = mlflow.active_run() is not None
+    if run_id and opened_by_mlflow and opened_by_mlflow != run_id and not nested:
+        client = mlflow.MlflowClient()
+        client.set_tag(opened_by_mlflow, "continued_in", run_id)
+        client.set_terminated(opened_by_mlflow)
+        del os.environ["MLFLOW_RUN_ID"]
+    if not opened_by_mlflow and not nested and "MLFLOW_EXPERIMENT_NAME" not in os.environ:
+        mlflow.set_experiment(EXPERIMENT)
+    with mlflow.start_run(run_id=run_id, run_name=None if run_id else name, nested=nested) as active:
+        if opened_by_mlflow == active.info.run_id:
+            mlflow.set_tag("mlflow.runName", name)
+        mlflow.set_tags({"stage": stage, **(tags or {})} if run_id is None else dict(tags or {}))
+        yield active
+
+
+def exists(run_id: str) -> bool:
+    """Whether the tracking server knows the run and it is not deleted."""
+    configure()
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return mlflow.MlflowClient().get_run(run_id).info.lifecycle_stage == "active"
+    except MlflowException:
+        return False
+
+
+def log_config(config: Config) -> None:
+    """Log the resolved configuration as parameters ``config/<option>`` of the active run."""
+    import mlflow
+
+    mlflow.log_params({f"config/{name}": value for name, value in config.flat().items()})
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that a result depends on."""
+    found = {"python": platform.python_version()}
+    for package in RECORDED_PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def command() -> str:
+    """The command line of this process, as it can be typed again."""
+    import shlex
+
+    spec = getattr(sys.modules.get("__main__"), "__spec__", None)
+    program = ["-m", spec.name] if spec else [sys.argv[0]]
+    return shlex.join(["python", *program, *sys.argv[1:]])
