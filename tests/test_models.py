@@ -1,0 +1,104 @@
+"""Every backbone as a model: shapes, precision, what its first layer gets, and weights given as a file."""
+
+import keras
+import numpy as np
+import pytest
+
+from pipeline import models
+from pipeline.config import Config, preset
+from pipeline.errors import ConfigError
+
+
+@pytest.fixture
+def config() -> Config:
+    return preset("smoke")
+
+
+def waves(config: Config, clips: int = 2) -> np.ndarray:
+    return np.random.default_rng(0).normal(0, 0.1, (clips, models.clip_samples(config))).astype(np.float32)
+
+
+def test_waveform_in_logit_out(config):
+    model = models.build(config)
+    assert model.input_shape == (None, 8000)
+    assert model.predict(waves(config, 3), verbose=0).shape == (3, 1)
+
+
+def test_logit_is_float32_under_mixed_precision(config):
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        logits = models.build(config).predict(waves(config), verbose=0)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert logits.dtype == np.float32
+    assert np.isfinite(logits).all()
+
+
+def test_backbone_has_the_published_size():
+    model = models.build(preset("default"))
+    backbone = model.get_layer("efficientnetb0")
+    # 4,049,571 for three input channels (Keras' documentation); one channel saves 2 * 32 * 9 kernel values and the
+    # mean and variance of two channels, 4 values.
+    assert backbone.count_params() == 4_049_571 - 2 * 32 * 9 - 4
+
+
+@pytest.mark.parametrize(("rescale", "factor"), [(True, 1 / 255), (False, 1.0)])
+def test_what_the_network_sees_behind_its_own_division(config, rescale, factor):
+    config = config.replace(rescale_input=rescale, normalisation="none")
+    model = models.build(config)
+    backbone = model.get_layer("efficientnetb0")
+    first = next(layer for layer in backbone.layers if isinstance(layer, keras.layers.Rescaling))
+    given = keras.Model(model.input, model.get_layer("decibel").output).predict(waves(config), verbose=0)
+    outer = [layer for layer in model.layers if isinstance(layer, keras.layers.Rescaling)]
+    seen = given[..., None]
+    for layer in (*outer, first):
+        seen = np.asarray(layer(seen))
+    np.testing.assert_allclose(seen, given[..., None] * factor, rtol=1e-5)
+
+
+def test_batch_norm_momentum_reaches_every_layer(config):
+    model = models.build(config.replace(batch_norm_momentum=0.75))
+    layers = [x for x in model.get_layer("efficientnetb0").layers if isinstance(x, keras.layers.BatchNormalization)]
+    assert len(layers) > 40
+    assert {layer.momentum for layer in layers} == {0.75}
+
+
+def test_weights_from_a_file(config, tmp_path):
+    donor = keras.applications.EfficientNetB0(include_top=False, weights=None, input_shape=(34, 32, 3))
+    donor.save_weights(tmp_path / "notop.weights.h5")
+    model = models.build(config.replace(weights=str(tmp_path / "notop.weights.h5")))
+    loaded = model.get_layer("efficientnetb0").get_layer("stem_conv").get_weights()[0]
+    assert np.array_equal(loaded, donor.get_layer("stem_conv").get_weights()[0])
+
+
+def test_missing_weights_file_is_named(config):
+    with pytest.raises(ConfigError, match=r"nowhere\.h5.*imagenet"):
+        models.build(config.replace(weights="nowhere.h5"))
+
+
+def test_unusable_weights_file_is_named(config, tmp_path):
+    (tmp_path / "bad.weights.h5").write_bytes(b"not weights")
+    with pytest.raises(ConfigError, match=r"bad\.weights\.h5.*three channels"):
+        models.build(config.replace(weights=str(tmp_path / "bad.weights.h5")))
+
+
+def test_saved_model_gives_the_same_logits(config, tmp_path):
+    model = models.build(config)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False)
+    x = waves(config)
+    np.testing.assert_array_equal(loaded.predict(x, verbose=0), model.predict(x, verbose=0))
+
+
+def test_same_seed_same_weights(config):
+    def first_weights(seed: int) -> np.ndarray:
+        keras.utils.set_random_seed(seed)
+        return models.build(config).get_layer("dense").get_weights()[0]
+
+    assert np.array_equal(first_weights(1), first_weights(1))
+    assert not np.array_equal(first_weights(1), first_weights(2))
+
+
+def test_too_small_a_spectrogram_says_what_to_change(config):
+    with pytest.raises(ConfigError, match=r"17 and 32.*--clip_s"):
+        models.build(config.replace(hop_samples=480))
