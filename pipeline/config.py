@@ -17,6 +17,8 @@ from pipeline.errors import ConfigError
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 SAMPLE_RATE_HZ = 16000
 """The one sample rate inside the project; decoding resamples everything to it."""
+BONAFIDE, SPOOF = "bonafide", "spoof"
+"""Live human speech, and speech that was replayed, synthesised or converted."""
 EXPERIMENT = "spoof-detector"
 REGISTERED_MODEL = "spoof-detector"
 

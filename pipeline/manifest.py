@@ -3,7 +3,8 @@
 Columns, all text unless said otherwise: ``utterance_id`` (unique), ``path`` (absolute), ``label`` (bonafide | spoof),
 ``split`` (train | dev | eval | ""), ``speaker``, ``attack`` ("-" for bonafide), ``corpus``, then one column for each
 condition that the corpus knows (``phrase``, ``environment``, ``playback``, ``recorder``, ``codec``, ``language`` …).
-Preprocessing adds ``duration_s`` (float) and ``sha256`` (of the decoded samples). Unknown is "", never a guess.
+Preprocessing adds ``duration_s`` (float), ``sha256`` (of the decoded samples) and where the Store keeps them
+(``shard``, ``position``). Unknown is "", never a guess.
 """
 
 from collections.abc import Iterable
@@ -11,13 +12,13 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
+from pipeline.config import BONAFIDE, SPOOF
 from pipeline.errors import CorpusError
 
-BONAFIDE, SPOOF = "bonafide", "spoof"
 LABELS = (BONAFIDE, SPOOF)
 SUBSETS = ("train", "dev", "eval")
 COLUMNS = ("utterance_id", "path", "label", "split", "speaker", "attack", "corpus")
-DECODED_COLUMNS = ("duration_s", "sha256")
+DECODED_COLUMNS = ("duration_s", "sha256", "shard", "position")
 EVAL_SHARE = 0.2
 DEV_SHARE = 0.2
 """Share of the speakers that the evaluation subset takes, and of the rest that dev takes."""

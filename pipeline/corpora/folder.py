@@ -1,0 +1,58 @@
+"""A folder of one's own recordings: ``bonafide/`` and ``spoof/``, with or without ``train|dev|eval`` above them.
+
+``genuine`` and ``real`` mean bonafide, ``fake`` means spoof; a folder inside ``spoof`` names the attack. Speakers are
+unknown here: name them in a table (``corpus=table``) where you know them.
+"""
+
+from pathlib import Path
+
+import pandas as pd
+
+from pipeline import manifest
+from pipeline.config import BONAFIDE, SPOOF
+from pipeline.corpora import Rejected
+from pipeline.errors import CorpusError
+from pipeline.manifest import SUBSETS
+
+LABEL_FOLDERS = {"bonafide": BONAFIDE, "genuine": BONAFIDE, "real": BONAFIDE, "spoof": SPOOF, "fake": SPOOF}
+AUDIO_SUFFIXES = frozenset(
+    {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".aac", ".mp4", ".webm", ".amr", ".g722", ".wma"}
+    | {".aif", ".aiff", ".au", ".mka", ".mkv", ".mov", ".3gp"}
+)
+
+
+def read(data_dir: Path, parts: tuple[str, ...]) -> tuple[pd.DataFrame, list[Rejected]]:
+    """The Manifest of the folder, and the files that are no audio by their suffix.
+
+    Raises ``CorpusError`` where a class is missing.
+    """
+    split_folders = [data_dir / part for part in SUBSETS if (data_dir / part).is_dir()]
+    rows: list[dict] = []
+    rejected: list[Rejected] = []
+    for top in split_folders or [data_dir]:
+        split = top.name if split_folders else ""
+        if split and split not in parts:
+            continue
+        for name, label in LABEL_FOLDERS.items():
+            for path in sorted(p for p in (top / name).rglob("*") if p.is_file()):
+                if path.suffix.lower() not in AUDIO_SUFFIXES:
+                    rejected.append(Rejected(str(path), f"suffix {path.suffix!r} is not that of audio"))
+                    continue
+                inside = path.relative_to(top / name).parts[:-1]
+                rows.append(
+                    {
+                        "utterance_id": str(path.relative_to(data_dir)),
+                        "path": str(path),
+                        "label": label,
+                        "split": split,
+                        "attack": inside[0] if inside else ("unknown" if label == SPOOF else "-"),
+                    }
+                )
+    found = {row["label"] for row in rows}
+    if found != {BONAFIDE, SPOOF}:
+        missing = ", ".join(sorted({BONAFIDE, SPOOF} - found))
+        raise CorpusError(
+            f"{data_dir}: no recordings of class {missing}; expected folders "
+            f"{{bonafide,genuine,real}}/ and {{spoof,fake}}/, with or without train/, dev/ and eval/ above them"
+        )
+    return manifest.make(rows, corpus="folder"), rejected

@@ -1,0 +1,51 @@
+"""A table of recordings: CSV, TSV or Parquet with ``path`` and ``label``, and any other column of the Manifest."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from pipeline import manifest
+from pipeline.corpora import Rejected
+from pipeline.corpora.folder import LABEL_FOLDERS
+from pipeline.errors import CorpusError
+
+SEPARATORS = {".csv": ",", ".tsv": "\t"}
+
+
+def read(data_dir: Path, parts: tuple[str, ...]) -> tuple[pd.DataFrame, list[Rejected]]:
+    """The Manifest of the table at ``data_dir``, and the rows whose file is not there.
+
+    Paths are relative to the table's folder. Labels may be written as the folders of ``corpus=folder`` are named.
+    Raises ``CorpusError`` for another kind of file, a missing column, or a label that is neither class.
+    """
+    table = _load(data_dir)
+    for column in ("path", "label"):
+        if column not in table:
+            raise CorpusError(f"{data_dir}: column {column!r} is missing; found {', '.join(map(str, table.columns))}")
+    wrong = table[~table["label"].isin(LABEL_FOLDERS)]
+    if len(wrong):
+        row = wrong.iloc[0]
+        raise CorpusError(f"{data_dir}: label {row['label']!r} of {row['path']} is none of {', '.join(LABEL_FOLDERS)}")
+    if "utterance_id" not in table:
+        table["utterance_id"] = table["path"]
+    table["label"] = table["label"].map(LABEL_FOLDERS)
+    table["path"] = [str((data_dir.parent / path).resolve()) for path in table["path"]]
+    if "split" in table:
+        table = table[table["split"].isin((*parts, "")) | ~table["split"].isin(manifest.SUBSETS)]
+    there = [Path(path).is_file() for path in table["path"]]
+    rejected = [
+        Rejected(path, f"named in {data_dir.name}, but not there") for path in table["path"][[not t for t in there]]
+    ]
+    return manifest.make(table[there], corpus="table"), rejected
+
+
+def _load(path: Path) -> pd.DataFrame:
+    suffix = path.suffix.lower()
+    try:
+        if suffix == ".parquet":
+            return pd.read_parquet(path).fillna("").astype(str)
+        if suffix in SEPARATORS:
+            return pd.read_csv(path, sep=SEPARATORS[suffix], dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise CorpusError(f"{path}: cannot be read as a table: {error}") from None
+    raise CorpusError(f"{path}: a table ends in .csv, .tsv or .parquet")
