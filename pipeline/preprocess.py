@@ -1,0 +1,265 @@
+"""Preprocessing: from the Manifest of a corpus to a Store, on all cores, in bounded memory.
+
+A worker decodes one shard at a time and renames it into place when it is complete, with a note of what it held. A run
+that was killed goes on with the shards that are missing; a Store that is complete costs one look at the corpus.
+"""
+
+import fcntl
+import json
+import multiprocessing
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from pipeline import audio, cli, corpora, manifest, store
+from pipeline.config import SAMPLE_RATE_HZ, AudioConfig, Config, artifacts_dir, fingerprint
+from pipeline.corpora import Rejected
+from pipeline.errors import AudioError, StoreError
+from pipeline.progress import track
+
+STAGE_VERSION = 1
+"""Raised when a change of this stage changes what the same corpus becomes."""
+SECTIONS = ("corpus", "audio")
+OPTIONS = None
+
+
+@dataclass(frozen=True)
+class Task:
+    """One shard to make: where, and the paths of its recordings in order."""
+
+    folder: str
+    number: int
+    paths: tuple[str, ...]
+    settings: AudioConfig
+
+    @property
+    def file(self) -> Path:
+        return Path(self.folder) / f"part-{self.number:05d}.arrow"
+
+    @property
+    def note(self) -> Path:
+        """What a complete shard holds; removed when the Store is complete."""
+        return self.file.with_suffix(".json")
+
+
+def ensure(config: Config) -> Path:
+    """Folder of the configured corpus' Store, made or completed where needed.
+
+    Raises ``CorpusError`` for a corpus that cannot be read, ``StoreError`` when another process is making the same
+    Store or when no recording of the corpus is usable.
+    """
+    table, rejected = corpora.read(config.corpus)
+    split_by = manifest.resolve_split_by(table, config.corpus.split_by)
+    key = fingerprint(STAGE_VERSION, config.audio, split_by, config.corpus.split_seed, _sources(table))
+    folder = artifacts_dir() / "data" / f"{config.corpus.corpus}-{key}"
+    if (folder / store.INDEX).is_file():
+        print(f"Store is up to date: {folder}")
+        return folder
+    started = time.monotonic()
+    clips = build(table, rejected, config, folder, split_by=split_by, key=key)
+    _log(folder, config, clips / (time.monotonic() - started))
+    return folder
+
+
+def build(
+    table: pd.DataFrame,
+    rejected: list[Rejected],
+    config: Config,
+    folder: Path,
+    *,
+    split_by: str,
+    key: str,
+    shard_clips: int | None = None,
+) -> int:
+    """Make the Store of a Manifest in ``folder``; returns how many recordings were decoded by this call.
+
+    ``shard_clips`` is the number of recordings a shard; by default a 64th of the corpus, between 32 and 1,024.
+    """
+    size = shard_clips or min(max(len(table) // 64, 32), 1024)
+    folder.mkdir(parents=True, exist_ok=True)
+    with _lock(folder):
+        paths = table["path"].tolist()
+        tasks = [
+            Task(str(folder), number, tuple(paths[first : first + size]), config.audio)
+            for number, first in enumerate(range(0, len(paths), size))
+        ]
+        missing = [task for task in tasks if not task.note.is_file()]
+        done = len(paths) - sum(len(task.paths) for task in missing)
+        for _ in track(_decoded(missing), total=len(paths), what="preprocess", done=done):
+            pass
+        notes = [json.loads(task.note.read_text(encoding="utf-8")) for task in tasks]
+        kept, rejected = _collect(table, notes, rejected)
+        if kept.empty:
+            raise StoreError(f"no recording of the corpus is usable; the first of {len(rejected)}: {rejected[0]}")
+        kept = manifest.assign_splits(kept, split_by, seed=config.corpus.split_seed)
+        kept, rejected = _without_crossing_copies(kept, rejected)
+        _finish(folder, kept, rejected, notes, name=config.corpus.corpus, key=key, split_by=split_by)
+        for task in tasks:
+            task.note.unlink()
+    return len(paths) - done
+
+
+def make_shard(task: Task) -> int:
+    """Decode the recordings of a task into its shard; returns how many there were."""
+    waves, rows = [], []
+    for path in task.paths:
+        try:
+            samples = audio.to_int16(audio.decode(path, config=task.settings))
+        except AudioError as error:
+            rows.append({"reason": str(error)})
+            continue
+        rows.append(
+            {
+                "shard": task.number,
+                "position": len(waves),
+                "duration_s": len(samples) / SAMPLE_RATE_HZ,
+                "sha256": audio.sha256(samples),
+            }
+        )
+        waves.append(samples)
+    checksum = store.write_shard(task.file, waves)
+    unfinished = task.note.with_suffix(".note")
+    unfinished.write_text(json.dumps({"file": task.file.name, "sha256": checksum, "rows": rows}), encoding="utf-8")
+    unfinished.replace(task.note)
+    return len(task.paths)
+
+
+def _decoded(tasks: list[Task]) -> Iterator[None]:
+    """One item a decoded recording, shard by shard as they are completed."""
+    if not tasks:
+        return
+    workers = min(len(os.sched_getaffinity(0)), len(tasks))
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        waiting = {pool.submit(make_shard, task) for task in tasks}
+        for finished in as_completed(waiting):
+            for _ in range(finished.result()):
+                yield None
+
+
+def _collect(table: pd.DataFrame, notes: list[dict], rejected: list[Rejected]) -> tuple[pd.DataFrame, list[Rejected]]:
+    """The Manifest of what was decoded; what was not, and equal audio under both labels, is rejected."""
+    results = [row for note in notes for row in note["rows"]]
+    reasons = [row.get("reason", "") for row in results]
+    rejected = rejected + [Rejected(p, r) for p, r in zip(table["path"], reasons, strict=True) if r]
+    good = [not reason for reason in reasons]
+    kept = table[good].reset_index(drop=True)
+    for column in manifest.DECODED_COLUMNS:
+        kept[column] = [row[column] for row in results if column in row]
+    labels = kept.groupby("sha256")["label"].transform("nunique") if len(kept) else pd.Series(dtype=int)
+    for checksum, group in kept[labels > 1].groupby("sha256", sort=False):
+        names = " and ".join(f"{row.path} ({row.label})" for row in group.itertuples())
+        rejected += [Rejected(path, f"the same audio under two labels: {names}") for path in group["path"]]
+        kept = kept[kept["sha256"] != checksum]
+    return kept.reset_index(drop=True), rejected
+
+
+def _without_crossing_copies(table: pd.DataFrame, rejected: list[Rejected]) -> tuple[pd.DataFrame, list[Rejected]]:
+    """Reject copies of audio that an earlier subset holds (train before dev before eval)."""
+    rank = table["split"].map({name: i for i, name in enumerate(manifest.SUBSETS)})
+    first = rank.groupby(table["sha256"]).transform("min")
+    crossing = table[rank > first]
+    reasons = [
+        Rejected(row.path, f"the same audio as an utterance of {manifest.SUBSETS[first[row.Index]]}")
+        for row in crossing.itertuples()
+    ]
+    return table.drop(crossing.index).reset_index(drop=True), rejected + reasons
+
+
+def _finish(
+    folder: Path,
+    table: pd.DataFrame,
+    rejected: list[Rejected],
+    notes: list[dict],
+    *,
+    name: str,
+    key: str,
+    split_by: str,
+) -> None:
+    pd.DataFrame(rejected, columns=["path", "reason"]).to_csv(folder / store.REJECTED, index=False, errors="replace")
+    table.to_parquet(folder / store.MANIFEST, index=False)
+    shards = [{"file": note["file"], "sha256": note["sha256"]} for note in notes]
+    index = {"name": name, "fingerprint": key, "split_by": split_by, "shards": shards}
+    unfinished = folder / "store.part"
+    unfinished.write_text(json.dumps(index, indent=1), encoding="utf-8")
+    unfinished.replace(folder / store.INDEX)
+
+
+def _sources(table: pd.DataFrame) -> list:
+    """What the Store depends on: the Manifest, and size and time of each file."""
+    stamps = []
+    for path in table["path"]:
+        status = os.stat(path)
+        stamps.append((status.st_size, status.st_mtime_ns))
+    return [list(table.columns), table.to_numpy().tolist(), stamps]
+
+
+@contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    with (folder / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StoreError(f"{folder}: another process is making this Store; wait for it, or stop it") from None
+        yield
+
+
+def _log(folder: Path, config: Config, clips_per_s: float) -> None:
+    """The MLflow run of a Store: counts, durations, figures, what was rejected."""
+    import mlflow
+
+    from pipeline import corpus_figures, tracking
+
+    opened = store.Store.open(folder)
+    figures = folder / "figures"
+    shutil.rmtree(figures, ignore_errors=True)
+    corpus_figures.write_all(opened, figures)
+    table = opened.manifest
+    with tracking.run(folder.name, stage="preprocess", tags={"corpus": opened.name, "split": opened.split_by}):
+        tracking.log_config(config)
+        mlflow.log_params({"store": folder.name, "fingerprint": opened.fingerprint})
+        counts = {f"clips/{s}/{lab}": len(g) for (s, lab), g in table.groupby(["split", "label"])}
+        totals = {
+            "clips": len(table),
+            "rejected": len(pd.read_csv(folder / store.REJECTED)),
+            "speakers": table["speaker"].nunique(),
+            "attacks": table.loc[table["attack"] != "-", "attack"].nunique(),
+            "hours": float(table["duration_s"].sum() / 3600),
+            "speed/preprocess_clips_per_s": clips_per_s,
+        }
+        mlflow.log_metrics({k: float(v) for k, v in (counts | totals).items()})
+        groups = table.groupby(["split", "label", "attack", "speaker"])["duration_s"].agg(["size", "sum"])
+        groups = groups.rename(columns={"size": "clips", "sum": "seconds"}).reset_index()
+        mlflow.log_text(groups.to_csv(index=False), "counts.csv")
+        mlflow.log_artifact(str(folder / store.REJECTED))
+        mlflow.log_artifacts(str(figures), "figures")
+
+
+def summary(folder: Path) -> str:
+    """Utterances by subset and class, what was rejected and why, and where the Store is."""
+    opened = store.Store.open(folder)
+    table = pd.crosstab(opened.manifest["split"], opened.manifest["label"]).reindex(manifest.SUBSETS, fill_value=0)
+    lines = [table.to_string(), f"split by {opened.split_by}"]
+    rejected = pd.read_csv(folder / store.REJECTED, keep_default_na=False)
+    kinds = rejected["reason"].str.split(":", n=1).str[0].value_counts()
+    lines += [f"rejected {count}: {kind}" for kind, count in kinds.items()]
+    if len(rejected):
+        lines.append(f"each of them with its reason: {folder / store.REJECTED}")
+    return "\n".join([*lines, f"Store: {folder}"])
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point ``preprocess``."""
+    config, _ = cli.parse(__doc__.split("\n\n")[0], sections=SECTIONS, options=OPTIONS, argv=argv)
+    print(summary(ensure(config)))
+    return 0
+
+
+if __name__ == "__main__":
+    cli.run(main)
