@@ -1,0 +1,186 @@
+"""The model folder: everything that scoring needs, in one place, checked by checksum when it is read.
+
+It holds ``model.tflite``, ``model.keras`` and ``bundle.json`` with calibration, operating points, configuration and
+versions. Training writes it; evaluate, register, score and serve only read it. Nothing in it is a pickle, and reading
+it imports neither TensorFlow nor MLflow (but for MLflow URIs).
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.calibration import Calibration, OperatingPoint
+from pipeline.config import SAMPLE_RATE_HZ, SECTIONS, Config, artifacts_dir
+from pipeline.errors import BundleError, ConfigError
+
+FORMAT = 1
+INDEX = "bundle.json"
+LITERT = "model.tflite"
+KERAS = "model.keras"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A model folder that has been read and checked.
+
+    ``operating_point`` names the default among ``operating_points``. ``dev_trials`` is the checksum of the trials that
+    chose thresholds and checkpoint, ``dev_eer`` the EER there: two models compare on dev only where it is equal.
+    """
+
+    folder: Path
+    config: Config
+    calibration: Calibration
+    operating_points: dict[str, OperatingPoint]
+    operating_point: str
+    model_version: str
+    run_id: str
+    fingerprint: str
+    versions: dict[str, str]
+    dev_trials: str
+    dev_eer: float
+
+    @property
+    def clip_samples(self) -> int:
+        """Samples of a window."""
+        return round(self.config.train.clip_s * SAMPLE_RATE_HZ)
+
+    @property
+    def litert(self) -> Path:
+        """The file that scores."""
+        return self.folder / LITERT
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike) -> "Bundle":
+        """Read a model folder; raises ``BundleError`` where it is missing, incomplete, damaged or of another format."""
+        folder = Path(folder)
+        try:
+            index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise BundleError(f"{folder}: no model folder ({INDEX} is missing); train one, or check --model") from None
+        except (OSError, ValueError) as error:
+            raise BundleError(f"{folder / INDEX}: cannot be read: {error}") from None
+        if index.get("format") != FORMAT:
+            raise BundleError(f"{folder}: format {index.get('format')!r} is not {FORMAT}; train the model again")
+        for name, expected in index["sha256"].items():
+            # The Keras model is large and not used for scoring; whoever loads it checks it.
+            if name == LITERT:
+                _check(folder / name, expected)
+        return cls(
+            folder=folder,
+            config=_config(folder, index["config"]),
+            calibration=Calibration(**index["calibration"]),
+            operating_points={name: OperatingPoint(**point) for name, point in index["operating_points"].items()},
+            **{name: index[name] for name in _PLAIN},
+        )
+
+    def point(self, name: str = "") -> OperatingPoint:
+        """An operating point by name, the default one without; unknown names raise ``ConfigError``."""
+        name = name or self.operating_point
+        if name not in self.operating_points:
+            raise ConfigError(f"operating point {name!r}: this model has {', '.join(self.operating_points)}")
+        return self.operating_points[name]
+
+
+_PLAIN = ("operating_point", "model_version", "run_id", "fingerprint", "versions", "dev_trials", "dev_eer")
+
+
+def write(folder: Path, *, litert: Path, keras: Path | None, **values) -> Bundle:
+    """Write a model folder and return it read again; it appears whole or not at all.
+
+    ``values`` are the other fields of ``Bundle``; ``litert`` and ``keras`` the files to copy.
+    """
+    folder = Path(folder)
+    unfinished = folder.with_name(f"{folder.name}.part")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    files = {LITERT: litert} | ({KERAS: keras} if keras else {})
+    for name, source in files.items():
+        shutil.copyfile(source, unfinished / name)
+    index = {
+        "format": FORMAT,
+        **{name: values[name] for name in _PLAIN},
+        "calibration": dataclasses.asdict(values["calibration"]),
+        "operating_points": {n: dataclasses.asdict(p) for n, p in values["operating_points"].items()},
+        "config": values["config"].flat(),
+        "sha256": {name: _sha256(unfinished / name) for name in files},
+    }
+    (unfinished / INDEX).write_text(json.dumps(index, indent=1), encoding="utf-8")
+    replace(unfinished, folder)
+    return Bundle.load(folder)
+
+
+def replace(source: Path, folder: Path) -> None:
+    """Put the folder ``source`` in the place of ``folder``, which may exist."""
+    old = folder.with_name(f"{folder.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    source.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def champion_dir() -> Path:
+    """Where ``register`` leaves the champion's folder, so that scoring needs no registry."""
+    return artifacts_dir() / "models" / "champion"
+
+
+def find(model: str = "") -> Path:
+    """The local model folder of a folder, a run (``runs:/ID``) or a registered model (``models:/NAME@ALIAS``).
+
+    Without a name, the champion that ``register`` left. Raises ``BundleError`` where there is none.
+    """
+    if not model:
+        if not champion_dir().is_dir():
+            raise BundleError(
+                "no model yet: `make demo` or `mlflow run . -e train` and `-e register` make one, or name one with "
+                "--model FOLDER or --model models:/spoof-detector@champion"
+            )
+        return champion_dir()
+    if not model.startswith(("runs:/", "models:/")):
+        return Path(model)
+    return _download(model)
+
+
+def _download(uri: str) -> Path:
+    from pipeline import tracking
+
+    tracking.configure()
+    from mlflow.artifacts import download_artifacts
+    from mlflow.exceptions import MlflowException
+
+    scheme, rest = uri.split(":/", 1)
+    inner = "artifacts/bundle" if scheme == "models" else "bundle"
+    run_id = rest.split("/")[0]
+    source = f"{uri}/{inner}" if scheme == "models" else f"runs:/{run_id}/{inner}"
+    try:
+        return Path(download_artifacts(artifact_uri=source))
+    except (MlflowException, OSError) as error:
+        where = os.environ.get("MLFLOW_TRACKING_URI")
+        raise BundleError(f"--model {uri}: not found at {where}: {str(error).splitlines()[0]}") from None
+
+
+def _config(folder: Path, values: dict) -> Config:
+    known = {f.name for section in SECTIONS.values() for f in dataclasses.fields(section)}
+    unknown = set(values) - known - {"preset"}
+    if unknown:
+        raise BundleError(
+            f"{folder}: made by another version of this project; it has the option {sorted(unknown)[0]!r}"
+        )
+    options = {name: value for name, value in values.items() if name in known}
+    return dataclasses.replace(Config(preset=values["preset"]).replace(**options))
+
+
+def _check(path: Path, expected: str) -> None:
+    if not path.is_file():
+        raise BundleError(f"{path}: missing; copy the whole model folder, or train again")
+    if _sha256(path) != expected:
+        raise BundleError(f"{path}: its checksum is not the one in {INDEX}, so it is damaged or was changed")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

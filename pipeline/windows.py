@@ -1,0 +1,34 @@
+"""How a recording is cut into the windows that a model hears: one rule for training, evaluation and scoring."""
+
+import numpy as np
+
+
+def starts(samples: int, clip_samples: int, mode: str = "all") -> list[int]:
+    """First sample of each window of a recording.
+
+    Parameters
+    ----------
+    samples : length of the recording, at least 1.
+    clip_samples : length of a window.
+    mode : ``all``: a window every half window, the last one moved back to end with the recording. ``first``: the
+        beginning alone.
+    """
+    last = samples - clip_samples
+    if mode == "first" or last <= 0:
+        return [0]
+    step = max(1, clip_samples // 2)
+    regular = list(range(0, last + 1, step))
+    return regular if regular[-1] == last else [*regular, last]
+
+
+def cut(wave: np.ndarray, start: int, clip_samples: int, pad: str = "repeat") -> np.ndarray:
+    """The window of a recording at ``start``, ``[clip_samples]``, in the recording's own type.
+
+    What is missing at the end is the recording repeated (``pad="repeat"``) or zeros (``"zero"``).
+    """
+    window = wave[start : start + clip_samples]
+    if len(window) == clip_samples:
+        return window
+    if pad == "repeat":
+        return np.resize(wave[start:], clip_samples)
+    return np.concatenate([window, np.zeros(clip_samples - len(window), wave.dtype)])
