@@ -1,0 +1,97 @@
+"""Training batches: which window of which clip goes into which batch, and the tf.data pipeline that cuts them.
+
+The plan of an epoch is a pure function of the seed and the epoch's number, so a run that goes on after a kill sees the
+batches it would have seen.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline import windows
+from pipeline.config import SAMPLE_RATE_HZ, TrainConfig
+from pipeline.store import Store
+
+INT16_SCALE = np.float32(1 / 32768)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Windows of one epoch in the order of training: Store row and first sample of each, both ``[clips]``."""
+
+    rows: np.ndarray
+    starts: np.ndarray
+
+    def batches(self, batch_size: int) -> Iterator["Plan"]:
+        """The plan cut into batches, the last one possibly smaller."""
+        for first in range(0, len(self.rows), batch_size):
+            part = slice(first, first + batch_size)
+            yield Plan(self.rows[part], self.starts[part])
+
+
+def plan(rows: np.ndarray, bonafide: np.ndarray, samples: np.ndarray, config: TrainConfig, epoch: int) -> Plan:
+    """The windows of one epoch: as many as there are clips.
+
+    Parameters
+    ----------
+    rows : Store rows of the subset, ``[clips]``.
+    bonafide : which of them are bonafide, ``[clips]`` bool.
+    samples : length of each, ``[clips]``.
+    epoch : number of the epoch; each has an order and crops of its own.
+
+    With ``balance`` each batch holds bonafide and spoof in turn, each class going through all its clips before it
+    repeats one.
+    """
+    rng = np.random.default_rng([config.seed, epoch])
+    if config.balance:
+        order = np.empty(len(rows), dtype=np.int64)
+        for offset, members in enumerate((np.flatnonzero(bonafide), np.flatnonzero(~bonafide))):
+            places = len(order[offset::2])
+            rounds = [rng.permutation(members) for _ in range(-(-places // len(members)))]
+            order[offset::2] = np.concatenate(rounds)[:places]
+    else:
+        order = rng.permutation(len(rows))
+    starts = np.zeros(len(order), dtype=np.int64)
+    if config.crop == "random":
+        spare = np.maximum(samples[order] - round(config.clip_s * SAMPLE_RATE_HZ), 0)
+        starts = rng.integers(0, spare + 1)
+    return Plan(rows[order], starts)
+
+
+def load(store: Store, chosen: Plan, config: TrainConfig) -> np.ndarray:
+    """The waveforms of a plan, ``[clips, clip_samples]`` float32 in −1…1."""
+    size = round(config.clip_s * SAMPLE_RATE_HZ)
+    cut = [
+        windows.cut(store.waveform(row), start, size, config.pad)
+        for row, start in zip(chosen.rows, chosen.starts, strict=True)
+    ]
+    return np.stack(cut).astype(np.float32) * INT16_SCALE
+
+
+def dataset(store: Store, chosen: Plan, bonafide: np.ndarray, config: TrainConfig) -> "tf.data.Dataset":  # noqa: F821
+    """A tf.data pipeline of ``(waveforms [batch, clip_samples], labels [batch, 1])`` with 1 = bonafide.
+
+    ``bonafide`` is indexed by Store row.
+    """
+    import tensorflow as tf
+
+    def generate() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for batch in chosen.batches(config.batch_size):
+            yield load(store, batch, config), bonafide[batch.rows, None].astype(np.float32)
+
+    signature = (
+        tf.TensorSpec((None, round(config.clip_s * SAMPLE_RATE_HZ)), tf.float32),
+        tf.TensorSpec((None, 1), tf.float32),
+    )
+    steps = -(-len(chosen.rows) // config.batch_size)
+    data = tf.data.Dataset.from_generator(generate, output_signature=signature)
+    return data.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(4)
+
+
+def all_windows(store: Store, rows: np.ndarray, config: TrainConfig) -> tuple[Plan, np.ndarray]:
+    """The windows that score the rows, and for each the index into ``rows`` that it belongs to."""
+    size = round(config.clip_s * SAMPLE_RATE_HZ)
+    starts = [windows.starts(len(store.waveform(row)), size, config.windows) for row in rows]
+    owner = np.repeat(np.arange(len(rows)), [len(s) for s in starts])
+    return Plan(rows[owner], np.concatenate(starts).astype(np.int64)), owner

@@ -1,0 +1,67 @@
+"""What TensorFlow computes on: GPUs if there are any, memory growth, precision, and the seeds of it all."""
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+
+from pipeline.config import TrainConfig
+from pipeline.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Device:
+    """The hardware of a run: a readable name, how many devices train together, and Keras' precision policy."""
+
+    name: str
+    count: int
+    precision: str
+
+    def scope(self) -> AbstractContextManager:
+        """Context in which to build and compile a model: mirrored over the GPUs when there are several."""
+        import tensorflow as tf
+
+        return tf.distribute.MirroredStrategy().scope() if self.count > 1 else nullcontext()
+
+
+@contextmanager
+def _without_start_up_notices() -> Iterator[None]:
+    """Silence what TensorFlow's libraries write to standard error while they are loaded; errors are exceptions."""
+    kept = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+def prepare(config: TrainConfig) -> Device:
+    """Choose the device, set precision and seeds, and make CPU arithmetic repeatable.
+
+    Raises ``ConfigError`` when ``require_gpu`` is set and TensorFlow sees none.
+    """
+    with _without_start_up_notices():
+        import keras
+        import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    if config.require_gpu and not gpus:
+        raise ConfigError(
+            "--require_gpu true: TensorFlow sees no GPU. Install the GPU build (make install GPU=1), "
+            "check the driver with nvidia-smi, or drop the option"
+        )
+    for gpu in gpus:
+        tf.config.experimental.set_memory_growth(gpu, True)
+    if not gpus:
+        tf.config.experimental.enable_op_determinism()
+    half = config.mixed_precision == "on" or (config.mixed_precision == "auto" and bool(gpus))
+    precision = "mixed_float16" if half else "float32"
+    keras.config.set_dtype_policy(precision)
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(config.seed)
+    if not gpus:
+        return Device("CPU", 1, precision)
+    names = [tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in gpus]
+    return Device(", ".join(names), len(gpus), precision)

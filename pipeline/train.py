@@ -1,0 +1,322 @@
+"""Training, from a Store to a model folder, in one MLflow run.
+
+Every epoch ends with its metrics in the run and its state on disk, so a run that was killed goes on from its last
+epoch, in the same MLflow run, with the same result. The state is kept under the fingerprint of the configuration and
+the Store. Dev alone chooses: the epoch that is kept, the calibration, the thresholds.
+"""
+
+import dataclasses
+import math
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pipeline import batches, bundle, calibration, checkpoint, cli, metrics, preprocess, tracking
+from pipeline.checkpoint import Progress
+from pipeline.config import BONAFIDE, Config, artifacts_dir, fingerprint, option
+from pipeline.errors import ConfigError, ProjectError
+from pipeline.store import Store
+
+STAGE_VERSION = 1
+"""Raised when a change of this stage changes what the same configuration learns."""
+TRAIN_SAMPLE = 200
+"""Clips of the train subset that are measured as dev is, after every epoch."""
+SECTIONS = ("corpus", "audio", "front_end", "model", "train")
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """What to train on."""
+
+    store: str = option("", "folder of a Store; empty: preprocess the corpus first")
+
+
+OPTIONS = TrainOptions
+
+
+@dataclass(frozen=True)
+class Data:
+    """What training hears of a Store: rows of train, a fixed sample of them, rows of dev; labels by Store row."""
+
+    store: Store
+    bonafide: np.ndarray
+    samples: np.ndarray
+    train: np.ndarray
+    sample: np.ndarray
+    dev: np.ndarray
+
+    @classmethod
+    def of(cls, store: Store, seed: int) -> "Data":
+        """Raises ``ConfigError`` when train or dev lacks one of the classes."""
+        bonafide = (store.manifest["label"] == BONAFIDE).to_numpy()
+        rows = {name: store.subset(name) for name in ("train", "dev")}
+        for name, members in rows.items():
+            counts = int(bonafide[members].sum()), int((~bonafide[members]).sum())
+            if min(counts) == 0:
+                raise ConfigError(
+                    f"{store.folder}: {name} holds {counts[0]} bonafide and {counts[1]} spoof clips; both are needed. "
+                    "Read more parts of the corpus or choose another split_by"
+                )
+        rng = np.random.default_rng(seed)
+        train = rows["train"]
+        sample = [rng.permutation(train[bonafide[train] == label])[: TRAIN_SAMPLE // 2] for label in (True, False)]
+        samples = np.array([len(store.waveform(row)) for row in range(len(store))])
+        return cls(store, bonafide, samples, train, np.sort(np.concatenate(sample)), rows["dev"])
+
+
+def train(config: Config, store_folder: Path) -> Path:
+    """The model folder of a configuration on a Store, trained if it is not there yet."""
+    store = Store.open(store_folder)
+    key = fingerprint(
+        STAGE_VERSION,
+        store.fingerprint,
+        config.front_end,
+        config.model,
+        dataclasses.replace(config.train, require_gpu=False),
+    )
+    version = f"{config.preset}-{key}"
+    folder = artifacts_dir() / "models" / version
+    state_file = artifacts_dir() / "training" / key / "state.npz"
+    if folder.exists() and tracking.exists(run_id := bundle.Bundle.load(folder).run_id):
+        with tracking.run(version, stage="train", run_id=run_id):
+            print(f"already trained: {folder} (another --seed trains another model)")
+        return folder
+
+    from pipeline import devices
+
+    device = devices.prepare(config.train)
+    data = Data.of(store, config.train.seed)
+    saved = checkpoint.load(state_file)
+    known_run = saved[0].run_id if saved and tracking.exists(saved[0].run_id) else None
+    with tracking.run(version, stage="train", run_id=known_run, tags=_tags(config, store)) as run:
+        if known_run is None:
+            _log_start(config, data, device, key)
+            for epoch, row in enumerate(saved[0].history if saved else []):
+                _log_epoch(epoch, row)
+        progress, best = fit(config, data, device, state_file, saved, run.info.run_id)
+        finish(config, data, progress, best, folder, version, key)
+    return folder
+
+
+def fit(
+    config: Config,
+    data: Data,
+    device: "devices.Device",  # noqa: F821
+    state_file: Path,
+    saved: tuple[Progress, list[np.ndarray], list[np.ndarray]] | None,
+    run_id: str,
+) -> tuple[Progress, list[np.ndarray]]:
+    """Train until the last epoch or until patience ends; returns the progress and the weights that are kept."""
+    settings = config.train
+    steps = math.ceil(len(data.train) / settings.batch_size)
+    with device.scope():
+        model = _compiled(config, steps)
+    state = [*model.variables, *model.optimizer.variables]
+    if saved:
+        progress, values, best = saved
+        progress.run_id = run_id
+        for variable, value in zip(state, values, strict=True):
+            variable.assign(value)
+        print(f"going on after epoch {progress.epoch} of {settings.epochs}")
+    else:
+        progress, best = Progress(run_id), []
+        checkpoint.save(state_file, progress, [v.numpy() for v in state], best)
+    print(
+        f"train {len(data.train)} clips, dev {len(data.dev)} clips, {steps} steps an epoch on {device.name}, "
+        f"{device.precision}; the first step compiles the network",
+        flush=True,
+    )
+    while progress.epoch < settings.epochs and not _out_of_patience(progress, settings.patience):
+        row = _epoch(model, data, config, progress.epoch)
+        score = [row["dev/eer"], row["dev/loss"]]
+        better = progress.best_epoch < 0 or score < progress.best_score
+        if better:
+            progress.best_epoch, progress.best_score = progress.epoch, score
+        if better or settings.keep == "last":
+            best = [v.numpy() for v in model.weights]
+        print(_line(progress.epoch, settings.epochs, row, better), flush=True)
+        _log_epoch(progress.epoch, row)
+        progress.history.append(row)
+        progress.epoch += 1
+        checkpoint.save(state_file, progress, [v.numpy() for v in state], best)
+    return progress, best
+
+
+def finish(
+    config: Config,
+    data: Data,
+    progress: Progress,
+    best: list[np.ndarray],
+    folder: Path,
+    version: str,
+    key: str,
+) -> None:
+    """Calibrate on dev, export, and write and log the model folder."""
+    import keras
+    import mlflow
+
+    from pipeline import architecture, export, models
+
+    keras.config.set_dtype_policy("float32")
+    model = models.build(config)
+    model.set_weights(best)
+    logits = utterance_logits(model, data.store, data.dev, config)
+    labels = data.bonafide[data.dev]
+    fitted = calibration.fit(logits, labels)
+    scores = fitted.apply(logits)
+    work = folder.with_name(folder.name + ".work")
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    export.litert(model, work / "model.tflite")
+    model.save(work / "model.keras")
+    written = bundle.write(
+        folder,
+        litert=work / "model.tflite",
+        keras=work / "model.keras",
+        config=config,
+        calibration=fitted,
+        operating_points=calibration.operating_points(scores, labels),
+        operating_point="eer",
+        model_version=version,
+        run_id=progress.run_id,
+        fingerprint=key,
+        versions=tracking.versions(),
+        dev_trials=data.store.trials("dev"),
+        dev_eer=metrics.eer(scores, labels),
+    )
+    shutil.rmtree(work)
+    mlflow.log_metric("best_epoch", progress.best_epoch if config.train.keep == "best" else progress.epoch - 1)
+    mlflow.log_text(architecture.text(model), "architecture/model.txt")
+    mlflow.log_figure(architecture.picture(model), "architecture/model.png")
+    mlflow.log_artifacts(str(written.folder), "bundle")
+
+
+def utterance_logits(model: "keras.Model", store: Store, rows: np.ndarray, config: Config) -> np.ndarray:  # noqa: F821
+    """Mean logit over the windows of each row, ``[rows]`` float64."""
+    chosen, owner = batches.all_windows(store, rows, config.train)
+    data = batches.dataset(store, chosen, np.zeros(len(store), dtype=bool), config.train)
+    logits = model.predict(data, verbose=0).astype(np.float64)[:, 0]  # (windows,)
+    return np.bincount(owner, weights=logits) / np.bincount(owner)
+
+
+def _compiled(config: Config, steps: int) -> "keras.Model":  # noqa: F821
+    import keras
+
+    from pipeline import models
+
+    settings = config.train
+    rate = settings.learning_rate
+    if settings.schedule == "cosine":
+        warmup = max(1, round(settings.warmup_epochs * steps))
+        rate = keras.optimizers.schedules.CosineDecay(
+            initial_learning_rate=0.0,
+            warmup_target=rate,
+            warmup_steps=warmup,
+            decay_steps=max(1, settings.epochs * steps - warmup),
+        )
+    model = models.build(config)
+    model.compile(keras.optimizers.Adam(rate), keras.losses.BinaryCrossentropy(from_logits=True))
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
+def _epoch(model: "keras.Model", data: Data, config: Config, epoch: int) -> dict[str, float]:  # noqa: F821
+    from pipeline.step_progress import StepProgress
+
+    started = time.monotonic()
+    chosen = batches.plan(data.train, data.bonafide[data.train], data.samples[data.train], config.train, epoch)
+    steps = math.ceil(len(chosen.rows) / config.train.batch_size)
+    bar = StepProgress(steps, f"epoch {epoch + 1}/{config.train.epochs}")
+    fitted = model.fit(
+        batches.dataset(data.store, chosen, data.bonafide, config.train),
+        callbacks=[bar],
+        verbose=0,
+        shuffle=False,
+    )
+    trained_s = time.monotonic() - started
+    row = {"train/batch_loss": float(fitted.history["loss"][0])}
+    if not math.isfinite(row["train/batch_loss"]):
+        raise ProjectError(f"training diverged: the loss of epoch {epoch + 1} is not finite; lower --learning_rate")
+    for name, rows in (("train", data.sample), ("dev", data.dev)):
+        logits, labels = utterance_logits(model, data.store, rows, config), data.bonafide[rows]
+        row |= {
+            f"{name}/loss": metrics.cross_entropy(logits, labels),
+            f"{name}/accuracy": float(np.mean((logits >= 0) == labels)),
+            f"{name}/auc": metrics.auc(logits, labels),
+            f"{name}/eer": metrics.eer(logits, labels),
+        }
+    return row | {
+        "speed/clips_per_s": len(chosen.rows) / trained_s,
+        "speed/epoch_s": time.monotonic() - started,
+    }
+
+
+def _out_of_patience(progress: Progress, patience: int) -> bool:
+    return patience > 0 and progress.epoch - 1 - progress.best_epoch >= patience
+
+
+def _line(epoch: int, epochs: int, row: dict[str, float], better: bool) -> str:
+    parts = [f"epoch {epoch + 1:>{len(str(epochs))}}/{epochs}"]
+    for name in ("train", "dev"):
+        parts.append(
+            f"{name}: loss {row[f'{name}/loss']:.3f} acc {row[f'{name}/accuracy']:.3f} "
+            f"AUC {row[f'{name}/auc']:.3f} EER {100 * row[f'{name}/eer']:5.2f} %"
+        )
+    parts.append(f"{row['speed/clips_per_s']:.0f} clips/s {row['speed/epoch_s']:.0f} s")
+    return " | ".join(parts) + (" | best" if better else "")
+
+
+def _tags(config: Config, store: Store) -> dict[str, str]:
+    split = store.split_by + (" (speakers leak)" if store.split_by == "stratified" else "")
+    return {
+        "preset": config.preset,
+        "backbone": config.model.backbone,
+        "front_end": config.front_end.front_end,
+        "normalisation": config.front_end.normalisation,
+        "corpus": store.name,
+        "split": split,
+        "seed": str(config.train.seed),
+    }
+
+
+def _log_start(config: Config, data: Data, device: "devices.Device", key: str) -> None:  # noqa: F821
+    import mlflow
+
+    tracking.log_config(config)
+    facts = {
+        "fingerprint": key,
+        "store": data.store.folder.name,
+        "device": device.name,
+        "precision": device.precision,
+    }
+    mlflow.log_params(facts | {f"version/{name}": value for name, value in tracking.versions().items()})
+    mlflow.set_tag("command", tracking.command())
+    for subset in ("train", "dev", "eval"):
+        table = data.store.manifest.iloc[data.store.subset(subset)]
+        if len(table):
+            columns = table[["utterance_id", "label", "speaker", "attack", "duration_s"]]
+            dataset = mlflow.data.from_pandas(
+                columns, source=str(data.store.folder), name=f"{data.store.name}-{subset}"
+            )
+            mlflow.log_input(dataset, context=subset)
+
+
+def _log_epoch(epoch: int, row: dict[str, float]) -> None:
+    import mlflow
+
+    mlflow.log_metrics(row, step=epoch)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point ``train``."""
+    config, options = cli.parse(__doc__.split("\n\n")[0], sections=SECTIONS, options=OPTIONS, argv=argv)
+    folder = train(config, Path(options.store) if options.store else preprocess.ensure(config))
+    print(f"model folder: {folder}")
+    return 0
+
+
+if __name__ == "__main__":
+    cli.run(main)
