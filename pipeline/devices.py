@@ -27,6 +27,7 @@ class Device:
 @contextmanager
 def _without_start_up_notices() -> Iterator[None]:
     """Silence what TensorFlow's libraries write to standard error while they are loaded; errors are exceptions."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     kept = os.dup(2)
     with open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), 2)

@@ -16,6 +16,10 @@ COST_MISS, COST_FALSE_ALARM = 1.0, 10.0
 BAYES_THRESHOLD = -float(np.log((1 - P_SPOOF) * COST_MISS / (P_SPOOF * COST_FALSE_ALARM)))
 """Threshold on a calibrated log-likelihood ratio that the detection cost asks for: −ln 1.9."""
 INTERVAL = (0.025, 0.975)
+_BATCH_WEIGHTS = 1_000_000
+"""Weights held at a time by the bootstrap, which bounds its memory."""
+_ROUNDS = 10
+"""Times that resamples without a class are drawn again before the interval rests on fewer."""
 
 
 class MetricError(ProjectError):
@@ -108,13 +112,14 @@ def auc(scores: np.ndarray, labels: np.ndarray) -> float:
 
 def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
     """Mean binary cross-entropy of logits, in nats."""
-    logits, labels = np.asarray(logits, np.float64), np.asarray(labels, bool)
+    logits, labels = _checked(logits, labels, both=False)
     return float(np.logaddexp(0, np.where(labels, -logits, logits)).mean())
 
 
 def confusion(scores: np.ndarray, labels: np.ndarray, threshold: float) -> Confusion:
     """Counts of right and wrong decisions at a threshold."""
-    accepted, labels = np.asarray(scores) >= threshold, np.asarray(labels, bool)
+    scores, labels = _checked(scores, labels, both=False)
+    accepted = scores >= threshold
     return Confusion(
         int((accepted & labels).sum()),
         int((~accepted & labels).sum()),
@@ -128,6 +133,7 @@ def summary(scores: np.ndarray, labels: np.ndarray, *, threshold: float, logits:
 
     Precision is 0 where nothing is called bonafide.
     """
+    scores, labels = _checked(scores, labels)
     counts = confusion(scores, labels, threshold)
     called = counts.true_bonafide + counts.false_bonafide
     precision = counts.true_bonafide / called if called else 0.0
@@ -152,38 +158,54 @@ def eer_interval(
     """95 % percentile interval of the EER from a bootstrap over groups (speakers), or over trials without them.
 
     Each resample draws as many groups as there are, with replacement; one that lacks a class is drawn again. All
-    resamples share one sort of the scores: a resample is a weight for each trial.
+    resamples share one sort of the scores, as a resample is nothing but a whole-number weight for each trial.
+
+    Parameters
+    ----------
+    groups : name of each trial's group ``[trials]``, of any type that sorts.
+
+    Raises ``MetricError`` where there is a single group, or where no resample holds both classes.
     """
     scores, labels = _checked(scores, labels)
-    members = np.arange(len(scores)) if groups is None else np.unique(groups, return_inverse=True)[1]
     order = np.concatenate([np.flatnonzero(labels), np.flatnonzero(~labels)])
     order = order[np.argsort(scores[order], kind="stable")]
-    member, bonafide = members[order], labels[order]
+    bonafide = labels[order]
+    # Without groups every trial is as likely as any other, so weights need no order of their own.
+    member = None if groups is None else np.unique(np.asarray(groups)[order], return_inverse=True)[1]
+    count = len(order) if member is None else int(member.max()) + 1
+    if count < 2:
+        raise MetricError("an interval needs at least two groups, and all trials are of one")
     rng = np.random.default_rng(seed)
-    count = int(members.max()) + 1
-    values: list[np.ndarray] = []
-    found = 0
-    for _ in range(100):
-        drawn = rng.multinomial(
-            count, np.full(count, 1 / count), size=min(64, resamples - found)
-        )  # (resamples, groups)
-        weights = drawn.astype(np.float32)[:, member]  # (resamples, trials)
-        genuine = np.cumsum(weights[:, bonafide], axis=1)[:, np.maximum(np.cumsum(bonafide) - 1, 0)]
-        genuine[:, np.cumsum(bonafide) == 0] = 0
-        spoof = np.cumsum(weights, axis=1) - genuine
-        both = (genuine[:, -1] > 0) & (spoof[:, -1] > 0)
-        miss = genuine[both] / genuine[both, -1:]
-        false_alarm = 1 - spoof[both] / spoof[both, -1:]
-        nearest = np.argmin(np.abs(miss - false_alarm), axis=1)[:, None]
-        rates = (np.take_along_axis(miss, nearest, 1) + np.take_along_axis(false_alarm, nearest, 1)) / 2
-        values.append(rates[:, 0])
-        found += len(rates)
+    batch = max(1, min(resamples, _BATCH_WEIGHTS // len(order)))
+    values, found = [], 0
+    for _ in range(_ROUNDS * -(-resamples // batch)):
+        drawn = rng.integers(count, size=(batch, count)) + count * np.arange(batch)[:, None]
+        weights = np.bincount(drawn.ravel(), minlength=batch * count).reshape(batch, count)  # (resamples, groups)
+        values.append(_weighted_eer(weights if member is None else weights[:, member], bonafide))
+        found += len(values[-1])
         if found >= resamples:
             break
     if not found:
-        raise MetricError("no resample of the groups holds both classes; the interval is not defined")
-    low, high = np.quantile(np.concatenate(values), INTERVAL)
+        raise MetricError("no resample of the groups holds both classes, so the interval is not defined")
+    low, high = np.quantile(np.concatenate(values)[:resamples], INTERVAL)
     return float(low), float(high)
+
+
+def _weighted_eer(weights: np.ndarray, bonafide: np.ndarray) -> np.ndarray:
+    """EER of each resample that holds both classes, from the weights ``[resamples, trials]`` of sorted trials."""
+    totals = weights[:, bonafide].sum(axis=1), weights[:, ~bonafide].sum(axis=1)
+    both = (totals[0] > 0) & (totals[1] > 0)
+    weights, genuine, spoof = weights[both], totals[0][both][:, None], totals[1][both][:, None]  # (resamples, 1)
+    # (miss − false alarm) · genuine · spoof, in whole numbers: it only rises, so it is smallest where the sign turns.
+    gap = np.cumsum(weights * np.where(bonafide, spoof, genuine), axis=1) - genuine * spoof  # (resamples, trials)
+    above = np.sum(gap < 0, axis=1)[:, None]
+    before = np.where(above > 0, np.take_along_axis(gap, np.maximum(above - 1, 0), 1), -genuine * spoof)
+    after = np.take_along_axis(gap, above, 1)
+    passed = np.where(-before <= after, above, above + 1)  # trials under the threshold
+    nearest = np.where(-before <= after, before, after)
+    missed = np.sum(weights * (bonafide & (np.arange(len(bonafide)) < passed)), axis=1)[:, None]
+    # With miss m and gap d, the false alarm is m − d and the mean of both m − d / 2.
+    return (missed / genuine - nearest / (genuine * spoof) / 2)[:, 0]
 
 
 def _dcf(points: Curve) -> np.ndarray:
@@ -196,21 +218,30 @@ def _normalised_cost(miss, false_alarm):
 
 
 def _between(points: Curve, index: int) -> float:
-    """A threshold with the error rates of point ``index``: above its score, not above the next."""
+    """A threshold with the error rates of point ``index``: above its score, not above the next.
+
+    Where both scores are equal no threshold lies between them, and the one that accepts both is returned.
+    """
     if index + 1 == len(points.thresholds):
         return float(np.nextafter(points.thresholds[index], np.inf))
     low, high = points.thresholds[index], points.thresholds[index + 1]
-    return float(high if low == high else (low + high) / 2)
+    middle = low + (high - low) / 2
+    return float(middle if low < middle else high)
 
 
-def _checked(scores: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _checked(scores: np.ndarray, labels: np.ndarray, *, both: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """Scores and labels as float64 and bool ``[trials]``; ``both``: whether each class must occur."""
     scores, labels = np.asarray(scores, np.float64).ravel(), np.asarray(labels, bool).ravel()
     if len(scores) != len(labels):
-        raise MetricError(f"{len(scores)} scores for {len(labels)} labels")
-    if np.isnan(scores).any():
-        raise MetricError(f"{int(np.isnan(scores).sum())} of {len(scores)} scores are NaN")
-    if not 0 < labels.sum() < len(labels):
+        raise MetricError(f"{len(scores)} scores for {len(labels)} labels; there must be one each")
+    if len(scores) == 0:
+        raise MetricError("there are no trials")
+    wrong = ~np.isfinite(scores)
+    if wrong.any():
+        raise MetricError(f"{int(wrong.sum())} of {len(scores)} scores are not finite, the first is {scores[wrong][0]}")
+    if both and not 0 < labels.sum() < len(labels):
         raise MetricError(
-            f"both classes are needed, and there are {int(labels.sum())} bonafide and {int((~labels).sum())} spoof trials"
+            f"both classes are needed, and there are {int(labels.sum())} bonafide and "
+            f"{int((~labels).sum())} spoof trials"
         )
     return scores, labels

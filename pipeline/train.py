@@ -284,6 +284,7 @@ def _tags(config: Config, store: Store) -> dict[str, str]:
 
 def _log_start(config: Config, data: Data, device: "devices.Device", key: str) -> None:  # noqa: F821
     import mlflow
+    from mlflow.data.sources import LocalArtifactDatasetSource
 
     tracking.log_config(config)
     facts = {
@@ -299,7 +300,7 @@ def _log_start(config: Config, data: Data, device: "devices.Device", key: str) -
         if len(table):
             columns = table[["utterance_id", "label", "speaker", "attack", "duration_s"]]
             dataset = mlflow.data.from_pandas(
-                columns, source=str(data.store.folder), name=f"{data.store.name}-{subset}"
+                columns, source=LocalArtifactDatasetSource(str(data.store.folder)), name=f"{data.store.name}-{subset}"
             )
             mlflow.log_input(dataset, context=subset)
 
