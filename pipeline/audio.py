@@ -22,6 +22,11 @@ BLOCK_SAMPLES = 1 << 16
 RATES_HZ = (4000, 384000)
 """Sample rates that are taken for real."""
 MAX_CHANNELS = 32
+SUFFIXES = frozenset(
+    {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".aac", ".mp4", ".webm", ".amr", ".g722", ".wma"}
+    | {".aif", ".aiff", ".au", ".mka", ".mkv", ".mov", ".3gp"}
+)
+"""Names of files that count as recordings when a folder is searched; a file that is named may be called anything."""
 Source = str | os.PathLike | bytes
 
 

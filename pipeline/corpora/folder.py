@@ -8,17 +8,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline import manifest
+from pipeline import audio, manifest
 from pipeline.config import BONAFIDE, SPOOF
 from pipeline.corpora import Rejected
 from pipeline.errors import CorpusError
 from pipeline.manifest import SUBSETS
 
 LABEL_FOLDERS = {"bonafide": BONAFIDE, "genuine": BONAFIDE, "real": BONAFIDE, "spoof": SPOOF, "fake": SPOOF}
-AUDIO_SUFFIXES = frozenset(
-    {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".aac", ".mp4", ".webm", ".amr", ".g722", ".wma"}
-    | {".aif", ".aiff", ".au", ".mka", ".mkv", ".mov", ".3gp"}
-)
 
 
 def read(data_dir: Path, parts: tuple[str, ...]) -> tuple[pd.DataFrame, list[Rejected]]:
@@ -35,7 +31,7 @@ def read(data_dir: Path, parts: tuple[str, ...]) -> tuple[pd.DataFrame, list[Rej
             continue
         for name, label in LABEL_FOLDERS.items():
             for path in sorted(p for p in (top / name).rglob("*") if p.is_file()):
-                if path.suffix.lower() not in AUDIO_SUFFIXES:
+                if path.suffix.lower() not in audio.SUFFIXES:
                     rejected.append(Rejected(str(path), f"suffix {path.suffix!r} is not that of audio"))
                     continue
                 inside = path.relative_to(top / name).parts[:-1]

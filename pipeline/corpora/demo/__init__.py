@@ -1,0 +1,183 @@
+"""The demo corpus: about a thousand clips of real speech, made on the user's machine from Debian packages.
+
+Bonafide clips are volunteers' recordings; spoofs are synthetic voices, vocoder copies and simulated replays. Both go
+through one channel (``channel``), so that nothing but the attack tells them apart. The recipe is versioned: the same
+version and seed always mean the same corpus.
+"""
+
+import multiprocessing
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pipeline.config import artifacts_dir
+from pipeline.corpora import Rejected, asvspoof2017
+from pipeline.corpora.demo import channel, engines, humans, plan, protocol, replay, vocoders
+from pipeline.corpora.demo.fetch import Packages, fetch
+from pipeline.corpora.demo.plan import Clip
+from pipeline.corpora.demo.protocol import Entry
+from pipeline.manifest import SUBSETS
+from pipeline.progress import track
+
+RECIPE_VERSION = 1
+VOCODERS = {"lpc": vocoders.linear_prediction, "griffin-lim": vocoders.griffin_lim}
+HUMAN = ("-", "-", "-")
+
+
+def ensure() -> Path:
+    """Folder of the corpus, made if it is not there."""
+    folder = artifacts_dir() / "corpora" / f"demo-v{RECIPE_VERSION}"
+    if not (folder / "DATA.md").is_file():
+        build(folder)
+    return folder
+
+
+def read(data_dir: Path, parts: tuple[str, ...]) -> tuple[pd.DataFrame, list[Rejected]]:
+    """As the reader of ASVspoof 2017, which reads it, with the language that the speaker's tag names."""
+    table, rejected = asvspoof2017.read(data_dir, parts)
+    return table.assign(corpus="demo", language=table["speaker"].str.split("_").str[1]), rejected
+
+
+def build(directory: Path, *, seed: int = 2017) -> None:
+    """Make the corpus in ``directory``, whole or not at all; packages are kept beside it for another time.
+
+    Raises ``ProjectError`` where the packages cannot be had.
+    """
+    packages = fetch(directory.parent / "packages")
+    unfinished = directory.with_name(f"{directory.name}.part")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    clips = _humans(packages, seed)
+    spoken = _synthetic(packages, clips, seed)
+    jobs, entries = _jobs(clips, spoken, seed)
+    for number, samples in enumerate(_parallel(_render, jobs, what="demo corpus: clips")):
+        protocol.write_clip(unfinished, entries[number].subset, number, samples)
+    protocol.write_lists(unfinished, entries)
+    names = {codes: name for name, codes in plan.CODES.items()}
+    names |= {codes: "replay" + (" (eval only)" if codes in replay.EVAL_ONLY else "") for codes in _all_replays()}
+    text = protocol.about(entries, packages, names, RECIPE_VERSION)
+    (unfinished / "DATA.md").write_text(text, encoding="utf-8")
+    shutil.rmtree(directory, ignore_errors=True)
+    unfinished.rename(directory)
+
+
+def attack_family(attack: str) -> str:
+    """tts, vocoder or replay: the family of an attack triple as the Manifest writes it."""
+    names = {"-".join(codes): name for name, codes in plan.CODES.items()}
+    name = names.get(attack, "replay")
+    return "vocoder" if name in VOCODERS else "replay" if name == "replay" else "tts"
+
+
+def _humans(packages: Packages, seed: int) -> dict[str, list[Clip]]:
+    """Bonafide clips by subset."""
+    voices = humans.files(packages.tree)
+    load = partial(_load_voice, seed=seed)
+    loaded = list(_parallel(load, list(voices.items()), what="demo corpus: human voices", unit="voice"))
+    unique = humans.without_copies(recording for recordings in loaded for recording in recordings)
+    clips: dict[str, list[Clip]] = {subset: [] for subset in SUBSETS}
+    for voice in voices:
+        own = [recording for recording in unique if recording.voice == voice]
+        subset = plan.subset_of(voice.language)
+        clips[subset] += plan.human_clips(own, subset, np.random.default_rng([seed, *voice.tag.encode()]))
+    return clips
+
+
+def _synthetic(packages: Packages, clips: dict[str, list[Clip]], seed: int) -> dict[tuple[str, str], list[tuple]]:
+    """Words and sentences of each synthetic voice, by attack and subset."""
+    voices = [
+        (attack, subset, voice)
+        for subset in SUBSETS
+        for attack in plan.SPOOFS[subset]
+        if attack not in (*VOCODERS, "replay")
+        for voice in plan.synthesisers(attack, subset, sorted({clip.language for clip in clips[subset]}))
+    ]
+    speak = partial(_speak, packages=packages, seed=seed)
+    pools = _parallel(speak, [voice for *_, voice in voices], what="demo corpus: synthetic voices", unit="voice")
+    spoken: dict[tuple[str, str], list[tuple]] = {}
+    for (attack, subset, voice), (words, sentences) in zip(voices, pools, strict=True):
+        spoken.setdefault((attack, subset), []).append((voice, words, sentences))
+    return spoken
+
+
+def _jobs(
+    clips: dict[str, list[Clip]], spoken: dict[tuple[str, str], list[tuple]], seed: int
+) -> tuple[list[tuple], list[Entry]]:
+    """What to render, ``(speech, treatment, narrow, seed)``, and the protocol entry of each."""
+    jobs: list[tuple] = []
+    entries: list[Entry] = []
+
+    def add(subset: str, speaker: str, codes: tuple[str, str, str], wave, treatment, narrow: bool, joined: bool):
+        jobs.append((wave, treatment, narrow, [seed, len(jobs)]))
+        entries.append(Entry(subset, speaker, codes, "S01" if joined else "S02"))
+
+    for subset in SUBSETS:
+        rng = np.random.default_rng([seed, SUBSETS.index(subset)])
+        for clip in clips[subset]:
+            add(subset, clip.speaker, HUMAN, clip.wave, None, clip.narrow, clip.joined)
+        for attack, count in plan.SPOOFS[subset].items():
+            templates = _cycle(clips[subset], count, rng)
+            if attack == "replay":
+                configurations = plan.replay_configurations(subset)
+                for number, clip in enumerate(templates):
+                    codes = configurations[number % len(configurations)]
+                    add(subset, clip.speaker, codes, clip.wave, codes, clip.narrow, clip.joined)
+            elif attack in VOCODERS:
+                for clip in templates:
+                    add(subset, clip.speaker, plan.CODES[attack], clip.wave, attack, clip.narrow, clip.joined)
+            else:
+                voices = spoken[attack, subset]
+                for number, clip in enumerate(templates):
+                    voice, words, sentences = _voice_for(clip, voices, number)
+                    wave = plan.spoken_like(clip, words, sentences, rng)
+                    add(subset, voice.tag, plan.CODES[attack], wave, None, clip.narrow, clip.joined)
+    return jobs, entries
+
+
+def _voice_for(clip: Clip, voices: Sequence[tuple], number: int) -> tuple:
+    """A voice that speaks the clip's language where there is one, else the next in turn."""
+    same = [voice for voice in voices if voice[0].language == clip.language]
+    return (same or voices)[number % len(same or voices)]
+
+
+def _cycle(clips: list[Clip], count: int, rng: np.random.Generator) -> list[Clip]:
+    rounds = [rng.permutation(len(clips)) for _ in range(-(-count // len(clips)))]
+    return [clips[i] for i in np.concatenate(rounds)[:count]]
+
+
+def _render(job: tuple) -> np.ndarray:
+    """One clip through its attack, if any, and the channel, ``[samples]`` int16."""
+    wave, treatment, narrow, seed = job
+    rng = np.random.default_rng(seed)
+    if treatment in VOCODERS:
+        wave = VOCODERS[treatment](wave, rng)
+    elif treatment is not None:
+        wave = replay.replay(wave, treatment, rng)
+    return channel.apply(wave, channel.draw(rng, narrow=narrow), rng)
+
+
+def _load_voice(item: tuple[humans.Voice, list[Path]], *, seed: int) -> list[humans.Recording]:
+    return humans.load(*item, seed)
+
+
+def _speak(voice: engines.Synthesiser, *, packages: Packages, seed: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    words, sentences = engines.texts(seed, voice)
+    return engines.speak(packages, voice, words), engines.speak(packages, voice, sentences)
+
+
+def _parallel(function: Callable, items: Sequence, *, what: str, unit: str = "clip") -> Iterable:
+    """Results in the order of the items, from all cores, with progress."""
+
+    def results() -> Iterator:
+        with ProcessPoolExecutor(len(os.sched_getaffinity(0)), mp_context=multiprocessing.get_context("spawn")) as pool:
+            yield from pool.map(function, items)
+
+    return track(results(), total=len(items), what=what, unit=unit)
+
+
+def _all_replays() -> tuple[tuple[str, str, str], ...]:
+    return replay.SEEN + replay.EVAL_ONLY

@@ -1,0 +1,145 @@
+"""Speech synthesisers of the demo corpus: espeak-ng, Festival (diphone and HMM voices) and Flite.
+
+They speak numbers, which every engine reads out in every language, so that no text has to be written for each.
+"""
+
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pipeline import audio
+from pipeline.config import AudioConfig
+from pipeline.corpora.demo import channel
+from pipeline.corpora.demo.fetch import Packages
+from pipeline.errors import AudioError, ProjectError
+
+WORDS, SENTENCES = 24, 10
+LIMITS = AudioConfig(min_s=0.1, max_s=60.0, silence_dbfs=-60.0)
+
+
+@dataclass(frozen=True)
+class Synthesiser:
+    """A voice of an engine: what the engine calls it, the language it speaks, and its name in the corpus."""
+
+    engine: str
+    voice: str
+    language: str
+    pitch: int = 50
+    words_per_min: int = 165
+
+    @property
+    def tag(self) -> str:
+        return f"{self.engine}_{self.language}_{self.voice.split('+')[-1].replace('_', '-')}"
+
+
+ESPEAK_LANGUAGES = {
+    "ar": "ar",
+    "ca": "ca",
+    "cs": "cs",
+    "da": "da",
+    "de": "de",
+    "el": "el",
+    "en": "en-us",
+    "en-GB": "en-gb",
+    "es": "es",
+    "fi": "fi",
+    "fr": "fr-fr",
+    "ga": "ga",
+    "hu": "hu",
+    "it": "it",
+    "lt": "lt",
+    "ml": "ml",
+    "nb": "nb",
+    "nl": "nl",
+    "nn": "nb",
+    "pt": "pt",
+    "pt-BR": "pt-br",
+    "ro": "ro",
+    "ru": "ru",
+    "sl": "sl",
+    "sr": "sr",
+    "sv": "sv",
+    "tn": "tn",
+    "uk": "uk",
+}
+"""espeak-ng's name of the languages that the human recordings have, as far as it reads numbers out in them."""
+ESPEAK_VARIANTS = {
+    "train": (("m1", 40, 150), ("m2", 55, 170), ("m3", 45, 190), ("f1", 50, 160), ("f2", 60, 180)),
+    "dev": (("m4", 48, 165), ("f3", 58, 175)),
+    "eval": (("m5", 42, 155), ("m6", 52, 185), ("f4", 55, 165)),
+}
+"""Voice variant, pitch and words a minute, none of them in two subsets."""
+FESTIVAL = {
+    "train": (("suo_fi_lj_diphone", "fi"), ("hy_fi_mv_diphone", "fi")),
+    "dev": (("lp_diphone", "it"), ("pc_diphone", "it")),
+    "eval": (("kal_diphone", "en"), ("ked_diphone", "en")),
+}
+FESTIVAL_HTS = {
+    "train": (("upc_ca_ona_hts", "ca"),),
+    "dev": (),
+    "eval": (("cmu_us_slt_arctic_hts", "en"),),
+}
+FLITE = {"train": (), "dev": (), "eval": (("awb", "en"), ("rms", "en"), ("slt", "en"), ("kal16", "en"))}
+
+
+def texts(seed: int, synthesiser: Synthesiser) -> tuple[list[str], list[str]]:
+    """What a voice says: short numbers to be joined like single words, and longer ones like sentences."""
+    rng = np.random.default_rng([seed, *synthesiser.tag.encode()])
+    words = [str(rng.integers(0, 100)) for _ in range(WORDS)]
+    sentences = [" ".join(str(rng.integers(0, 1000)) for _ in range(1 + i % 4)) for i in range(SENTENCES)]
+    return words, sentences
+
+
+def speak(packages: Packages, synthesiser: Synthesiser, lines: list[str]) -> list[np.ndarray]:
+    """Each line spoken: trimmed waves ``[samples]`` float32 at 16 kHz; a line that gives no sound is left out.
+
+    Raises ``ProjectError`` when the engine fails.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        outputs = [Path(scratch) / f"{number}.wav" for number in range(len(lines))]
+        if synthesiser.engine.startswith("festival"):
+            _festival(packages, synthesiser, lines, outputs)
+        else:
+            for line, output in zip(lines, outputs, strict=True):
+                _run(packages, _command(packages, synthesiser, line, output))
+        waves = []
+        for output in outputs:
+            try:
+                waves.append(channel.trim(audio.decode(output, config=LIMITS)))
+            except AudioError:
+                continue
+    if not waves:
+        raise ProjectError(
+            f"{synthesiser.tag}: the engine ran and wrote no sound; delete the packages folder and try again"
+        )
+    return waves
+
+
+def _command(packages: Packages, synthesiser: Synthesiser, line: str, output: Path) -> list[str]:
+    if synthesiser.engine == "flite":
+        return [packages.program("flite"), "-voice", synthesiser.voice, "-t", line, "-o", str(output)]
+    data = next((packages.tree / "usr" / "lib").rglob("espeak-ng-data"), None)
+    command = [packages.program("espeak-ng"), "-v", synthesiser.voice, "-p", str(synthesiser.pitch)]
+    command += [f"--path={data.parent}"] if data else []
+    return [*command, "-s", str(synthesiser.words_per_min), "-w", str(output), line]
+
+
+def _festival(packages: Packages, synthesiser: Synthesiser, lines: list[str], outputs: list[Path]) -> None:
+    script = [f"(voice_{synthesiser.voice})"]
+    script += [
+        f'(utt.save.wave (utt.synth (Utterance Text "{line}")) "{output}" (quote riff))'
+        for line, output in zip(lines, outputs, strict=True)
+    ]
+    data = packages.tree / "usr" / "share" / "festival"
+    _run(packages, [packages.program("festival"), "--datadir", str(data), "--batch", f"(begin {' '.join(script)})"])
+
+
+def _run(packages: Packages, command: list[str]) -> None:
+    done = subprocess.run(
+        command, env=packages.environment(), capture_output=True, text=True, errors="replace", check=False
+    )
+    if done.returncode:
+        raise ProjectError(f"{Path(command[0]).name} failed ({done.returncode}): {done.stderr.strip()[-300:]}")

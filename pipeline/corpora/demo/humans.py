@@ -1,0 +1,105 @@
+"""The human recordings of the demo corpus: which file is whose voice, in which language."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pipeline import audio
+from pipeline.config import SAMPLE_RATE_HZ, AudioConfig
+from pipeline.corpora.demo import channel
+from pipeline.errors import AudioError
+
+SUFFIXES = (".ogg", ".wav", ".opus", ".g722")
+ASTERISK_VOICES = {
+    "en_US_f_Allison": ("en", "allison"),
+    "es_MX_f_Allison": ("es", "allison"),
+    "fr_CA_f_June": ("fr", "june"),
+    "it_IT_m_Carlo": ("it", "carlo"),
+    "ru_RU_f_IvrvoiceRU": ("ru", "ivrvoice"),
+}
+NOT_SPEECH = ("tone", "beep", "silence", "ascending", "conf-lock", "dial", "screaming", "monkeys", "weasels")
+SHORTEST_S, LONGEST_S = 0.15, 4.5
+MOST_FILES = 150
+"""Recordings read of one voice at most; more than 25 clips need."""
+LIMITS = AudioConfig(min_s=0.1, max_s=60.0, silence_dbfs=-60.0)
+
+
+@dataclass(frozen=True)
+class Voice:
+    """One volunteer in one package and language; ``tag`` is the speaker's name in the corpus."""
+
+    package: str
+    language: str
+    name: str
+
+    @property
+    def tag(self) -> str:
+        return f"{self.package}_{self.language}_{self.name}"
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A trimmed recording: whose it is, its samples ``[samples]`` float32, and whether it is a telephone band."""
+
+    voice: Voice
+    source: str
+    wave: np.ndarray
+    narrow: bool
+
+
+def files(tree: Path) -> dict[Voice, list[Path]]:
+    """The recordings of each voice, sorted, in the unpacked packages."""
+    share = tree / "usr" / "share"
+    found: dict[Voice, list[Path]] = {}
+    for folder in sorted((share / "klettres").iterdir()):
+        _add(found, Voice("klettres", folder.name.replace("_", "-"), "0"), folder.rglob("*"))
+    for folder in sorted((share / "ktuberling" / "sounds").iterdir()):
+        if folder.is_dir():
+            _add(found, Voice("ktuberling", folder.name.replace("_", "-"), "0"), folder.rglob("*"))
+    for folder, (language, name) in ASTERISK_VOICES.items():
+        spoken = [
+            path
+            for path in (share / "asterisk" / "sounds" / folder).glob("*")
+            if not any(word in path.stem for word in NOT_SPEECH)
+        ]
+        _add(found, Voice("asterisk", language, name), spoken)
+    return found
+
+
+def load(voice: Voice, paths: list[Path], seed: int) -> list[Recording]:
+    """Decoded and trimmed recordings of a voice; unreadable ones and those without speech are left out.
+
+    At most ``MOST_FILES``, drawn by the seed.
+    """
+    rng = np.random.default_rng([seed, *voice.tag.encode()])
+    chosen = [paths[i] for i in sorted(rng.permutation(len(paths))[:MOST_FILES])]
+    recordings = []
+    for path in chosen:
+        try:
+            wave = channel.trim(audio.decode(path, config=LIMITS))
+        except AudioError:
+            continue
+        if SHORTEST_S <= len(wave) / SAMPLE_RATE_HZ <= LONGEST_S:
+            recordings.append(Recording(voice, path.name, wave, channel.is_narrow(wave)))
+    return recordings
+
+
+def without_copies(recordings: Iterable[Recording]) -> list[Recording]:
+    """The recordings without those whose samples occurred before, in whichever voice's folder."""
+    seen: set[str] = set()
+    unique = []
+    for recording in recordings:
+        digest = hashlib.sha256(recording.wave.tobytes()).hexdigest()
+        if digest not in seen:
+            seen.add(digest)
+            unique.append(recording)
+    return unique
+
+
+def _add(found: dict[Voice, list[Path]], voice: Voice, paths: Iterable[Path]) -> None:
+    spoken = sorted(path for path in paths if path.suffix in SUFFIXES)
+    if spoken:
+        found[voice] = spoken

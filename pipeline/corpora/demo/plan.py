@@ -1,0 +1,153 @@
+"""What the demo corpus holds: which voices are in which subset, how many clips, and how clips are put together.
+
+Languages never cross subsets, because one volunteer may have recorded for two packages. Every spoof follows a human
+clip: a copy shares its words, a synthetic voice its language (where an engine speaks it), length, band and joins.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.config import SAMPLE_RATE_HZ
+from pipeline.corpora.demo import engines, replay
+from pipeline.corpora.demo.engines import Synthesiser
+from pipeline.corpora.demo.humans import Recording
+
+LANGUAGES = {
+    "eval": ("en", "en-GB", "es", "de", "nds", "hu", "uk"),
+    "dev": ("nl", "it", "cs", "ar", "gl"),
+}
+"""The rest is train. English and Spanish stay together: one woman recorded the telephone prompts of both."""
+CLIPS_PER_VOICE = {"train": 13, "dev": 13, "eval": 12}
+TARGET_S = (1.3, 4.2)
+"""Length that joined words are to reach; drawn for each clip."""
+SPEECH_S = (1.25, 4.8)
+"""Shortest and longest speech of a clip; with the channel's pads clips last 1 to 6 s."""
+GAP_S = (0.04, 0.22)
+
+CODES = {
+    "espeak": ("E00", "P01", "R00"),
+    "festival-diphone": ("E00", "P02", "R00"),
+    "festival-hts": ("E00", "P03", "R00"),
+    "flite": ("E00", "P04", "R00"),
+    "lpc": ("E00", "P05", "R00"),
+    "griffin-lim": ("E00", "P06", "R00"),
+}
+"""Environment, playback and recorder code of each attack that is no replay; E00 and R00: none."""
+SPOOFS = {
+    "train": {"espeak": 82, "festival-diphone": 34, "festival-hts": 28, "lpc": 58, "replay": 104},
+    "dev": {"espeak": 30, "festival-diphone": 16, "lpc": 18, "replay": 32},
+    "eval": {
+        **{"espeak": 36, "festival-diphone": 20, "festival-hts": 16, "flite": 26, "lpc": 20, "griffin-lim": 26},
+        "replay": 60,
+    },
+}
+"""Clips of each attack; those of ``replay`` are shared equally by its configurations."""
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Speech of a clip before the channel: ``[samples]`` float32, and what a spoof that follows it must match."""
+
+    speaker: str
+    language: str
+    wave: np.ndarray
+    target_s: float
+    joined: bool
+    narrow: bool
+
+
+def subset_of(language: str) -> str:
+    """Train, dev or eval: where a language of the human recordings belongs."""
+    return next((subset for subset, languages in LANGUAGES.items() if language in languages), "train")
+
+
+def human_clips(recordings: list[Recording], subset: str, rng: np.random.Generator) -> list[Clip]:
+    """Clips of one voice: a sentence as it is, or words joined until a length drawn for the clip is reached.
+
+    No recording is used twice.
+    """
+    sentences = [r for r in recordings if r.voice.package == "asterisk" and _joined_s([r.wave]) >= SPEECH_S[0]]
+    words = [r for r in recordings if r not in sentences] if not sentences else []
+    clips = []
+    for recording in _shuffled(sentences, rng)[: CLIPS_PER_VOICE[subset]]:
+        duration_s = len(recording.wave) / SAMPLE_RATE_HZ
+        clips.append(_clip([recording], recording.wave, duration_s, joined=False))
+    waiting = _shuffled(words, rng)
+    while len(clips) < CLIPS_PER_VOICE[subset]:
+        target_s = rng.uniform(*TARGET_S)
+        parts: list[Recording] = []
+        while waiting and _joined_s(p.wave for p in parts) < target_s:
+            if _joined_s(p.wave for p in (*parts, waiting[-1])) > SPEECH_S[1]:
+                break
+            parts.append(waiting.pop())
+        if _joined_s(p.wave for p in parts) < SPEECH_S[0]:
+            break
+        clips.append(_clip(parts, join([p.wave for p in parts], rng), target_s, joined=len(parts) > 1))
+    return clips
+
+
+def spoken_like(
+    template: Clip, words: Sequence[np.ndarray], sentences: Sequence[np.ndarray], rng: np.random.Generator
+) -> np.ndarray:
+    """A synthetic voice's speech in the length and manner of a human clip, ``[samples]`` float32."""
+    if not template.joined:
+        lengths = np.array([len(s) for s in sentences]) / SAMPLE_RATE_HZ
+        usable = np.flatnonzero((lengths >= SPEECH_S[0]) & (lengths <= SPEECH_S[1]))
+        closest = usable[np.argsort(np.abs(lengths[usable] - template.target_s))[:3]]
+        return sentences[int(rng.choice(closest))]
+    parts: list[np.ndarray] = []
+    while _joined_s(parts) < template.target_s:
+        word = words[int(rng.integers(len(words)))]
+        if _joined_s([*parts, word]) > SPEECH_S[1]:
+            break
+        parts.append(word)
+    return join(parts, rng)
+
+
+def join(parts: Sequence[np.ndarray], rng: np.random.Generator) -> np.ndarray:
+    """Words one after another with short gaps, each at the same level, ``[samples]`` float32."""
+    from pipeline.corpora.demo import channel
+
+    pieces: list[np.ndarray] = []
+    for part in parts:
+        if pieces:
+            pieces.append(np.zeros(int(rng.uniform(*GAP_S) * SAMPLE_RATE_HZ), np.float32))
+        pieces.append(part * np.float32(0.1 / max(channel.active_rms(part), 1e-6)))
+    return np.concatenate(pieces)
+
+
+def synthesisers(attack: str, subset: str, languages: Sequence[str]) -> list[Synthesiser]:
+    """Voices of an engine in a subset; espeak-ng takes the languages of the human clips in turn."""
+    if attack == "espeak":
+        spoken = [language for language in languages if language in engines.ESPEAK_LANGUAGES]
+        variants = engines.ESPEAK_VARIANTS[subset]
+        return [
+            Synthesiser("espeak", f"{engines.ESPEAK_LANGUAGES[language]}+{variant}", language, pitch, speed)
+            for number, language in enumerate(spoken)
+            for variant, pitch, speed in [variants[number % len(variants)]]
+        ]
+    tables = {"festival-diphone": engines.FESTIVAL, "festival-hts": engines.FESTIVAL_HTS, "flite": engines.FLITE}
+    return [Synthesiser(attack, voice, language) for voice, language in tables[attack][subset]]
+
+
+def replay_configurations(subset: str) -> tuple[tuple[str, str, str], ...]:
+    """Configurations of a subset; two are heard in eval alone."""
+    return replay.SEEN + replay.EVAL_ONLY if subset == "eval" else replay.SEEN
+
+
+def _clip(parts: list[Recording], wave: np.ndarray, target_s: float, *, joined: bool) -> Clip:
+    voice = parts[0].voice
+    narrow = sum(part.narrow for part in parts) * 2 > len(parts)
+    return Clip(voice.tag, voice.language, wave, target_s, joined, narrow)
+
+
+def _joined_s(waves: Iterable[np.ndarray]) -> float:
+    """How long the waves will be, joined with gaps of middling length."""
+    lengths = [len(wave) / SAMPLE_RATE_HZ for wave in waves]
+    return sum(lengths) + sum(GAP_S) / 2 * max(len(lengths) - 1, 0)
+
+
+def _shuffled(items: Sequence, rng: np.random.Generator) -> list:
+    return [items[i] for i in rng.permutation(len(items))]
