@@ -1,4 +1,8 @@
-"""From logits to calibrated log-likelihood ratios, and the thresholds that decisions use; both fitted on dev alone."""
+"""From logits to calibrated log-likelihood ratios, and the thresholds that decisions use; both fitted on dev alone.
+
+Training fits them and stores them in the model folder; everything that scores applies them. Scores that were once
+calibrated can be combined with any prior by Bayes' rule, which raw logits cannot.
+"""
 
 from dataclasses import dataclass
 
@@ -6,9 +10,10 @@ import numpy as np
 
 from pipeline import metrics
 
-REGULARISATION = 1e-3
+REGULARISATION = 1e-4
 """Weight of the squared slope of the standardised logit, which keeps the slope finite where dev separates perfectly."""
 MIN_SLOPE = 1e-3
+"""Least slope of the standardised logit: scores then say next to nothing, and keep their order."""
 ITERATIONS = 100
 
 
@@ -38,10 +43,11 @@ def fit(logits: np.ndarray, labels: np.ndarray) -> Calibration:
     """Prior-weighted logistic regression (Brümmer & du Preez 2006) of labels on logits.
 
     Each class weighs one half, so the fitted log-odds are a log-likelihood ratio whatever the share of spoof on dev.
-    Logits that do not rise with bonafide speech get the least slope allowed, 0.001 of their spread.
+    Logits that do not rise with bonafide speech get the least slope allowed, and log-likelihood ratios close to 0:
+    they are not turned round, as a detector that is wrong on dev is a mistake to find, not to invert. Raises
+    ``MetricError`` for logits that are not finite or lack a class.
     """
-    logits, labels = np.asarray(logits, np.float64), np.asarray(labels, bool)
-    metrics.auc(logits, labels)  # both classes, no NaN
+    logits, labels = metrics.checked(logits, labels)
     centre, spread = logits.mean(), logits.std() or 1.0
     x = np.stack([(logits - centre) / spread, np.ones(len(logits))], axis=1)  # (trials, 2)
     weight = np.where(labels, 0.5 / labels.sum(), 0.5 / (~labels).sum())
@@ -63,8 +69,10 @@ def fit(logits: np.ndarray, labels: np.ndarray) -> Calibration:
         beta = beta - scale * step
         if np.abs(scale * step).max() < 1e-12:
             break
-    slope = max(float(beta[0]), MIN_SLOPE)
-    return Calibration(slope / spread, float(beta[1]) - slope * centre / spread)
+    slope, offset = beta
+    if slope < MIN_SLOPE:
+        slope, offset = MIN_SLOPE, -MIN_SLOPE * (x[labels, 0].mean() + x[~labels, 0].mean()) / 2
+    return Calibration(float(slope / spread), float(offset - slope * centre / spread))
 
 
 def operating_points(scores: np.ndarray, labels: np.ndarray) -> dict[str, OperatingPoint]:

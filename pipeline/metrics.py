@@ -45,9 +45,30 @@ class Confusion:
     true_spoof: int
 
 
+def checked(scores: np.ndarray, labels: np.ndarray, *, both: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """Scores and labels as float64 and bool ``[trials]``; raises ``MetricError`` for what no figure is defined of.
+
+    ``both``: whether each class must occur.
+    """
+    scores, labels = np.asarray(scores, np.float64).ravel(), np.asarray(labels, bool).ravel()
+    if len(scores) != len(labels):
+        raise MetricError(f"{len(scores)} scores for {len(labels)} labels; there must be one each")
+    if len(scores) == 0:
+        raise MetricError("there are no trials")
+    wrong = ~np.isfinite(scores)
+    if wrong.any():
+        raise MetricError(f"{int(wrong.sum())} of {len(scores)} scores are not finite, the first is {scores[wrong][0]}")
+    if both and not 0 < labels.sum() < len(labels):
+        raise MetricError(
+            f"both classes are needed, and there are {int(labels.sum())} bonafide and "
+            f"{int((~labels).sum())} spoof trials"
+        )
+    return scores, labels
+
+
 def curve(scores: np.ndarray, labels: np.ndarray) -> Curve:
     """Miss and false-alarm rate below and at every score, tied scores one at a time, bonafide before spoof."""
-    scores, labels = _checked(scores, labels)
+    scores, labels = checked(scores, labels)
     ordered = np.concatenate([scores[labels], scores[~labels]])
     order = np.argsort(ordered, kind="stable")
     bonafide = (order < labels.sum()).astype(np.float64)
@@ -89,13 +110,13 @@ def act_dcf(scores: np.ndarray, labels: np.ndarray) -> float:
 
 def error_rates(scores: np.ndarray, labels: np.ndarray, threshold: float) -> tuple[float, float]:
     """Miss and false-alarm rate at a threshold."""
-    scores, labels = _checked(scores, labels)
+    scores, labels = checked(scores, labels)
     return float(np.mean(scores[labels] < threshold)), float(np.mean(scores[~labels] >= threshold))
 
 
 def cllr(scores: np.ndarray, labels: np.ndarray) -> float:
     """Cost of log-likelihood ratios in bits: 0 is perfect, 1 says nothing."""
-    scores, labels = _checked(scores, labels)
+    scores, labels = checked(scores, labels)
     bonafide = np.logaddexp(0, -scores[labels]).mean()
     spoof = np.logaddexp(0, scores[~labels]).mean()
     return float((bonafide + spoof) / (2 * np.log(2)))
@@ -103,7 +124,7 @@ def cllr(scores: np.ndarray, labels: np.ndarray) -> float:
 
 def auc(scores: np.ndarray, labels: np.ndarray) -> float:
     """Area under the ROC: the probability that bonafide scores above spoof, ties counting half."""
-    scores, labels = _checked(scores, labels)
+    scores, labels = checked(scores, labels)
     spoof = np.sort(scores[~labels])
     below = np.searchsorted(spoof, scores[labels], side="left")
     ties = np.searchsorted(spoof, scores[labels], side="right") - below
@@ -112,13 +133,13 @@ def auc(scores: np.ndarray, labels: np.ndarray) -> float:
 
 def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
     """Mean binary cross-entropy of logits, in nats."""
-    logits, labels = _checked(logits, labels, both=False)
+    logits, labels = checked(logits, labels, both=False)
     return float(np.logaddexp(0, np.where(labels, -logits, logits)).mean())
 
 
 def confusion(scores: np.ndarray, labels: np.ndarray, threshold: float) -> Confusion:
     """Counts of right and wrong decisions at a threshold."""
-    scores, labels = _checked(scores, labels, both=False)
+    scores, labels = checked(scores, labels, both=False)
     accepted = scores >= threshold
     return Confusion(
         int((accepted & labels).sum()),
@@ -133,7 +154,7 @@ def summary(scores: np.ndarray, labels: np.ndarray, *, threshold: float, logits:
 
     Precision is 0 where nothing is called bonafide.
     """
-    scores, labels = _checked(scores, labels)
+    scores, labels = checked(scores, labels)
     counts = confusion(scores, labels, threshold)
     called = counts.true_bonafide + counts.false_bonafide
     precision = counts.true_bonafide / called if called else 0.0
@@ -166,7 +187,7 @@ def eer_interval(
 
     Raises ``MetricError`` where there is a single group, or where no resample holds both classes.
     """
-    scores, labels = _checked(scores, labels)
+    scores, labels = checked(scores, labels)
     order = np.concatenate([np.flatnonzero(labels), np.flatnonzero(~labels)])
     order = order[np.argsort(scores[order], kind="stable")]
     bonafide = labels[order]
@@ -198,12 +219,13 @@ def _weighted_eer(weights: np.ndarray, bonafide: np.ndarray) -> np.ndarray:
     weights, genuine, spoof = weights[both], totals[0][both][:, None], totals[1][both][:, None]  # (resamples, 1)
     # (miss − false alarm) · genuine · spoof, in whole numbers: it only rises, so it is smallest where the sign turns.
     gap = np.cumsum(weights * np.where(bonafide, spoof, genuine), axis=1) - genuine * spoof  # (resamples, trials)
-    above = np.sum(gap < 0, axis=1)[:, None]
-    before = np.where(above > 0, np.take_along_axis(gap, np.maximum(above - 1, 0), 1), -genuine * spoof)
-    after = np.take_along_axis(gap, above, 1)
-    passed = np.where(-before <= after, above, above + 1)  # trials under the threshold
-    nearest = np.where(-before <= after, before, after)
-    missed = np.sum(weights * (bonafide & (np.arange(len(bonafide)) < passed)), axis=1)[:, None]
+    turn = np.sum(gap < 0, axis=1)[:, None]  # the trial whose copies turn it
+    before = np.where(turn > 0, np.take_along_axis(gap, np.maximum(turn - 1, 0), 1), -genuine * spoof)
+    copy = np.where(bonafide[turn], spoof, genuine)
+    passed = (copy - 1 - 2 * before) // (2 * copy)  # copies under the nearest point, the first of two equally near
+    nearest = before + passed * copy
+    missed = np.sum(weights * (bonafide & (np.arange(len(bonafide)) < turn)), axis=1)[:, None]
+    missed = missed + bonafide[turn] * passed
     # With miss m and gap d, the false alarm is m − d and the mean of both m − d / 2.
     return (missed / genuine - nearest / (genuine * spoof) / 2)[:, 0]
 
@@ -227,21 +249,3 @@ def _between(points: Curve, index: int) -> float:
     low, high = points.thresholds[index], points.thresholds[index + 1]
     middle = low + (high - low) / 2
     return float(middle if low < middle else high)
-
-
-def _checked(scores: np.ndarray, labels: np.ndarray, *, both: bool = True) -> tuple[np.ndarray, np.ndarray]:
-    """Scores and labels as float64 and bool ``[trials]``; ``both``: whether each class must occur."""
-    scores, labels = np.asarray(scores, np.float64).ravel(), np.asarray(labels, bool).ravel()
-    if len(scores) != len(labels):
-        raise MetricError(f"{len(scores)} scores for {len(labels)} labels; there must be one each")
-    if len(scores) == 0:
-        raise MetricError("there are no trials")
-    wrong = ~np.isfinite(scores)
-    if wrong.any():
-        raise MetricError(f"{int(wrong.sum())} of {len(scores)} scores are not finite, the first is {scores[wrong][0]}")
-    if both and not 0 < labels.sum() < len(labels):
-        raise MetricError(
-            f"both classes are needed, and there are {int(labels.sum())} bonafide and "
-            f"{int((~labels).sum())} spoof trials"
-        )
-    return scores, labels

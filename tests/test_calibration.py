@@ -1,0 +1,113 @@
+"""Calibration against known log-likelihood ratios and scikit-learn, and the thresholds that are chosen on dev."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import norm
+from sklearn.linear_model import LogisticRegression
+
+from pipeline import calibration, metrics
+from pipeline.calibration import Calibration
+from pipeline.metrics import MetricError
+
+
+def normal(bonafide: int, spoof: int, mean: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    """Quantiles of unit normals at ±mean: the log-likelihood ratio of x is 2 · mean · x."""
+    parts = [sign * mean + norm.ppf((np.arange(n) + 0.5) / n) for sign, n in ((1, bonafide), (-1, spoof))]
+    return np.concatenate(parts), np.arange(bonafide + spoof) < bonafide
+
+
+def test_it_finds_the_log_likelihood_ratio_whatever_the_share_of_spoof():
+    for bonafide, spoof in ((3000, 3000), (1000, 9000), (9000, 1000)):
+        found = calibration.fit(*normal(bonafide, spoof))
+        assert found.slope == pytest.approx(2, rel=0.01)
+        assert found.intercept == pytest.approx(0, abs=0.01)
+
+
+def test_it_undoes_an_affine_map():
+    logits, labels = normal(500, 2000)
+    found, moved = calibration.fit(logits, labels), calibration.fit(7 * logits - 30, labels)
+    assert moved.apply(7 * logits - 30) == pytest.approx(found.apply(logits), abs=1e-6)
+
+
+def test_it_equals_scikit_learn():
+    rng = np.random.default_rng(1)
+    labels = rng.random(800) < 0.15
+    logits = 2 * rng.normal(size=800) + 1.5 * labels - 3
+    oracle = LogisticRegression(C=1e6, class_weight="balanced", tol=1e-9).fit(logits[:, None], labels)
+    found = calibration.fit(logits, labels)
+    assert (found.slope, found.intercept) == pytest.approx((oracle.coef_[0, 0], oracle.intercept_[0]), rel=5e-3)
+
+
+def test_it_lowers_cllr_and_act_dcf_and_leaves_the_order_alone():
+    logits, labels = normal(1298, 12008)
+    logits = 0.3 * logits + 2
+    scores = calibration.fit(logits, labels).apply(logits)
+    assert metrics.cllr(scores, labels) < 0.52 < metrics.cllr(logits, labels)
+    assert metrics.act_dcf(scores, labels) < 0.43 < metrics.act_dcf(logits, labels)
+    assert metrics.eer(scores, labels) == metrics.eer(logits, labels)
+
+
+def test_separable_trials_get_finite_scores_on_the_right_side():
+    logits, labels = np.array([3.0, 4, 5, -1, -2, -3]), np.arange(6) < 3
+    found = calibration.fit(logits, labels)
+    scores = found.apply(logits)
+    assert 0 < found.slope < 100
+    assert ((scores > 0) == labels).all()
+    assert 3 < np.abs(scores).max() < 50
+
+
+def test_logits_that_fall_with_bonafide_speech_say_next_to_nothing():
+    logits, labels = normal(100, 900)
+    found = calibration.fit(-logits, labels)
+    assert found.slope > 0
+    assert np.abs(found.apply(-logits)).max() < 0.01
+    assert metrics.cllr(found.apply(-logits), labels) == pytest.approx(1, abs=0.01)
+
+
+def test_equal_logits_are_calibrated_to_zero():
+    found = calibration.fit(np.full(10, 3.0), np.arange(10) < 4)
+    assert found.slope > 0
+    assert found.apply(np.array([3.0])) == pytest.approx([0], abs=1e-6)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(st.floats(-1e4, 1e4), min_size=1, max_size=20),
+    st.lists(st.floats(-1e4, 1e4), min_size=1, max_size=20),
+)
+def test_slope_and_intercept_are_always_usable(bonafide, spoof):
+    logits = np.concatenate([bonafide, spoof])
+    found = calibration.fit(logits, np.arange(len(logits)) < len(bonafide))
+    assert found.slope > 0
+    assert np.isfinite(found.apply(logits)).all()
+
+
+@pytest.mark.parametrize(
+    ("logits", "labels", "message"),
+    [
+        ([1.0, 2.0], [True, True], "2 bonafide and 0 spoof"),
+        ([1.0, np.nan], [True, False], "not finite"),
+        ([], [], "no trials"),
+    ],
+)
+def test_what_cannot_be_calibrated_is_refused(logits, labels, message):
+    with pytest.raises(MetricError, match=message):
+        calibration.fit(np.array(logits), np.array(labels, bool))
+
+
+def test_apply_keeps_the_shape():
+    assert Calibration(2.0, -1.0).apply(np.array([[0.0, 1.0]], np.float32)).tolist() == [[-1, 1]]
+
+
+def test_operating_points_state_their_error_rates():
+    scores, labels = normal(1298, 12008)
+    points = calibration.operating_points(2 * scores, labels)
+    assert list(points) == ["eer", "min_dcf"]
+    assert (points["eer"].prior_spoof, points["min_dcf"].prior_spoof) == (0.5, 0.05)
+    assert (points["eer"].miss + points["eer"].false_alarm) / 2 == pytest.approx(0.158716608, abs=1e-9)
+    assert points["eer"].threshold == pytest.approx(0, abs=0.02)
+    cost = (0.95 * points["min_dcf"].miss + 0.5 * points["min_dcf"].false_alarm) / 0.5
+    assert cost == pytest.approx(0.424988631, abs=1e-9)
+    assert points["min_dcf"].threshold == pytest.approx(metrics.BAYES_THRESHOLD, abs=0.15)
