@@ -22,7 +22,7 @@ from pipeline.store import Store
 
 STAGE_VERSION = 1
 """Raised when a change of this stage changes what the same configuration learns."""
-TRAIN_SAMPLE = 200
+TRAIN_SAMPLE = 100
 """Clips of the train subset that are measured as dev is, after every epoch."""
 SECTIONS = ("corpus", "audio", "front_end", "model", "train")
 

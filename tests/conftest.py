@@ -1,0 +1,57 @@
+"""What all tests share: artifacts and tracking in a folder of their own, and small real data made once a session."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline import preprocess
+from pipeline.config import SAMPLE_RATE_HZ, Config, preset
+from pipeline.store import Store
+
+
+@pytest.fixture(autouse=True)
+def own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Artifacts under ``tmp_path``; no tracking server and no run of an outer MLflow leaks in."""
+    monkeypatch.setenv("SPOOF_ARTIFACTS", str(tmp_path / "artifacts"))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    for name in ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def smoke() -> Config:
+    return preset("smoke")
+
+
+@pytest.fixture(scope="session")
+def synthetic_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The synthetic corpus, in the layout of ASVspoof 2017 version 2."""
+    from pipeline.corpora import synthetic
+
+    folder = tmp_path_factory.mktemp("corpus") / "synthetic"
+    synthetic.build(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def synthetic_store(synthetic_corpus: Path, smoke: Config, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A Store of the synthetic corpus."""
+    from pipeline import corpora
+
+    config = smoke.replace(data_dir=str(synthetic_corpus))
+    table, rejected = corpora.read(config.corpus)
+    folder = tmp_path_factory.mktemp("data") / "synthetic-0"
+    preprocess.build(table, rejected, config, folder, split_by="official", key="0")
+    return Store.open(folder)
+
+
+@pytest.fixture
+def voice() -> np.ndarray:
+    """Two seconds of a harmonic glide with noise, ``[32000]`` float32, peak 0.5."""
+    rng = np.random.default_rng(3)
+    t = np.arange(2 * SAMPLE_RATE_HZ) / SAMPLE_RATE_HZ
+    phase = 2 * np.pi * np.cumsum(110 + 40 * np.sin(3 * t)) / SAMPLE_RATE_HZ
+    wave = sum(np.sin(k * phase) / k for k in range(1, 20)) + 0.02 * rng.standard_normal(len(t))
+    return (0.5 * wave / np.abs(wave).max()).astype(np.float32)

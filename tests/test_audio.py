@@ -1,0 +1,187 @@
+"""Decoding: formats, the int16 grid, resampling, and every way in which a recording is refused."""
+
+import io
+import tracemalloc
+
+import av
+import numpy as np
+import pytest
+import soundfile
+
+from pipeline import audio
+from pipeline.config import AudioConfig
+from pipeline.errors import AudioError
+
+
+def encoded(wave: np.ndarray, rate_hz: int = 16000, format: str = "WAV", subtype: str | None = None) -> bytes:
+    file = io.BytesIO()
+    soundfile.write(file, wave, rate_hz, format=format, subtype=subtype)
+    return file.getvalue()
+
+
+def through_ffmpeg(wave: np.ndarray, container: str, codec: str, rate_hz: int = 16000, layout: str = "mono") -> bytes:
+    file = io.BytesIO()
+    with av.open(file, "w", format=container) as output:
+        stream = output.add_stream(codec, rate=rate_hz, layout=layout)
+        resampler = av.AudioResampler(format=stream.codec_context.format, layout=layout, rate=rate_hz)
+        frame = av.AudioFrame.from_ndarray(audio.to_int16(wave)[None], format="s16", layout="mono")
+        frame.sample_rate = 16000
+        fifo = av.AudioFifo()
+        for part in [*resampler.resample(frame), *resampler.resample(None)]:
+            part.pts = None
+            fifo.write(part)
+        while (part := fifo.read(stream.codec_context.frame_size or 320, partial=True)) is not None:
+            output.mux(stream.encode(part))
+        output.mux(stream.encode(None))
+    return file.getvalue()
+
+
+def correlation(a: np.ndarray, b: np.ndarray) -> float:
+    """Highest normalised cross-correlation, so that a codec's delay does not matter."""
+    size = min(len(a), len(b))
+    a, b = a[:size], b[:size]
+    product = np.fft.irfft(np.fft.rfft(a, 2 * size) * np.conj(np.fft.rfft(b, 2 * size)))
+    return float(product.max() / np.sqrt((a**2).sum() * (b**2).sum()))
+
+
+def test_sixteen_bit_wav_comes_back_exactly(voice):
+    samples = audio.to_int16(voice)
+    decoded = audio.decode(encoded(samples))
+    assert decoded.dtype == np.float32
+    assert np.array_equal(decoded, samples.astype(np.float32) / 32768)
+
+
+def test_everything_lies_on_the_int16_grid(voice):
+    decoded = audio.decode(encoded(voice, 44100, subtype="FLOAT"))
+    assert np.array_equal(decoded * 32768, np.rint(decoded * 32768))
+
+
+def test_path_and_bytes_give_the_same(tmp_path, voice):
+    (tmp_path / "a.wav").write_bytes(encoded(voice))
+    assert np.array_equal(audio.decode(tmp_path / "a.wav"), audio.decode(encoded(voice)))
+
+
+@pytest.mark.parametrize(
+    ("format", "subtype"),
+    [("FLAC", "PCM_16"), ("OGG", "VORBIS"), ("OGG", "OPUS"), ("MP3", "MPEG_LAYER_III"), ("WAV", "ULAW"), ("AIFF", "PCM_24")],
+)
+def test_formats_of_libsndfile(voice, format, subtype):
+    decoded = audio.decode(encoded(voice, format=format, subtype=subtype))
+    assert correlation(decoded, voice) > 0.97
+
+
+@pytest.mark.parametrize(
+    ("container", "codec", "rate_hz"),
+    [("mp4", "aac", 16000), ("adts", "aac", 16000), ("webm", "libopus", 48000), ("mov", "pcm_s16le", 16000)],
+)
+def test_formats_of_ffmpeg(voice, container, codec, rate_hz, tmp_path):
+    file = tmp_path / f"clip.{container}"
+    file.write_bytes(through_ffmpeg_file(voice, container, codec, rate_hz, tmp_path))
+    assert correlation(audio.decode(file), voice) > 0.95
+
+
+def through_ffmpeg_file(wave, container, codec, rate_hz, tmp_path) -> bytes:
+    """MP4 and MOV need a file that can be sought while it is written."""
+    target = tmp_path / f"made.{container}"
+    with av.open(str(target), "w", format=container) as output:
+        stream = output.add_stream(codec, rate=rate_hz, layout="mono")
+        resampler = av.AudioResampler(format=stream.codec_context.format, layout="mono", rate=rate_hz)
+        fifo = av.AudioFifo()
+        frame = av.AudioFrame.from_ndarray(audio.to_int16(wave)[None], format="s16", layout="mono")
+        frame.sample_rate = 16000
+        for part in [*resampler.resample(frame), *resampler.resample(None)]:
+            part.pts = None
+            fifo.write(part)
+        samples = 0
+        while (part := fifo.read(stream.codec_context.frame_size or 320, partial=True)) is not None:
+            part.pts, samples = samples, samples + part.samples
+            output.mux(stream.encode(part))
+        output.mux(stream.encode(None))
+    return target.read_bytes()
+
+
+def test_raw_g722_goes_by_its_suffix(voice, tmp_path):
+    (tmp_path / "prompt.g722").write_bytes(through_ffmpeg(voice, "g722", "g722"))
+    decoded = audio.decode(tmp_path / "prompt.g722")
+    assert abs(len(decoded) - len(voice)) < 400
+    assert correlation(decoded, voice) > 0.9
+
+
+def test_channels_are_averaged(voice):
+    eight = np.stack([voice * k / 8 for k in range(8)], axis=1)
+    np.testing.assert_allclose(audio.decode(encoded(eight)), voice * 3.5 / 8, atol=2 / 32768)
+
+
+@pytest.mark.parametrize("rate_hz", [8000, 11025, 44100, 384000])
+def test_other_rates_keep_time_and_pitch(rate_hz):
+    seconds = 1.5
+    tone = 0.3 * np.sin(2 * np.pi * 440 * np.arange(int(seconds * rate_hz)) / rate_hz)
+    decoded = audio.decode(encoded(tone, rate_hz))
+    assert len(decoded) == pytest.approx(seconds * 16000, abs=2)
+    assert np.argmax(np.abs(np.fft.rfft(decoded))) / seconds == pytest.approx(440, abs=1)
+
+
+def test_overshoot_is_clipped():
+    loud = np.tile(np.array([1.5, -1.5], np.float32), 8000)
+    decoded = audio.decode(encoded(loud, subtype="FLOAT"))
+    assert set(np.unique(decoded)) == {-1.0, 32767 / 32768}
+
+
+def test_file_name_that_is_not_utf8(voice, tmp_path):
+    path = bytes(tmp_path) + b"/\xff\xfe.wav"
+    with open(path, "wb") as file:
+        file.write(encoded(voice))
+    assert len(audio.decode(path.decode(errors="surrogateescape"))) == len(voice)
+
+
+def not_a_number() -> bytes:
+    wave = np.full(16000, 0.1, np.float32)
+    wave[77] = np.nan
+    return encoded(wave, subtype="FLOAT")
+
+
+REFUSED = {
+    "empty file": (b"", "empty: the file has no bytes"),
+    "text": (b"this is not audio at all " * 50, "unreadable: not audio"),
+    "no samples": (encoded(np.zeros(0, np.float32)), "empty: the file holds no samples"),
+    "too short": (encoded(np.full(1600, 0.1, np.float32)), "too short: 0.100 s, at least 0.2 s"),
+    "digital silence": (encoded(np.zeros(16000, np.float32)), "silent: its peak is no signal"),
+    "near silence": (encoded(np.full(16000, 5e-5, np.float32)), "silent: its peak is -90 dB"),
+    "not finite": (not_a_number(), "not finite"),
+    "truncated header": (encoded(np.full(16000, 0.1, np.float32))[:30], "unreadable"),
+    "absurd rate": (encoded(np.full(16000, 0.1, np.float32), 1000), "sample rate 1000 Hz"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused_with_a_reason(name):
+    data, reason = REFUSED[name]
+    with pytest.raises(AudioError, match=reason):
+        audio.decode(data)
+
+
+def test_truncated_audio_is_decoded_as_far_as_it_goes(voice):
+    assert 0 < len(audio.decode(encoded(voice)[:40000])) < len(voice)
+
+
+def test_missing_file_and_folder_are_refused(tmp_path):
+    with pytest.raises(AudioError, match="No such file"):
+        audio.decode(tmp_path / "nowhere.wav")
+    with pytest.raises(AudioError, match="unreadable"):
+        audio.decode(tmp_path)
+
+
+def test_hours_in_a_small_file_stop_at_the_limit():
+    silence = encoded(np.zeros(16000 * 3600, np.int16), format="FLAC")
+    assert len(silence) < 200_000
+    tracemalloc.start()
+    with pytest.raises(AudioError, match="too long: over 60 s"):
+        audio.decode(silence, config=AudioConfig(max_s=60))
+    assert tracemalloc.get_traced_memory()[1] < 30e6
+    tracemalloc.stop()
+
+
+def test_checksum_is_of_the_samples_not_the_file(voice):
+    as_wav = audio.decode(encoded(audio.to_int16(voice)))
+    as_flac = audio.decode(encoded(audio.to_int16(voice), format="FLAC"))
+    assert audio.sha256(as_wav) == audio.sha256(as_flac) == audio.sha256(audio.to_int16(voice))
