@@ -70,20 +70,20 @@ def png(figure: Figure, *, dpi: int = DPI) -> bytes:
     return buffer.getvalue()
 
 
-def _styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
     """Draw in the common style, whatever the caller's matplotlib settings are."""
 
     @functools.wraps(draw)
-    def styled(*args, **kwargs) -> Figure:
+    def drawn(*args, **kwargs) -> Figure:
         with mpl.rc_context():
             mpl.rcdefaults()
             mpl.rcParams.update(STYLE)
             return draw(*args, **kwargs)
 
-    return styled
+    return drawn
 
 
-@_styled
+@styled
 def training_curves(
     history: Mapping[str, Sequence[tuple[int, float]]], *, kept_epoch: int | None = None, title: str = "Training"
 ) -> Figure:
@@ -104,8 +104,9 @@ def training_curves(
                 axes.plot(epochs + 1, factor * values, **look, marker=marker, markersize=4, label=subset)
         if kept_epoch is not None:
             axes.axvline(kept_epoch + 1, color=GREY, linestyle=":", linewidth=1.5, label="epoch kept")
-        axes.set(xlabel="Epoch", ylabel=label)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        last = max((epoch for points in history.values() for epoch, _ in points), default=0)
+        axes.set(xlabel="Epoch", ylabel=label, xlim=(0.5, last + 1.5))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.margins(y=0.08)
         if metric != "auc":
             axes.set_ylim(bottom=0)
@@ -115,7 +116,7 @@ def training_curves(
     return figure
 
 
-@_styled
+@styled
 def confusion(counts: Confusion, *, title: str = "Confusion matrix", threshold: float | None = None) -> Figure:
     """Decisions against truth: the count and the share of the row in each cell."""
     cells = np.array(
@@ -139,7 +140,7 @@ def confusion(counts: Confusion, *, title: str = "Confusion matrix", threshold: 
     return figure
 
 
-@_styled
+@styled
 def roc(trials: Mapping[str, Trials], *, title: str = "ROC") -> Figure:
     """Receiver operating characteristic of each named set of trials, with its area."""
     figure = Figure(figsize=FIGURE_SIZE, layout="constrained")
@@ -161,7 +162,7 @@ def roc(trials: Mapping[str, Trials], *, title: str = "ROC") -> Figure:
     return figure
 
 
-@_styled
+@styled
 def det(trials: Mapping[str, Trials], *, title: str = "Detection error trade-off") -> Figure:
     """Miss against false alarm on normal-deviate axes, with the equal-error point of each named set of trials."""
     figure = Figure(figsize=FIGURE_SIZE, layout="constrained")
@@ -170,10 +171,10 @@ def det(trials: Mapping[str, Trials], *, title: str = "Detection error trade-off
     for (name, (scores, labels)), look, marker in zip(trials.items(), LINES, "osD^", strict=False):
         points = metrics.curve(scores, labels)
         # Rates of 0 and 1 lie at infinity; half a trial is as close to them as the data can say.
-        floor = 0.5 / max(1, min(labels.sum(), (~labels).sum()))
+        rates = ((points.false_alarm, (~labels).sum()), (points.miss, labels.sum()))
+        axes.plot(*(norm.ppf(np.clip(r, 0.5 / count, 1 - 0.5 / count)) for r, count in rates), **look)
+        floor = 0.5 / len(labels)
         finest = min(finest, floor)
-        miss, false_alarm = (np.clip(r, floor, 1 - floor) for r in (points.miss, points.false_alarm))
-        axes.plot(norm.ppf(false_alarm), norm.ppf(miss), **look)
         rate = metrics.eer(scores, labels)
         at = norm.ppf(np.clip(rate, floor, 1 - floor))
         axes.plot(
@@ -203,7 +204,7 @@ def det(trials: Mapping[str, Trials], *, title: str = "Detection error trade-off
     return figure
 
 
-@_styled
+@styled
 def score_histogram(
     scores: np.ndarray, labels: np.ndarray, *, threshold: float, threshold_name: str = "", title: str = "Scores"
 ) -> Figure:
@@ -229,7 +230,7 @@ def score_histogram(
     return figure
 
 
-@_styled
+@styled
 def reliability(
     scores: Mapping[str, np.ndarray], labels: np.ndarray, *, bins: int = 10, title: str = "Reliability"
 ) -> Figure:
@@ -267,7 +268,7 @@ def reliability(
     return figure
 
 
-@_styled
+@styled
 def attack_eer(
     names: Sequence[str],
     eers: Sequence[float],
@@ -297,9 +298,9 @@ def attack_eer(
     for y, i in enumerate(order):
         if intervals[i]:
             axes.plot(100 * np.array(intervals[i]), [y, y], color=INK, linewidth=1.4, marker="|", markersize=7)
-        for x, text in ((1.1, f"{100 * eers[i]:.1f} %"), (1.2, f"{trials[i]:,}")):
+        for x, text in ((1.11, f"{100 * eers[i]:.1f} %"), (1.25, f"{trials[i]:,}")):
             axes.text(x, y, text, transform=axes.get_yaxis_transform(), va="center", ha="right", fontsize=10)
-    for x, text in ((1.1, "EER"), (1.2, "spoof\ntrials")):
+    for x, text in ((1.11, "EER"), (1.25, "spoof\ntrials")):
         axes.text(x, 1, text, transform=axes.transAxes, va="bottom", ha="right", fontsize=9, color=GREY)
     if overall is not None:
         axes.axvline(
@@ -315,7 +316,7 @@ def attack_eer(
     return figure
 
 
-@_styled
+@styled
 def mel_spectrogram(db: np.ndarray, *, hop_s: float, band_hz: np.ndarray, title: str = "Log-mel spectrogram") -> Figure:
     """A spectrogram in dB over time in seconds and mel bands in Hz.
 

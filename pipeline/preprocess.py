@@ -59,12 +59,15 @@ def ensure(config: Config) -> Path:
     split_by = manifest.resolve_split_by(table, config.corpus.split_by)
     key = fingerprint(STAGE_VERSION, config.audio, split_by, config.corpus.split_seed, _sources(table))
     folder = artifacts_dir() / "data" / f"{config.corpus.corpus}-{key}"
-    if (folder / store.INDEX).is_file():
+    logged = folder / "logged"
+    if logged.is_file():
         print(f"Store is up to date: {folder}")
         return folder
     started = time.monotonic()
-    clips = build(table, rejected, config, folder, split_by=split_by, key=key)
-    _log(folder, config, clips / (time.monotonic() - started))
+    clips = 0
+    if not (folder / store.INDEX).is_file():
+        clips = build(table, rejected, config, folder, split_by=split_by, key=key)
+    logged.write_text(_log(folder, config, clips / (time.monotonic() - started)), encoding="utf-8")
     return folder
 
 
@@ -210,8 +213,8 @@ def _lock(folder: Path) -> Iterator[None]:
         yield
 
 
-def _log(folder: Path, config: Config, clips_per_s: float) -> None:
-    """The MLflow run of a Store: counts, durations, figures, what was rejected."""
+def _log(folder: Path, config: Config, clips_per_s: float) -> str:
+    """The MLflow run of a Store: counts, durations, figures, what was rejected; returns its id."""
     import mlflow
 
     from pipeline import corpus_figures, tracking
@@ -221,7 +224,7 @@ def _log(folder: Path, config: Config, clips_per_s: float) -> None:
     shutil.rmtree(figures, ignore_errors=True)
     corpus_figures.write_all(opened, figures)
     table = opened.manifest
-    with tracking.run(folder.name, stage="preprocess", tags={"corpus": opened.name, "split": opened.split_by}):
+    with tracking.run(folder.name, stage="preprocess", tags={"corpus": opened.name, "split": opened.split_by}) as run:
         tracking.log_config(config)
         mlflow.log_params({"store": folder.name, "fingerprint": opened.fingerprint})
         counts = {f"clips/{s}/{lab}": len(g) for (s, lab), g in table.groupby(["split", "label"])}
@@ -239,6 +242,7 @@ def _log(folder: Path, config: Config, clips_per_s: float) -> None:
         mlflow.log_text(groups.to_csv(index=False), "counts.csv")
         mlflow.log_artifact(str(folder / store.REJECTED))
         mlflow.log_artifacts(str(figures), "figures")
+        return run.info.run_id
 
 
 def summary(folder: Path) -> str:

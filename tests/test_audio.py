@@ -63,7 +63,14 @@ def test_path_and_bytes_give_the_same(tmp_path, voice):
 
 @pytest.mark.parametrize(
     ("format", "subtype"),
-    [("FLAC", "PCM_16"), ("OGG", "VORBIS"), ("OGG", "OPUS"), ("MP3", "MPEG_LAYER_III"), ("WAV", "ULAW"), ("AIFF", "PCM_24")],
+    [
+        ("FLAC", "PCM_16"),
+        ("OGG", "VORBIS"),
+        ("OGG", "OPUS"),
+        ("MP3", "MPEG_LAYER_III"),
+        ("WAV", "ULAW"),
+        ("AIFF", "PCM_24"),
+    ],
 )
 def test_formats_of_libsndfile(voice, format, subtype):
     decoded = audio.decode(encoded(voice, format=format, subtype=subtype))

@@ -87,7 +87,9 @@ def test_unknown_speaker_cannot_be_split_by_speaker():
         manifest.assign_splits(made, "speaker", seed=1)
 
 
-@pytest.mark.parametrize(("splits", "expected"), [(["train", "dev", "eval"], "official"), (["train", "dev"], "speaker")])
+@pytest.mark.parametrize(
+    ("splits", "expected"), [(["train", "dev", "eval"], "official"), (["train", "dev"], "speaker")]
+)
 def test_auto_is_official_where_all_three_are_there(splits, expected):
     made = table()
     made["split"] = [splits[i % len(splits)] for i in range(len(made))]

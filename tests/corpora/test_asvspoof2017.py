@@ -84,7 +84,10 @@ def test_missing_and_unlisted_audio_are_listed(tmp_path):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("T_1000009.wav bonafide M0002 S05 - - -", r"train\.trn\.txt, line 4: key 'bonafide' is neither genuine nor spoof"),
+        (
+            "T_1000009.wav bonafide M0002 S05 - - -",
+            r"train\.trn\.txt, line 4: key 'bonafide' is neither genuine nor spoof",
+        ),
         ("T_1000009.wav genuine M0002 S05 - -", r"train\.trn\.txt, line 4: 6 columns instead of 7"),
         ("T_1000001.wav spoof M0002 S05 E1 P1 R1", r"line 4: T_1000001\.wav is listed twice"),
     ],

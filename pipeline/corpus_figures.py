@@ -1,0 +1,107 @@
+"""The figures of a Store: how many clips of what, how long they are, and what one of each class looks like."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from pipeline import audio, figures
+from pipeline.config import SAMPLE_RATE_HZ, FrontEndConfig
+from pipeline.manifest import BONAFIDE, LABELS, SPOOF, SUBSETS
+from pipeline.store import Store
+
+LOOKS = {BONAFIDE: figures.BONAFIDE_LOOK, SPOOF: figures.SPOOF_LOOK}
+EXAMPLE_S = 6.0
+MOST_GROUPS = 30
+
+
+def write_all(store: Store, folder: Path) -> None:
+    """Draw every figure of the Store into ``folder`` as PNG."""
+    folder.mkdir(parents=True)
+    table = store.manifest
+    drawn = {
+        "clips": clips(table),
+        "durations": durations(table),
+        "speakers": largest_groups(table, "speaker"),
+        "attacks": largest_groups(table[table["label"] == SPOOF], "attack"),
+    }
+    for label in LABELS:
+        rows = np.flatnonzero((table["label"] == label).to_numpy())
+        if len(rows):
+            drawn[f"example_{label}"] = example(store, int(rows[0]), FrontEndConfig(), longest_s=EXAMPLE_S)
+    for name, figure in drawn.items():
+        (folder / f"{name}.png").write_bytes(figures.png(figure))
+
+
+def example(store: Store, row: int, settings: FrontEndConfig, *, longest_s: float) -> Figure:
+    """The log-mel spectrogram, by librosa, of the beginning of a Store's row, in dB relative to its maximum."""
+    import librosa
+
+    mels = {"n_mels": settings.n_mels, "fmin": settings.fmin_hz, "fmax": settings.fmax_hz}
+    wave = store.waveform(row)[: round(longest_s * SAMPLE_RATE_HZ)] / np.float32(audio.FULL_SCALE)
+    power = librosa.feature.melspectrogram(
+        y=wave, sr=SAMPLE_RATE_HZ, n_fft=settings.n_fft, hop_length=settings.hop_samples, **mels
+    )
+    said = store.manifest.iloc[row]
+    return figures.mel_spectrogram(
+        librosa.power_to_db(power, ref=np.max),
+        hop_s=settings.hop_samples / SAMPLE_RATE_HZ,
+        band_hz=librosa.mel_frequencies(**mels),
+        title=f"{said['label']}: {said['utterance_id']}",
+    )
+
+
+@figures.styled
+def clips(table: pd.DataFrame) -> Figure:
+    """Clips of each class in each subset."""
+    figure = Figure(figsize=figures.FIGURE_SIZE, layout="constrained")
+    axes = figure.add_subplot()
+    subsets = [name for name in SUBSETS if (table["split"] == name).any()]
+    for offset, label in ((-0.2, BONAFIDE), (0.2, SPOOF)):
+        counts = [int(((table["split"] == name) & (table["label"] == label)).sum()) for name in subsets]
+        bars = axes.bar(np.arange(len(subsets)) + offset, counts, width=0.38, label=label, **LOOKS[label])
+        axes.bar_label(bars, [f"{count:,}" for count in counts], padding=2, fontsize=10)
+    axes.set_xticks(range(len(subsets)), subsets)
+    axes.set(ylabel="Clips", title="Clips by subset and class")
+    axes.margins(y=0.12)
+    axes.grid(axis="x", visible=False)
+    axes.legend()
+    return figure
+
+
+@figures.styled
+def durations(table: pd.DataFrame) -> Figure:
+    """Share of the clips of each class by length."""
+    figure = Figure(figsize=figures.FIGURE_SIZE, layout="constrained")
+    axes = figure.add_subplot()
+    edges = np.linspace(0, float(table["duration_s"].quantile(0.995)) + 0.1, 31)
+    for label in LABELS:
+        lengths = table.loc[table["label"] == label, "duration_s"]
+        if len(lengths):
+            share = np.full(len(lengths), 100 / len(lengths))
+            axes.hist(lengths, edges, weights=share, label=f"{label} ({len(lengths):,})", **LOOKS[label])
+    axes.set(xlabel="Length (s)", ylabel="Share of the class (%)", title="Length of the clips")
+    axes.legend()
+    return figure
+
+
+@figures.styled
+def largest_groups(table: pd.DataFrame, column: str) -> Figure:
+    """Clips of each class for the values of a column with most clips."""
+    counts = pd.crosstab(table[column], table["label"]).reindex(columns=LABELS, fill_value=0)
+    counts = counts.loc[counts.sum(axis=1).sort_values(ascending=False, kind="stable").index]
+    shown = counts.head(MOST_GROUPS)
+    figure = Figure(figsize=(7.4, 1.6 + 0.26 * len(shown)), layout="constrained")
+    axes = figure.add_subplot()
+    left = np.zeros(len(shown))
+    for label in LABELS:
+        if shown[label].any():
+            axes.barh(range(len(shown)), shown[label], left=left, height=0.7, label=label, **LOOKS[label])
+        left += shown[label].to_numpy()
+    axes.set_yticks(range(len(shown)), [name or "unknown" for name in shown.index], fontsize=9)
+    more = f", the largest {len(shown)} of {len(counts)}" if len(counts) > len(shown) else ""
+    axes.set(xlabel="Clips", title=f"Clips by {column}{more}", ylim=(len(shown) - 0.4, -0.6))
+    axes.grid(axis="y", visible=False)
+    axes.legend(loc="lower right")
+    return figure

@@ -1,0 +1,262 @@
+"""Evaluation end to end: a real Store, a real LiteRT model whose logits can be computed by hand, a real tracking store.
+
+The model is one dense layer on the samples of a window, so numpy is its oracle.
+"""
+
+import json
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline import bundle, evaluate, manifest, metrics, store, tracking, windows
+from pipeline.calibration import Calibration, OperatingPoint
+from pipeline.config import preset
+from pipeline.errors import ConfigError
+from pipeline.store import Store
+
+CONFIG = preset("smoke").replace(clip_s=0.05)
+CLIP = 800
+KERNEL = np.random.default_rng(5).normal(size=CLIP).astype(np.float32) / 40
+CALIBRATION = Calibration(2.5, -0.5)
+POINT = OperatingPoint(0.25, 0.5, 0.1, 0.2)
+
+
+def make_store(folder, *, seed=0, name="toy") -> Store:
+    """32 clips of 0.03 to 0.2 s in every subset; attack A07 is in eval alone."""
+    rng = np.random.default_rng(seed)
+    rows, waves = [], []
+    for subset in manifest.SUBSETS:
+        for i in range(32):
+            spoof = i % 2
+            attack = ("A01", "A07" if subset == "eval" else "A02")[i // 2 % 2] if spoof else "-"
+            wave = 3000 * rng.normal(size=rng.integers(500, 3200))
+            if not spoof:
+                wave[:CLIP] += 20000 * KERNEL[: len(wave[:CLIP])]
+            waves.append(np.clip(wave, -32768, 32767).astype(np.int16))
+            rows.append(
+                {
+                    "utterance_id": f"{subset}_{i}",
+                    "path": f"/none/{subset}_{i}.wav",
+                    "label": "spoof" if spoof else "bonafide",
+                    "split": subset,
+                    "speaker": f"{subset}{i % 5}",
+                    "attack": attack,
+                }
+            )
+    table = manifest.make(rows, corpus=name).assign(
+        duration_s=[len(w) / 16000 for w in waves],
+        sha256=[f"{seed}-{i}" for i in range(len(waves))],
+        shard=0,
+        position=range(len(waves)),
+    )
+    folder.mkdir(parents=True)
+    checksum = store.write_shard(folder / "part-00000.arrow", waves)
+    table.to_parquet(folder / store.MANIFEST)
+    shards = [{"file": "part-00000.arrow", "sha256": checksum}]
+    index = {"name": name, "fingerprint": f"{seed}", "split_by": "official", "shards": shards}
+    (folder / store.INDEX).write_text(json.dumps(index))
+    return Store.open(folder)
+
+
+def drop(folder, keep) -> Store:
+    """The Store with the Manifest rows for which ``keep(table)`` holds."""
+    table = pd.read_parquet(folder / store.MANIFEST)
+    table[keep(table)].reset_index(drop=True).to_parquet(folder / store.MANIFEST)
+    return Store.open(folder)
+
+
+def expected_logits(opened: Store, subset: str) -> np.ndarray:
+    found = []
+    for row in opened.subset(subset):
+        wave = opened.waveform(row).astype(np.float64) / 32768
+        cuts = [windows.cut(wave, start, CLIP) for start in windows.starts(len(wave), CLIP)]
+        found.append(np.mean(np.stack(cuts) @ KERNEL.astype(np.float64)) + 0.1)
+    return np.array(found)
+
+
+@pytest.fixture(scope="module")
+def litert(tmp_path_factory):
+    """The LiteRT file of the one-layer model."""
+    import keras
+
+    from pipeline import export
+
+    model = keras.Sequential([keras.Input((CLIP,)), keras.layers.Dense(1)])
+    model.layers[-1].set_weights([KERNEL[:, None], np.array([0.1], np.float32)])
+    path = tmp_path_factory.mktemp("litert") / "model.tflite"
+    export.litert(model, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def tracking_uri(tmp_path_factory):
+    """A tracking store made once, as making its tables takes seconds."""
+    uri = f"sqlite:///{tmp_path_factory.mktemp('mlflow') / 'mlflow.db'}"
+    mlflow.MlflowClient(uri).search_experiments()
+    return uri
+
+
+@pytest.fixture(autouse=True)
+def one_tracking_store(own_places, tracking_uri, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking_uri)
+    mlflow.set_tracking_uri(None)
+    yield
+    mlflow.set_tracking_uri(None)
+
+
+@pytest.fixture
+def opened(tmp_path):
+    return make_store(tmp_path / "data" / "toy-0")
+
+
+@pytest.fixture
+def make_bundle(litert, tmp_path):
+    def make(opened: Store, *, run_id="", version="toy-1"):
+        return bundle.write(
+            tmp_path / "models" / version,
+            litert=litert,
+            keras=None,
+            config=CONFIG,
+            calibration=CALIBRATION,
+            operating_points={"eer": POINT},
+            operating_point="eer",
+            model_version=version,
+            run_id=run_id,
+            fingerprint="f",
+            versions={"keras": "3"},
+            dev_trials=opened.trials("dev"),
+            dev_eer=0.1,
+        )
+
+    return make
+
+
+@pytest.fixture
+def training_run():
+    """A training run of three epochs."""
+    with tracking.run("toy-1", stage="train") as run:
+        mlflow.log_params({"device": "CPU", "precision": "float32"})
+        mlflow.set_tag("command", "python -m pipeline.train --preset smoke")
+        for epoch in range(3):
+            row = {f"{s}/{m}": 0.5 / (epoch + 1) for s in ("train", "dev") for m in ("loss", "eer", "auc")}
+            mlflow.log_metrics(row | {"speed/epoch_s": 1.0}, step=epoch)
+        mlflow.log_metric("best_epoch", 2)
+    return run.info.run_id
+
+
+def artifacts(run_id: str, path: str = "") -> set[str]:
+    return {item.path for item in mlflow.MlflowClient().list_artifacts(run_id, path)}
+
+
+def test_scores_are_calibrated_means_over_windows(opened, make_bundle):
+    found = evaluate.evaluate(make_bundle(opened), opened, "eval")
+    logits = expected_logits(opened, "eval")
+    assert found.trials["utterance_id"].tolist() == [f"eval_{i}" for i in range(32)]
+    assert found.trials["logit"].to_numpy() == pytest.approx(logits, abs=1e-5)
+    assert found.scores == pytest.approx(CALIBRATION.apply(logits), abs=1e-4)
+    assert found.metrics["eer"] == metrics.eer(found.scores, found.labels)
+    assert {g.name: g.seen for g in found.groups} == {"A01": True, "A07": False, "seen": True, "unseen": False}
+
+
+def test_the_evaluation_of_a_training_run_lands_in_it(opened, make_bundle, training_run, tmp_path, monkeypatch):
+    model = make_bundle(opened, run_id=training_run)
+    extra = mlflow.MlflowClient().create_run(mlflow.get_run(training_run).info.experiment_id).info.run_id
+    monkeypatch.setenv("MLFLOW_RUN_ID", extra)
+    folder = evaluate.run(model.folder, opened.folder)
+    assert folder == tmp_path / "artifacts" / "evaluations" / "toy-1"
+    assert mlflow.get_run(extra).data.tags["continued_in"] == training_run
+
+    run = mlflow.get_run(training_run)
+    assert run.info.status == "FINISHED"
+    for subset in ("dev", "eval"):
+        found = evaluate.evaluate(model, opened, subset)
+        assert found.named().items() <= run.data.metrics.items()
+    history = mlflow.MlflowClient().get_metric_history(training_run, "dev/eer")
+    assert [m.step for m in history] == [0, 1, 2, 3]
+
+    files = {"scores.csv", "attacks.csv", "evaluation.json", "report.html", "model_card.md", "figures"}
+    assert files <= artifacts(training_run)
+    assert {path.name for path in folder.iterdir()} == files
+    drawn = {"confusion", "scores", "roc", "det", "reliability", "attacks"}
+    for subset in ("dev", "eval"):
+        assert {path.stem for path in (folder / "figures" / subset).iterdir()} == drawn
+    assert artifacts(training_run, "figures") == {
+        f"figures/{n}" for n in ("dev", "eval", "examples", "training_curves.png")
+    }
+
+    scores = pd.read_csv(folder / "scores.csv")
+    assert list(scores) == ["subset", "utterance_id", "label", "attack", "speaker", "logit", "score"]
+    assert scores["subset"].value_counts().to_dict() == {"dev": 32, "eval": 32}
+    attacks = pd.read_csv(folder / "attacks.csv")
+    assert attacks[["subset", "name", "seen", "trials"]].to_numpy().tolist() == [
+        ["dev", "A01", True, 8],
+        ["dev", "A02", True, 8],
+        ["eval", "A01", True, 8],
+        ["eval", "A07", False, 8],
+    ]
+    page = (folder / "report.html").read_text()
+    assert "python -m pipeline.train --preset smoke" in page
+    assert page.count("data:image/png;base64,") == 1 + 2 * len(drawn) + 2
+
+
+def test_another_store_gets_a_run_of_its_own(opened, make_bundle, training_run, tmp_path):
+    model = make_bundle(opened, run_id=training_run)
+    other = make_store(tmp_path / "data" / "other-1", seed=1, name="other")
+    folder = evaluate.run(model.folder, other.folder, ["eval"], tmp_path / "mine")
+    assert folder == tmp_path / "mine"
+    assert "eval/eer" not in mlflow.get_run(training_run).data.metrics
+    run = mlflow.search_runs(filter_string="tags.stage = 'evaluate'", experiment_names=["spoof-detector"]).iloc[0]
+    assert (run["tags.model_version"], run["tags.corpus"]) == ("toy-1", "other")
+    assert run["metrics.eval/eer"] >= 0
+    text = evaluate.table_text(folder)
+    assert "A07" in text
+    assert "unseen" not in text
+    assert "of another Store" in (folder / "report.html").read_text()
+
+
+def test_a_subset_of_one_class_is_said_to_be(opened, make_bundle):
+    drop(opened.folder, lambda t: (t["split"] != "eval") | (t["label"] == "spoof"))
+    folder = evaluate.run(make_bundle(opened).folder, opened.folder, ["eval"])
+    assert "eval: one class only: spoof." in evaluate.table_text(folder)
+    assert {path.stem for path in (folder / "figures" / "eval").iterdir()} == {"confusion", "scores"}
+    assert len(pd.read_csv(folder / "scores.csv")) == 16
+
+
+def test_an_empty_subset_beside_another_is_said_to_be_and_alone_is_an_error(opened, make_bundle):
+    drop(opened.folder, lambda t: t["split"] != "eval")
+    model = make_bundle(opened)
+    with pytest.raises(ConfigError, match=r"--subset eval: .* has no clips there"):
+        evaluate.run(model.folder, opened.folder, ["eval"])
+    folder = evaluate.run(model.folder, opened.folder, ["dev", "eval"])
+    assert "eval: no clips." in evaluate.table_text(folder)
+
+
+def test_the_command_prints_the_tables_and_where_things_are(opened, make_bundle, capsys):
+    folder = make_bundle(opened).folder
+    assert evaluate.main(["--model", str(folder), "--store", str(opened.folder), "--subset", "eval"]) == 0
+    printed = capsys.readouterr().out
+    assert evaluate.table_text(folder.parents[1] / "artifacts" / "evaluations" / "toy-1") in printed
+    assert str(folder.parents[1] / "artifacts" / "evaluations" / "toy-1" / "report.html") in printed
+
+
+@pytest.mark.parametrize(("flags", "corpus"), [([], "synthetic"), (["--corpus", "demo"], "demo")])
+def test_without_a_store_it_is_the_models_corpus_unless_another_is_named(
+    opened, make_bundle, monkeypatch, flags, corpus
+):
+    asked = []
+
+    def stop(config):
+        asked.append(config.corpus.corpus)
+        raise ConfigError("stop")
+
+    monkeypatch.setattr(evaluate.preprocess, "ensure", stop)
+    with pytest.raises(ConfigError, match="stop"):
+        evaluate.main(["--model", str(make_bundle(opened).folder), *flags])
+    assert asked == [corpus]
+
+
+def test_a_wrong_subset_names_the_right_ones():
+    with pytest.raises(ConfigError, match="--subset 'test': choose among train, dev, eval"):
+        evaluate.main(["--subset", "dev,test"])

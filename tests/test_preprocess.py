@@ -1,0 +1,179 @@
+"""Preprocessing: what is rejected and why, copies, locks, and the same Store after a kill at any point."""
+
+import fcntl
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from pipeline import corpora, preprocess
+from pipeline.config import PROJECT_ROOT, preset
+from pipeline.errors import StoreError
+from pipeline.store import REJECTED, Store
+
+BUILD = """
+import sys
+from pathlib import Path
+from pipeline import corpora, preprocess
+from pipeline.config import preset
+if __name__ == "__main__":
+    config = preset("smoke").replace(data_dir=sys.argv[1])
+    table, rejected = corpora.read(config.corpus)
+    preprocess.build(table, rejected, config, Path(sys.argv[2]), split_by="official", key="k", shard_clips=20)
+"""
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """Checksum of every file of a Store but its lock."""
+    files = (p for p in folder.rglob("*") if p.is_file() and p.name != ".lock")
+    return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+
+
+def built(corpus: Path, folder: Path, **options) -> Store:
+    config = preset("smoke").replace(corpus="folder", data_dir=str(corpus), split_by="stratified", **options)
+    table, rejected = corpora.read(config.corpus)
+    preprocess.build(table, rejected, config, folder, split_by="stratified", key="k", shard_clips=3)
+    return Store.open(folder)
+
+
+@pytest.fixture
+def recordings(tmp_path) -> Path:
+    """Twelve good recordings, six of each class."""
+    rng = np.random.default_rng(0)
+    for label in ("bonafide", "spoof"):
+        (tmp_path / "corpus" / label).mkdir(parents=True)
+        for i in range(6):
+            soundfile.write(tmp_path / "corpus" / label / f"{i}.wav", 0.1 * rng.standard_normal(8000), 16000)
+    return tmp_path / "corpus"
+
+
+def rejected(store: Store) -> dict[str, str]:
+    table = pd.read_csv(store.folder / REJECTED)
+    return {Path(path).name: reason for path, reason in zip(table["path"], table["reason"], strict=True)}
+
+
+def test_unusable_recordings_are_listed_with_their_reason(recordings, tmp_path):
+    spoof = recordings / "spoof"
+    (spoof / "empty.wav").touch()
+    (spoof / "text.wav").write_text("no audio")
+    soundfile.write(spoof / "short.wav", np.full(100, 0.5), 16000)
+    soundfile.write(spoof / "silent.wav", np.zeros(8000), 16000)
+    soundfile.write(spoof / "nan.wav", np.full(8000, np.nan), 16000, subtype="FLOAT")
+    soundfile.write(spoof / "long.wav", np.full(32000, 0.5), 16000)
+    store = built(recordings, tmp_path / "store", max_s=1.0)
+    assert len(store) == 12
+    kinds = {name: reason.split(":")[0] for name, reason in rejected(store).items()}
+    assert kinds == {
+        "empty.wav": "empty",
+        "text.wav": "unreadable",
+        "short.wav": "too short",
+        "silent.wav": "silent",
+        "nan.wav": "not finite",
+        "long.wav": "too long",
+    }
+
+
+def test_the_same_samples_under_two_labels_are_both_rejected_and_named(recordings, tmp_path):
+    wave, rate = soundfile.read(recordings / "bonafide" / "0.wav", dtype="int16")
+    soundfile.write(recordings / "spoof" / "copy.flac", wave, rate)
+    store = built(recordings, tmp_path / "store")
+    reasons = rejected(store)
+    assert set(reasons) == {"0.wav", "copy.flac"}
+    for reason in reasons.values():
+        assert "bonafide/0.wav (bonafide)" in reason
+        assert "spoof/copy.flac (spoof)" in reason
+    assert len(store) == 11
+
+
+def test_copies_never_cross_official_subsets(synthetic_corpus, tmp_path):
+    import shutil
+
+    corpus = tmp_path / "corpus"
+    shutil.copytree(synthetic_corpus, corpus)
+    train = corpus / "ASVspoof2017_V2_train" / "T_0000002.wav"
+    shutil.copy(train, corpus / "ASVspoof2017_V2_eval" / "E_0000182.wav")
+    folder = preprocess.ensure(preset("smoke").replace(data_dir=str(corpus)))
+    store = Store.open(folder)
+    assert rejected(store) == {"E_0000182.wav": "the same audio as an utterance of train"}
+    assert len(store) == 259
+
+
+def test_nothing_usable_is_an_error(tmp_path):
+    for label in ("bonafide", "spoof"):
+        (tmp_path / "corpus" / label).mkdir(parents=True)
+        (tmp_path / "corpus" / label / "a.wav").touch()
+    with pytest.raises(StoreError, match=r"no recording of the corpus is usable.*empty"):
+        built(tmp_path / "corpus", tmp_path / "store")
+
+
+def test_an_unchanged_corpus_is_not_read_again_and_a_changed_one_is(recordings, capsys):
+    config = preset("smoke").replace(corpus="folder", data_dir=str(recordings), split_by="stratified")
+    first = preprocess.ensure(config)
+    before = contents(first)
+    assert preprocess.ensure(config) == first
+    assert "up to date" in capsys.readouterr().out
+    assert contents(first) == before
+    soundfile.write(recordings / "spoof" / "5.wav", np.full(9000, 0.5), 16000)
+    assert preprocess.ensure(config) != first
+
+
+def test_the_run_holds_counts_figures_and_what_was_rejected(recordings):
+    (recordings / "spoof" / "empty.wav").touch()
+    folder = preprocess.ensure(
+        preset("smoke").replace(corpus="folder", data_dir=str(recordings), split_by="stratified")
+    )
+    run = mlflow.search_runs(experiment_names=["spoof-detector"]).iloc[0]
+    assert run["tags.stage"] == "preprocess"
+    assert run["metrics.rejected"] == 1
+    assert run["metrics.clips"] == 12
+    assert run["metrics.clips/train/spoof"] == 4
+    assert run["params.store"] == folder.name
+    client = mlflow.MlflowClient()
+    files = {f.path for f in client.list_artifacts(run["run_id"])}
+    assert {"counts.csv", "rejected.csv", "figures"} <= files
+    figures = {Path(f.path).suffix for f in client.list_artifacts(run["run_id"], "figures")}
+    assert figures == {".png"}
+
+
+def test_two_runs_on_one_store_do_not_meet(recordings, tmp_path):
+    (tmp_path / "store").mkdir()
+    with (tmp_path / "store" / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(StoreError, match="another process is making this Store"):
+            built(recordings, tmp_path / "store")
+
+
+@pytest.mark.parametrize("moment", ["before the first shard", "in the middle", "after the last shard"])
+def test_killed_and_run_again_gives_the_same_bytes(moment, synthetic_corpus, tmp_path):
+    """Kills the whole process group without warning, and runs the same command again."""
+    (tmp_path / "build.py").write_text(BUILD)
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT)}
+
+    def command(folder: str) -> list[str]:
+        return [sys.executable, str(tmp_path / "build.py"), str(synthetic_corpus), str(tmp_path / folder)]
+
+    subprocess.run(command("whole"), env=environment, check=True, capture_output=True)
+    process = subprocess.Popen(
+        command("killed"), env=environment, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    enough = {"before the first shard": 0, "in the middle": 6, "after the last shard": 13}[moment]
+    deadline = time.monotonic() + 60
+    while len(list((tmp_path / "killed").glob("part-*.json"))) < enough or not (tmp_path / "killed" / ".lock").exists():
+        assert time.monotonic() < deadline
+        assert process.poll() is None or enough == 13
+        if process.poll() is not None:
+            break
+        time.sleep(0.002)
+    os.killpg(process.pid, signal.SIGKILL) if process.poll() is None else None
+    process.wait()
+    subprocess.run(command("killed"), env=environment, check=True, capture_output=True)
+    assert contents(tmp_path / "killed") == contents(tmp_path / "whole")

@@ -1,0 +1,59 @@
+"""The Store: what went in comes out, from memory-mapped files whose checksums are kept."""
+
+import numpy as np
+import pytest
+
+from pipeline import audio, store
+from pipeline.errors import StoreError
+from pipeline.store import Store
+
+
+def test_waveforms_are_those_that_decoding_gives(synthetic_store):
+    for row in (0, 57, len(synthetic_store) - 1):
+        decoded = audio.decode(synthetic_store.manifest["path"][row])
+        assert np.array_equal(synthetic_store.waveform(row), audio.to_int16(decoded))
+        assert audio.sha256(decoded) == synthetic_store.manifest["sha256"][row]
+        assert len(decoded) / 16000 == synthetic_store.manifest["duration_s"][row]
+
+
+def test_waveforms_are_views_of_the_file(synthetic_store):
+    assert not synthetic_store.waveform(5).flags.owndata
+    assert not synthetic_store.waveform(5).flags.writeable
+
+
+def test_subsets_partition_the_rows(synthetic_store):
+    rows = np.concatenate([synthetic_store.subset(name) for name in ("train", "dev", "eval")])
+    assert sorted(rows) == list(range(len(synthetic_store)))
+
+
+def test_trials_tell_subsets_apart(synthetic_store):
+    assert synthetic_store.trials("dev") == synthetic_store.trials("dev")
+    assert synthetic_store.trials("dev") != synthetic_store.trials("eval")
+
+
+def test_shards_may_be_empty_and_hold_short_waves(tmp_path):
+    waves = [np.array([1, -2, 3], np.int16), np.array([], np.int16)]
+    assert len(store.write_shard(tmp_path / "part-0.arrow", waves)) == 64
+    store.write_shard(tmp_path / "part-1.arrow", [])
+
+
+def test_a_flipped_bit_is_found(synthetic_store, tmp_path):
+    import shutil
+
+    folder = tmp_path / "copy"
+    shutil.copytree(synthetic_store.folder, folder)
+    Store.open(folder).verify()
+    shard = folder / synthetic_store.shards[1]["file"]
+    data = bytearray(shard.read_bytes())
+    data[len(data) // 2] ^= 4
+    shard.write_bytes(data)
+    with pytest.raises(StoreError, match=r"part-00001\.arrow: checksum differs.*run preprocess again"):
+        Store.open(folder).verify()
+
+
+def test_incomplete_and_damaged_folders_are_named(tmp_path):
+    with pytest.raises(StoreError, match=r"store\.json is missing\); run preprocess"):
+        Store.open(tmp_path)
+    (tmp_path / store.INDEX).write_text("{")
+    with pytest.raises(StoreError, match="damaged"):
+        Store.open(tmp_path)

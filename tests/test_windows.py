@@ -1,0 +1,32 @@
+"""Cutting recordings into windows."""
+
+import numpy as np
+import pytest
+
+from pipeline import windows
+
+
+@pytest.mark.parametrize(
+    ("samples", "expected"),
+    [(1, [0]), (99, [0]), (100, [0]), (101, [0, 1]), (150, [0, 50]), (170, [0, 50, 70]), (200, [0, 50, 100])],
+)
+def test_windows_cover_the_recording_to_its_end(samples, expected):
+    assert windows.starts(samples, 100) == expected
+
+
+def test_first_mode_takes_the_beginning_alone():
+    assert windows.starts(1000, 100, "first") == [0]
+
+
+def test_a_whole_window_is_a_view():
+    wave = np.arange(300, dtype=np.int16)
+    window = windows.cut(wave, 50, 100)
+    assert np.array_equal(window, np.arange(50, 150))
+    assert np.shares_memory(window, wave)
+
+
+def test_short_recordings_repeat_or_get_zeros():
+    wave = np.array([1, 2, 3], np.int16)
+    assert windows.cut(wave, 0, 7, "repeat").tolist() == [1, 2, 3, 1, 2, 3, 1]
+    assert windows.cut(wave, 0, 5, "zero").tolist() == [1, 2, 3, 0, 0]
+    assert windows.cut(wave, 0, 7, "repeat").dtype == np.int16
