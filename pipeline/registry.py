@@ -5,6 +5,7 @@ folder is also left under ``artifacts/models/champion``, so that scoring starts 
 """
 
 import shutil
+import tempfile
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -78,15 +79,16 @@ def register(model_folder: Path) -> Decision:
         versions = client.search_model_versions(f"name = '{REGISTERED_MODEL}'")
     except MlflowException:
         versions = []
-    known = next((v for v in versions if v.tags.get("model_version") == candidate.model_version), None)
-    if known and known.run_id == candidate.run_id:
+    identity = {"model_version": candidate.model_version, "trained_in": candidate.run_id}
+    known = next((v for v in versions if identity.items() <= v.tags.items()), None)
+    if known:
         print(f"already registered: {REGISTERED_MODEL} version {known.version} is {candidate.model_version}")
         return Decision(known.tags.get("promoted") == "true", known.tags.get("decision", ""))
     champion = _champion(client)
     decision = decide(candidate, champion)
     version = _log(candidate)
     tags = {
-        "model_version": candidate.model_version,
+        **identity,
         "dev_eer": f"{candidate.dev_eer:.6f}",
         "dev_trials": candidate.dev_trials,
         "against": champion.model_version if champion else "",
@@ -120,24 +122,22 @@ def _log(candidate: Bundle) -> str:
 
     run_id = candidate.run_id if tracking.exists(candidate.run_id) else None
     package = Path(__file__).parent
-    code = candidate.folder.with_name(f"{candidate.folder.name}.code") / "pipeline"
-    shutil.rmtree(code.parent, ignore_errors=True)
-    code.mkdir(parents=True)
-    for module in SERVING_MODULES:
-        shutil.copyfile(package / f"{module}.py", code / f"{module}.py")
-    try:
+    with tempfile.TemporaryDirectory() as staging:
+        code, folder = Path(staging) / "pipeline", Path(staging) / "bundle"
+        code.mkdir()
+        for module in SERVING_MODULES:
+            shutil.copyfile(package / f"{module}.py", code / f"{module}.py")
+        shutil.copytree(candidate.folder, folder)
         with tracking.run(candidate.model_version, stage="register", run_id=run_id):
             logged = mlflow.pyfunc.log_model(
                 name="detector",
                 python_model=str(package / "serving.py"),
-                artifacts={"bundle": str(candidate.folder)},
+                artifacts={"bundle": str(folder)},
                 code_paths=[str(code)],
                 pip_requirements=[f"{name}=={metadata.version(name)}" for name in SERVING_PACKAGES],
                 signature=_signature(),
                 registered_model_name=REGISTERED_MODEL,
             )
-    finally:
-        shutil.rmtree(code.parent, ignore_errors=True)
     return str(logged.registered_model_version)
 
 

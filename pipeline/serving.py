@@ -35,7 +35,8 @@ class SpoofDetector(mlflow.pyfunc.PythonModel):
             self._row(f"row {number}", value, point, None if threshold != threshold else float(threshold))
             for number, value in enumerate(given)
         ]
-        return pd.DataFrame([dataclasses.asdict(row) for row in rows])
+        # Objects, so that what is missing becomes null: NaN is no JSON.
+        return pd.DataFrame([dataclasses.asdict(row) for row in rows], dtype=object)
 
     def _row(self, source: str, value: bytes | str | None, point: str, threshold: float | None) -> Row:
         version = self.detector.bundle.model_version

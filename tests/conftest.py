@@ -55,3 +55,53 @@ def voice() -> np.ndarray:
     phase = 2 * np.pi * np.cumsum(110 + 40 * np.sin(3 * t)) / SAMPLE_RATE_HZ
     wave = sum(np.sin(k * phase) / k for k in range(1, 20)) + 0.02 * rng.standard_normal(len(t))
     return (0.5 * wave / np.abs(wave).max()).astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> tuple["keras.Model", Path, Path]:  # noqa: F821
+    """A small network of the smoke preset's window, and its LiteRT and Keras files."""
+    import keras
+
+    from pipeline import export, frontend, models
+
+    config = preset("smoke")
+    keras.utils.set_random_seed(5)
+    waveform = keras.Input((models.clip_samples(config),), name="waveform")
+    bands = frontend.spectrogram(waveform, config.front_end)
+    logit = keras.layers.Dense(1)(keras.layers.GlobalMaxPooling1D()(keras.layers.Conv1D(8, 5)(bands)))
+    model = keras.Model(waveform, logit)
+    folder = tmp_path_factory.mktemp("tiny")
+    export.litert(model, folder / "model.tflite")
+    model.save(folder / "model.keras")
+    return model, folder / "model.tflite", folder / "model.keras"
+
+
+@pytest.fixture
+def make_bundle(tiny_model, tmp_path: Path):
+    """Writes a model folder of the tiny network under a version's name."""
+    from pipeline import bundle
+    from pipeline.calibration import Calibration, OperatingPoint
+
+    def make(
+        version: str = "tiny-1", *, dev_eer: float = 0.2, dev_trials: str = "d", run_id: str = ""
+    ) -> bundle.Bundle:
+        return bundle.write(
+            tmp_path / "models" / version,
+            litert=tiny_model[1],
+            keras=tiny_model[2],
+            config=preset("smoke"),
+            calibration=Calibration(2.0, -0.5),
+            operating_points={
+                "eer": OperatingPoint(0.25, 0.5, 0.1, 0.1),
+                "min_dcf": OperatingPoint(1.5, 0.05, 0.3, 0.02),
+            },
+            operating_point="eer",
+            model_version=version,
+            run_id=run_id,
+            fingerprint="f",
+            versions={"keras": "3"},
+            dev_trials=dev_trials,
+            dev_eer=dev_eer,
+        )
+
+    return make

@@ -5,6 +5,7 @@ engines are run from the unpacked tree.
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,17 +19,18 @@ RECORDINGS = (
     "ktuberling-data",
     *(f"asterisk-core-sounds-{language}-g722" for language in ("en", "es", "fr", "it", "ru")),
 )
-VOICES = (
-    "festvox-kallpc16k",
-    "festvox-kdlpc16k",
-    "festvox-us-slt-hts",
-    "festvox-ca-ona-hts",
-    "festvox-italp16k",
-    "festvox-itapc16k",
-    "festvox-suopuhe-common",
-    "festvox-suopuhe-lj",
-    "festvox-suopuhe-mv",
-)
+VOICES = {
+    "festvox-kallpc16k": "kal_diphone",
+    "festvox-kdlpc16k": "ked_diphone",
+    "festvox-us-slt-hts": "cmu_us_slt_arctic_hts",
+    "festvox-ca-ona-hts": "upc_ca_ona_hts",
+    "festvox-italp16k": "lp_diphone",
+    "festvox-itapc16k": "pc_diphone",
+    "festvox-suopuhe-common": "",
+    "festvox-suopuhe-lj": "suo_fi_lj_diphone",
+    "festvox-suopuhe-mv": "hy_fi_mv_diphone",
+}
+"""Festival's name of the voice in each package; the common one holds what two voices share."""
 ENGINES = ("espeak-ng", "flite", "festival")
 WAY_OUT = (
     "The demo corpus is made from Debian packages, which takes apt-get, dpkg-deb, and the way to a Debian mirror "
@@ -57,13 +59,30 @@ class Packages:
             raise ProjectError(f"{name} is neither unpacked in {self.tree} nor installed. {WAY_OUT}")
         return found
 
+    def source(self, speaker: str) -> str:
+        """The package that a speaker's tag (package or engine, language, voice) comes from."""
+        origin, language, voice = speaker.split("_")
+        if origin == "asterisk":
+            return f"asterisk-core-sounds-{language}-g722"
+        if origin.startswith("festival"):
+            return next(name for name, own in VOICES.items() if own.replace("_", "-") == voice)
+        return {"espeak": "espeak-ng", "flite": "flite"}.get(origin, f"{origin}-data")
+
     def licences(self, package: str) -> list[str]:
-        """Names of the licences in the package's copyright file; empty where its file is in another package."""
+        """Names of the licences in the package's copyright file; empty where its file is in another package.
+
+        A file in Debian's machine-readable format names them; another cites the full texts that Debian ships, or
+        grants use without restriction, as the licences of X11 and Festival do.
+        """
         copyright_file = self.tree / "usr" / "share" / "doc" / package / "copyright"
         if not copyright_file.is_file():
             return []
-        lines = copyright_file.read_text(encoding="utf-8", errors="replace").splitlines()
-        return sorted({line.split(":", 1)[1].strip() for line in lines if line.startswith("License:")} - {""})
+        text = copyright_file.read_text(encoding="utf-8", errors="replace")
+        named = {name.strip() for name in re.findall(r"^License:(.*)$", text, re.MULTILINE)} - {""}
+        if not named:
+            named = {name.rstrip(".") for name in re.findall(r"common-licenses/([\w.-]+)", text)}
+            named |= {"X11-style"} if "without restriction" in " ".join(text.split()) else set()
+        return sorted(named)
 
 
 def fetch(folder: Path) -> Packages:
@@ -84,7 +103,7 @@ def fetch(folder: Path) -> Packages:
         _apt(folder, "download", *sorted(names | {*RECORDINGS, *VOICES, *ENGINES}), cwd=archives)
         shutil.rmtree(tree, ignore_errors=True)
         for archive in sorted(archives.glob("*.deb")):
-            _run(["dpkg-deb", "--extract", str(archive), str(tree)])
+            _run(["dpkg-deb", "--extract", str(archive), str(tree)], what=f"unpacking {archive.name}")
         complete.touch()
     versions = {}
     for archive in sorted(archives.glob("*.deb")):
@@ -105,12 +124,12 @@ def _apt(folder: Path, *arguments: str, cwd: Path | None = None) -> str:
     }
     settings = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
     print(f"apt-get {arguments[0]} …", file=sys.stderr, flush=True)
-    return _run(["apt-get", "-q", *settings, *arguments], cwd=cwd)
+    return _run(["apt-get", "-q", *settings, *arguments], what=f"apt-get {arguments[0]}", cwd=cwd)
 
 
-def _run(command: list[str], cwd: Path | None = None) -> str:
+def _run(command: list[str], *, what: str, cwd: Path | None = None) -> str:
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, errors="replace", check=False)
     if done.returncode:
         reason = next((line for line in done.stderr.splitlines() if line.startswith("E:")), done.stderr[-300:])
-        raise ProjectError(f"{' '.join(command[:1] + command[-1:])} failed: {reason.strip()}. {WAY_OUT}")
+        raise ProjectError(f"{what} failed: {reason.strip()}. {WAY_OUT}")
     return done.stdout

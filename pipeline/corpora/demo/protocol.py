@@ -9,6 +9,7 @@ import numpy as np
 
 from pipeline.config import SAMPLE_RATE_HZ
 from pipeline.corpora import asvspoof2017
+from pipeline.corpora.demo import fetch
 from pipeline.corpora.demo.fetch import Packages
 from pipeline.manifest import SUBSETS
 
@@ -84,7 +85,15 @@ def about(
         lines.append(
             f"| {speaker} | {subset} | {speakers[speaker, subset, True]} | {speakers[speaker, subset, False]} |"
         )
-    lines += ["", "| package | version | licences named in its copyright file |", "|---|---|---|"]
-    for name, package_version in sorted(packages.versions.items()):
-        lines.append(f"| {name} | {package_version} | {', '.join(packages.licences(name)) or 'not in that format'} |")
+    lines += ["", "| package | version | bonafide clips | spoof clips | licences that its copyright file names |"]
+    lines.append("|---|---|---|---|---|")
+    clips = Counter((packages.source(e.speaker), e.bonafide) for e in entries)
+    for name in sorted({*fetch.RECORDINGS, *fetch.ENGINES, *fetch.VOICES}):
+        licences = ", ".join(packages.licences(name)) or "see the file"
+        lines.append(
+            f"| {name} | {packages.versions[name]} | {clips[name, True]} | {clips[name, False]} | {licences} |"
+        )
+    needed = sorted(packages.versions.keys() - {*fetch.RECORDINGS, *fetch.ENGINES, *fetch.VOICES})
+    lines += ["", "Copies count where their human's recordings come from. The engines also needed, and nothing of"]
+    lines.append(f"theirs is heard: {', '.join(f'{name} {packages.versions[name]}' for name in needed)}.")
     return "\n".join(lines) + "\n"

@@ -1,0 +1,77 @@
+"""Model folders: written whole, read with checks, and found by folder, run or registry."""
+
+import json
+
+import mlflow
+import pytest
+
+from pipeline import bundle, tracking
+from pipeline.bundle import Bundle
+from pipeline.errors import BundleError, ConfigError
+
+
+def test_round_trip(make_bundle, smoke):
+    written = make_bundle()
+    read = Bundle.load(written.folder)
+    assert read == written
+    assert read.config == smoke
+    assert read.clip_samples == 8000
+    assert read.point().threshold == 0.25
+    assert read.point("min_dcf").prior_spoof == 0.05
+    assert {p.name for p in read.folder.iterdir()} == {"bundle.json", "model.tflite", "model.keras"}
+
+
+def test_writing_again_replaces_the_folder(make_bundle):
+    make_bundle(dev_eer=0.3)
+    assert make_bundle(dev_eer=0.1).dev_eer == 0.1
+
+
+def test_unknown_operating_point_lists_those_there_are(make_bundle):
+    with pytest.raises(ConfigError, match="'fpr': this model has eer, min_dcf"):
+        make_bundle().point("fpr")
+
+
+def test_damage_is_found_and_named(make_bundle):
+    folder = make_bundle().folder
+    model = folder / "model.tflite"
+    data = bytearray(model.read_bytes())
+    data[len(data) // 2] ^= 1
+    model.write_bytes(data)
+    with pytest.raises(BundleError, match=r"model\.tflite: its checksum"):
+        Bundle.load(folder)
+    model.unlink()
+    with pytest.raises(BundleError, match=r"model\.tflite: missing"):
+        Bundle.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"format": 99}, "format 99 is not 1"), ({"config": {"preset": "x", "warp": 9}}, "another version.*'warp'")],
+)
+def test_other_versions_are_refused(make_bundle, change, message):
+    index = make_bundle().folder / "bundle.json"
+    index.write_text(json.dumps(json.loads(index.read_text()) | change))
+    with pytest.raises(BundleError, match=message):
+        Bundle.load(index.parent)
+
+
+def test_missing_folder_and_missing_champion_say_what_to_do(tmp_path):
+    with pytest.raises(BundleError, match=r"bundle\.json is missing\); train one, or check --model"):
+        Bundle.load(tmp_path)
+    with pytest.raises(BundleError, match="no model yet: `make demo`"):
+        bundle.find("")
+
+
+def test_a_run_is_found_by_its_id(make_bundle):
+    written = make_bundle()
+    with tracking.run("run", stage="train") as run:
+        mlflow.log_artifacts(str(written.folder), "bundle")
+    assert Bundle.load(bundle.find(f"runs:/{run.info.run_id}")).model_version == "tiny-1"
+    assert Bundle.load(bundle.find(f"runs:/{run.info.run_id}/bundle")).model_version == "tiny-1"
+
+
+def test_unknown_run_and_registered_model_are_named():
+    with pytest.raises(BundleError, match="--model models:/nothing@champion: not found at sqlite"):
+        bundle.find("models:/nothing@champion")
+    with pytest.raises(BundleError, match="not found at sqlite"):
+        bundle.find(f"runs:/{'0' * 32}")

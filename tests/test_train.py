@@ -1,0 +1,163 @@
+"""Training on the synthetic Store: what a run holds, repeatability, and going on after a kill."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import mlflow
+import numpy as np
+import pytest
+
+from pipeline import audio, checkpoint, devices, evaluate, train
+from pipeline.bundle import Bundle
+from pipeline.config import PROJECT_ROOT, Config, preset
+from pipeline.detector import Detector
+from pipeline.errors import ConfigError
+from pipeline.store import Store
+
+EPOCHS = 3
+QUICK = {"epochs": EPOCHS, "batch_size": 40, "dense_units": 8}
+
+
+@pytest.fixture(scope="module")
+def config() -> Config:
+    return preset("smoke").replace(**QUICK)
+
+
+@pytest.fixture(scope="module")
+def trained(synthetic_store: Store, config: Config, tmp_path_factory: pytest.TempPathFactory):
+    """A model folder, its run, and the environment that both were made in."""
+    place = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SPOOF_ARTIFACTS", str(place / "artifacts"))
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{place / 'mlflow.db'}")
+        patch.chdir(place)
+        mlflow.set_tracking_uri(None)
+        folder = train.train(config, synthetic_store.folder)
+        run = mlflow.get_run(Bundle.load(folder).run_id)
+        files = {item.path for item in mlflow.MlflowClient().list_artifacts(run.info.run_id)}
+        history = {
+            name: [m.value for m in mlflow.MlflowClient().get_metric_history(run.info.run_id, name)]
+            for name in ("dev/eer", "dev/loss", "train/batch_loss")
+        }
+    return place, folder, run, files, history
+
+
+def command(store: Store, config: Config) -> list[str]:
+    options = [word for name, value in QUICK.items() for word in (f"--{name}", str(value))]
+    return [sys.executable, "-m", "pipeline.train", "--preset", "smoke", "--store", str(store.folder), *options]
+
+
+def environment(place: Path) -> dict[str, str]:
+    return {
+        **os.environ,
+        "PYTHONPATH": str(PROJECT_ROOT),
+        "SPOOF_ARTIFACTS": str(place / "artifacts"),
+        "MLFLOW_TRACKING_URI": f"sqlite:///{place / 'mlflow.db'}",
+    }
+
+
+def test_the_run_holds_what_a_reader_needs(trained, config):
+    _, folder, run, files, history = trained
+    assert run.info.status == "FINISHED"
+    assert run.info.run_name == folder.name
+    assert run.data.params["config/epochs"] == str(EPOCHS)
+    assert run.data.params["device"] == "CPU"
+    assert run.data.params["version/keras"] == keras.__version__
+    assert run.data.tags.items() >= {"stage": "train", "preset": "smoke", "backbone": "efficientnetb0"}.items()
+    assert {d.dataset.name for d in run.inputs.dataset_inputs} == {f"synthetic-{s}" for s in ("train", "dev", "eval")}
+    assert {"architecture", "bundle"} <= files
+    assert all(len(values) == EPOCHS for values in history.values())
+    assert run.data.metrics["speed/clips_per_s"] > 0
+
+
+def test_the_exported_model_scores_as_the_keras_model(trained, synthetic_store, config):
+    _, folder, *_ = trained
+    model = keras.saving.load_model(folder / "model.keras", compile=False)
+    rows = synthetic_store.subset("eval")[:12]
+    of_keras = train.utterance_logits(model, synthetic_store, rows, config)
+    waves = (synthetic_store.waveform(row) / np.float32(audio.FULL_SCALE) for row in rows)
+    np.testing.assert_allclose(list(Detector(Bundle.load(folder)).utterance_logits(waves)), of_keras, atol=1e-3)
+
+
+def test_the_kept_epoch_is_the_best_on_dev(trained):
+    _, _, run, _, history = trained
+    scores = list(zip(history["dev/eer"], history["dev/loss"], strict=True))
+    assert run.data.metrics["best_epoch"] == scores.index(min(scores))
+
+
+def test_training_again_does_nothing(trained, synthetic_store, config, monkeypatch, capsys):
+    place, folder, *_ = trained
+    for name, value in environment(place).items():
+        monkeypatch.setenv(name, value)
+    mlflow.set_tracking_uri(None)
+    before = (folder / "bundle.json").stat().st_mtime_ns
+    assert train.train(config, synthetic_store.folder) == folder
+    assert "already trained" in capsys.readouterr().out
+    assert (folder / "bundle.json").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("finished", [0, 1, EPOCHS])
+def test_killed_and_run_again_ends_as_if_never_stopped(finished, trained, synthetic_store, config, tmp_path):
+    """Kills before the first epoch is complete, in the middle, and after the last; each goes on in its own run."""
+    _, folder, _, _, history = trained
+    process = subprocess.Popen(
+        command(synthetic_store, config), env=environment(tmp_path), cwd=PROJECT_ROOT, start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    deadline = time.monotonic() + 300
+    while True:
+        saved = [checkpoint.load(path) for path in (tmp_path / "artifacts" / "training").glob("*/state.npz")]
+        if saved and saved[0][0].epoch >= finished:
+            break
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    subprocess.run(command(synthetic_store, config), env=environment(tmp_path), cwd=PROJECT_ROOT, check=True)
+    again = Bundle.load(tmp_path / "artifacts" / "models" / folder.name)
+    assert again.run_id == saved[0][0].run_id
+    uninterrupted = Bundle.load(folder)
+    assert again.dev_eer == pytest.approx(uninterrupted.dev_eer, abs=1e-6)
+    assert again.calibration.slope == pytest.approx(uninterrupted.calibration.slope, abs=1e-6)
+    client = mlflow.MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    for name, values in history.items():
+        points = {m.step: m.value for m in client.get_metric_history(again.run_id, name)}
+        assert [points[step] for step in range(EPOCHS)] == pytest.approx(values, abs=1e-6)
+
+
+def test_a_gpu_that_is_not_there_is_an_error():
+    import tensorflow as tf
+
+    if tf.config.list_physical_devices("GPU"):
+        assert devices.prepare(preset("smoke").replace(require_gpu=True).train).name != "CPU"
+    else:
+        with pytest.raises(ConfigError, match="TensorFlow sees no GPU"):
+            devices.prepare(preset("smoke").replace(require_gpu=True).train)
+
+
+def test_one_class_in_train_is_named(synthetic_store, config):
+    table = synthetic_store.manifest
+    import dataclasses
+
+    only = table[(table["split"] != "train") | (table["label"] == "spoof")].reset_index(drop=True)
+    with pytest.raises(ConfigError, match="train holds 0 bonafide and 90 spoof clips"):
+        train.Data.of(dataclasses.replace(synthetic_store, manifest=only), 0)
+
+
+def test_the_evaluation_lands_in_the_training_run(trained, synthetic_store, monkeypatch):
+    place, folder, run, *_ = trained
+    for name, value in environment(place).items():
+        monkeypatch.setenv(name, value)
+    mlflow.set_tracking_uri(None)
+    output = evaluate.run(folder, synthetic_store.folder)
+    metrics = mlflow.get_run(run.info.run_id).data.metrics
+    assert {"dev/cllr", "eval/eer", "eval/eer_low", "eval/eer_high", "eval/seen/eer"} <= set(metrics)
+    assert metrics["dev/eer"] == pytest.approx(Bundle.load(folder).dev_eer, abs=1e-9)
+    assert json.loads((output / "evaluation.json").read_text())
