@@ -4,6 +4,7 @@ import dataclasses
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from pipeline import cli
 from pipeline.config import SECTIONS, Config, option, preset
 from pipeline.errors import CorpusError
 
+ROOT = Path(__file__).resolve().parents[1]
 ALL = tuple(SECTIONS)
 
 
@@ -214,5 +216,5 @@ def test_run_keeps_the_traceback_of_a_bug():
 def test_command_lines_are_read_without_heavy_imports():
     """``--help`` answers at once: reading a command line imports no TensorFlow, MLflow or pandas."""
     code = "import sys; import pipeline.cli; print(sorted({'tensorflow', 'mlflow', 'pandas'} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

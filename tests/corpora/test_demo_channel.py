@@ -26,7 +26,14 @@ def render(wave: np.ndarray, settings: channel.Settings) -> np.ndarray:
 
 def test_trim_cuts_frames_far_under_the_loudest(voice):
     quiet = np.full(1600, 0.5 * 10 ** (-60 / 20), np.float32)
-    np.testing.assert_array_equal(channel.trim(np.concatenate([quiet, voice, quiet])), voice)
+    kept = channel.trim(np.concatenate([quiet, voice, quiet]))
+    assert len(voice) <= len(kept) <= len(voice) + channel.FRAME_SAMPLES
+    np.testing.assert_array_equal(kept[: len(voice)], voice)
+
+
+def test_rumble_under_the_voice_does_not_count_as_speech(voice):
+    rumble = 0.3 * np.sin(2 * np.pi * 40 * np.arange(8000) / SAMPLE_RATE_HZ).astype(np.float32)
+    assert len(channel.trim(np.concatenate([rumble, voice, rumble]))) < len(voice) + 1600
 
 
 @pytest.mark.parametrize("wave", [np.zeros(0, np.float32), np.zeros(4000, np.float32)])

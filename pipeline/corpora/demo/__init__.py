@@ -18,8 +18,8 @@ import pandas as pd
 
 from pipeline.config import artifacts_dir
 from pipeline.corpora import Rejected, asvspoof2017
-from pipeline.corpora.demo import channel, engines, humans, plan, protocol, replay, vocoders
-from pipeline.corpora.demo.fetch import Packages, fetch
+from pipeline.corpora.demo import channel, engines, fetch, humans, plan, protocol, replay, vocoders
+from pipeline.corpora.demo.fetch import Packages
 from pipeline.corpora.demo.plan import Clip
 from pipeline.corpora.demo.protocol import Entry
 from pipeline.manifest import SUBSETS
@@ -49,7 +49,7 @@ def build(directory: Path, *, seed: int = 2017) -> None:
 
     Raises ``ProjectError`` where the packages cannot be had.
     """
-    packages = fetch(directory.parent / "packages")
+    packages = fetch.fetch(directory.parent / "packages")
     unfinished = directory.with_name(f"{directory.name}.part")
     shutil.rmtree(unfinished, ignore_errors=True)
     clips = _humans(packages, seed)
@@ -120,7 +120,7 @@ def _jobs(
         for clip in clips[subset]:
             add(subset, clip.speaker, HUMAN, clip.wave, None, clip.narrow, clip.joined)
         for attack, count in plan.SPOOFS[subset].items():
-            templates = _cycle(clips[subset], count, rng)
+            templates = plan.drawn_alike(clips[subset], count, rng)
             if attack == "replay":
                 configurations = plan.replay_configurations(subset)
                 for number, clip in enumerate(templates):
@@ -142,11 +142,6 @@ def _voice_for(clip: Clip, voices: Sequence[tuple], number: int) -> tuple:
     """A voice that speaks the clip's language where there is one, else the next in turn."""
     same = [voice for voice in voices if voice[0].language == clip.language]
     return (same or voices)[number % len(same or voices)]
-
-
-def _cycle(clips: list[Clip], count: int, rng: np.random.Generator) -> list[Clip]:
-    rounds = [rng.permutation(len(clips)) for _ in range(-(-count // len(clips)))]
-    return [clips[i] for i in np.concatenate(rounds)[:count]]
 
 
 def _render(job: tuple) -> np.ndarray:

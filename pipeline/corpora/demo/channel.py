@@ -13,6 +13,8 @@ from pipeline.config import SAMPLE_RATE_HZ
 FRAME_SAMPLES = 160
 TRIM_DB = 28.0
 """Leading and trailing frames this far under the loudest one are trimmed."""
+SPEECH_HZ = (300.0, 3400.0)
+"""Band that every loudspeaker and codec passes: rumble outside it would make a clip longer than its replayed copy."""
 NARROW_HZ = 4200.0
 SHORTEST_S = 1.0
 """Shorter clips get a longer trailing pad."""
@@ -88,10 +90,12 @@ def code(wave: np.ndarray, codec: str) -> np.ndarray:
 
 
 def trim(wave: np.ndarray) -> np.ndarray:
-    """The wave from its first to its last frame within ``TRIM_DB`` of the loudest."""
-    power = frame_power(wave)
-    if not power.size or power.max() <= 0:
+    """The wave from its first to its last frame within ``TRIM_DB`` of the loudest, measured in ``SPEECH_HZ``."""
+    from scipy import signal
+
+    if len(wave) < FRAME_SAMPLES or not np.any(wave):
         return wave
+    power = frame_power(signal.sosfilt(signal.butter(2, SPEECH_HZ, "bandpass", fs=SAMPLE_RATE_HZ, output="sos"), wave))
     loud = np.flatnonzero(power >= power.max() * 10 ** (-TRIM_DB / 10))
     return wave[loud[0] * FRAME_SAMPLES : (loud[-1] + 1) * FRAME_SAMPLES]
 

@@ -88,6 +88,16 @@ def human_clips(recordings: list[Recording], subset: str, rng: np.random.Generat
     return clips
 
 
+def drawn_alike(clips: Sequence[Clip], count: int, rng: np.random.Generator) -> list[Clip]:
+    """As many of the clips as asked for, at even steps through them in the order of languages.
+
+    So every language has its share, which a plain draw of few would not see to.
+    """
+    by_language = sorted(_shuffled(clips, rng), key=lambda clip: clip.language)
+    places = (rng.random() + np.arange(count)) * len(clips) / count
+    return [by_language[int(place)] for place in places]
+
+
 def spoken_like(
     template: Clip, words: Sequence[np.ndarray], sentences: Sequence[np.ndarray], rng: np.random.Generator
 ) -> np.ndarray:
