@@ -104,7 +104,10 @@ def resolve(
     unknown = sorted(set(from_file) - set(fields))
     if unknown:
         raise ConfigError(f"{given['config']}: unknown option {unknown[0]!r}; known: {', '.join(sorted(fields))}")
-    config = config.replace(**{n: convert(fields[n], v) for n, v in from_file.items()})
+    try:
+        config = config.replace(**{n: convert(fields[n], v) for n, v in from_file.items()})
+    except ConfigError as error:
+        raise ConfigError(f"{given['config']}: {str(error).removeprefix('--')}") from None
     exposed = {f.name: f for s in sections for f in dataclasses.fields(SECTIONS[s])}
     config = config.replace(**{n: convert(exposed[n], v) for n, v in given.items() if n in exposed})
     if options is None:

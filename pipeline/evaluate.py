@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline import audio, bundle, cli, figures, manifest, metrics, preprocess, report, tracking
+from pipeline import audio, bundle, cli, corpus_figures, figures, manifest, metrics, preprocess, report, tracking
 from pipeline.assessment import Evaluation, Group, assess
 from pipeline.bundle import Bundle
-from pipeline.config import BONAFIDE, SAMPLE_RATE_HZ, Config, artifacts_dir, option
+from pipeline.config import BONAFIDE, Config, artifacts_dir, option
 from pipeline.detector import Detector
 from pipeline.errors import ConfigError
 from pipeline.progress import track
@@ -241,29 +241,16 @@ def draw(model: Bundle, store: Store, evaluations: Sequence[Evaluation], trainin
 
 
 def _examples(config: Config, store: Store, evaluations: Sequence[Evaluation]) -> Mapping[str, "figures.Figure"]:
-    """The log-mel spectrogram of one recording of each class, by librosa, as far as the model hears at a time."""
-    import librosa
-
-    settings = config.front_end
-    edges = {"n_mels": settings.n_mels, "fmin": settings.fmin_hz, "fmax": settings.fmax_hz}
+    """The log-mel spectrogram of one recording of each class, as far as the model hears at a time."""
     rows = np.concatenate([store.subset(e.subset) for e in evaluations])
-    labels = store.manifest["label"].iloc[rows]
-    drawn = {}
-    for label in manifest.LABELS:
-        if not (labels == label).any():
-            continue
-        row = int(rows[(labels == label).to_numpy()][0])
-        wave = store.waveform(row)[: round(config.train.clip_s * SAMPLE_RATE_HZ)] / np.float32(audio.FULL_SCALE)
-        power = librosa.feature.melspectrogram(
-            y=wave, sr=SAMPLE_RATE_HZ, n_fft=settings.n_fft, hop_length=settings.hop_samples, **edges
+    labels = store.manifest["label"].iloc[rows].to_numpy()
+    return {
+        f"examples/{label}": corpus_figures.example(
+            store, int(rows[labels == label][0]), config.front_end, longest_s=config.train.clip_s
         )
-        drawn[f"examples/{label}"] = figures.mel_spectrogram(
-            librosa.power_to_db(power, ref=np.max),
-            hop_s=settings.hop_samples / SAMPLE_RATE_HZ,
-            band_hz=librosa.mel_frequencies(**edges),
-            title=f"{label}: {store.manifest['utterance_id'].iat[row]}",
-        )
-    return drawn
+        for label in manifest.LABELS
+        if (labels == label).any()
+    }
 
 
 def table_text(folder: Path) -> str:

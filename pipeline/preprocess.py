@@ -49,8 +49,10 @@ class Task:
         return self.file.with_suffix(".json")
 
 
-def ensure(config: Config) -> Path:
+def ensure(config: Config, *, aside: bool = True) -> Path:
     """Folder of the configured corpus' Store, made or completed where needed.
+
+    ``aside``: another stage is what this process is for, and has the run that ``mlflow run`` opened.
 
     Raises ``CorpusError`` for a corpus that cannot be read, ``StoreError`` when another process is making the same
     Store or when no recording of the corpus is usable.
@@ -67,7 +69,7 @@ def ensure(config: Config) -> Path:
     clips = 0
     if not (folder / store.INDEX).is_file():
         clips = build(table, rejected, config, folder, split_by=split_by, key=key)
-    logged.write_text(_log(folder, config, clips / (time.monotonic() - started)), encoding="utf-8")
+    logged.write_text(_log(folder, config, clips / (time.monotonic() - started), aside), encoding="utf-8")
     return folder
 
 
@@ -213,7 +215,7 @@ def _lock(folder: Path) -> Iterator[None]:
         yield
 
 
-def _log(folder: Path, config: Config, clips_per_s: float) -> str:
+def _log(folder: Path, config: Config, clips_per_s: float, aside: bool) -> str:
     """The MLflow run of a Store: counts, durations, figures, what was rejected; returns its id."""
     import mlflow
 
@@ -224,7 +226,8 @@ def _log(folder: Path, config: Config, clips_per_s: float) -> str:
     shutil.rmtree(figures, ignore_errors=True)
     corpus_figures.write_all(opened, figures)
     table = opened.manifest
-    with tracking.run(folder.name, stage="preprocess", tags={"corpus": opened.name, "split": opened.split_by}) as run:
+    tags = {"corpus": opened.name, "split": opened.split_by}
+    with tracking.run(folder.name, stage="preprocess", tags=tags, aside=aside) as run:
         tracking.log_config(config)
         mlflow.log_params({"store": folder.name, "fingerprint": opened.fingerprint})
         counts = {f"clips/{s}/{lab}": len(g) for (s, lab), g in table.groupby(["split", "label"])}
@@ -261,7 +264,7 @@ def summary(folder: Path) -> str:
 def main(argv: list[str] | None = None) -> int:
     """Entry point ``preprocess``."""
     config, _ = cli.parse(__doc__.split("\n\n")[0], sections=SECTIONS, options=OPTIONS, argv=argv)
-    print(summary(ensure(config)))
+    print(summary(ensure(config, aside=False)))
     return 0
 
 

@@ -6,6 +6,7 @@ folder is also left under ``artifacts/models/champion``, so that scoring starts 
 
 import shutil
 import tempfile
+import warnings
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -128,7 +129,9 @@ def _log(candidate: Bundle) -> str:
         for module in SERVING_MODULES:
             shutil.copyfile(package / f"{module}.py", code / f"{module}.py")
         shutil.copytree(candidate.folder, folder)
-        with tracking.run(candidate.model_version, stage="register", run_id=run_id):
+        with tracking.run(candidate.model_version, stage="register", run_id=run_id), warnings.catch_warnings():
+            # The signature is given, so MLflow has nothing to infer it from.
+            warnings.filterwarnings("ignore", message=".*(type hints|input example)")
             logged = mlflow.pyfunc.log_model(
                 name="detector",
                 python_model=str(package / "serving.py"),

@@ -27,14 +27,23 @@ RECORDED_PACKAGES = (
 
 
 def configure() -> None:
-    """Point MLflow at ``$MLFLOW_TRACKING_URI``, or else at ``mlflow.db`` in the project; no usage reports are sent."""
+    """Point MLflow at ``$MLFLOW_TRACKING_URI``, or else at ``mlflow.db`` in the project.
+
+    No usage reports are sent, and no bar is drawn for every file that is copied.
+    """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_TRACKING_URI", f"sqlite:///{PROJECT_ROOT / 'mlflow.db'}")
 
 
 @contextmanager
 def run(
-    name: str, *, stage: str, tags: Mapping[str, str] | None = None, run_id: str | None = None
+    name: str,
+    *,
+    stage: str,
+    tags: Mapping[str, str] | None = None,
+    run_id: str | None = None,
+    aside: bool = False,
 ) -> Iterator["mlflow.ActiveRun"]:  # noqa: F821
     """The MLflow run of one stage, active inside the block.
 
@@ -44,24 +53,38 @@ def run(
     stage : value of the tag ``stage`` (preprocess, train, …).
     run_id : run to go on with. A different run that ``mlflow run`` has opened for this process is tagged
         ``continued_in`` with it and closed.
+    aside : leave the run that ``mlflow run`` has opened to a later stage of this process.
     """
     configure()
     import mlflow
 
     opened_by_mlflow = os.environ.get("MLFLOW_RUN_ID")
+    if aside and opened_by_mlflow:
+        with _without(opened_by_mlflow), run(name, stage=stage, tags=tags, run_id=run_id) as active:
+            yield active
+        return
     nested = mlflow.active_run() is not None
     if run_id and opened_by_mlflow and opened_by_mlflow != run_id and not nested:
         client = mlflow.MlflowClient()
         client.set_tag(opened_by_mlflow, "continued_in", run_id)
         client.set_terminated(opened_by_mlflow)
         del os.environ["MLFLOW_RUN_ID"]
-    if not opened_by_mlflow and not nested and "MLFLOW_EXPERIMENT_NAME" not in os.environ:
+    if not opened_by_mlflow and not nested and not {"MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID"} & set(os.environ):
         mlflow.set_experiment(EXPERIMENT)
     with mlflow.start_run(run_id=run_id, run_name=None if run_id else name, nested=nested) as active:
         if opened_by_mlflow == active.info.run_id:
             mlflow.set_tag("mlflow.runName", name)
         mlflow.set_tags({"stage": stage, **(tags or {})} if run_id is None else dict(tags or {}))
         yield active
+
+
+@contextmanager
+def _without(opened_by_mlflow: str) -> Iterator[None]:
+    del os.environ["MLFLOW_RUN_ID"]
+    try:
+        yield
+    finally:
+        os.environ["MLFLOW_RUN_ID"] = opened_by_mlflow
 
 
 def exists(run_id: str) -> bool:

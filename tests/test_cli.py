@@ -126,8 +126,8 @@ def test_a_wrong_value_is_one_line_with_option_value_and_choices(capsys, argv, e
         ("epoch: 3\n", "unknown option 'epoch'; known: "),
         ("- epochs\n", "expected 'option: value' lines, found list"),
         ("epochs: [1\n", "not YAML"),
-        ("epochs: many\n", "--epochs 'many': expected int"),
-        ("crop: middle\n", "--crop 'middle': choose one of random, first"),
+        ("epochs: many\n", ".yaml: epochs 'many': expected int"),
+        ("crop: middle\n", ".yaml: crop 'middle': choose one of random, first"),
         ("preset: fast\n", "unknown preset 'fast'"),
     ],
 )

@@ -44,6 +44,18 @@ def test_the_run_that_mlflow_run_opened_is_used(monkeypatch):
     assert mlflow.get_run(opened).info.run_name == "name"
 
 
+def test_a_stage_aside_leaves_that_run_to_the_next(monkeypatch):
+    experiment = mlflow.create_experiment("elsewhere")
+    opened = mlflow.MlflowClient().create_run(experiment).info.run_id
+    monkeypatch.setenv("MLFLOW_RUN_ID", opened)
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", experiment)
+    with tracking.run("data", stage="preprocess", aside=True) as first:
+        assert first.info.run_id != opened
+    with tracking.run("name", stage="train") as second:
+        assert second.info.run_id == opened
+    assert mlflow.get_run(opened).info.run_name == "name"
+
+
 def test_going_on_closes_the_extra_run_and_points_from_it(monkeypatch):
     with tracking.run("first", stage="train") as first:
         pass

@@ -1,5 +1,6 @@
 """Folders of one's own recordings."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,15 @@ def test_splits_above_the_classes(tmp_path):
 def test_what_is_no_audio_is_listed(tmp_path):
     _, rejected = read(touch(tmp_path / "d", "bonafide/a.wav", "spoof/b.wav", "spoof/notes.txt"))
     assert [(Path(r.path).name, r.reason) for r in rejected] == [("notes.txt", "suffix '.txt' is not that of audio")]
+
+
+def test_a_name_that_is_no_text_is_listed(tmp_path):
+    root = touch(tmp_path / "d", "bonafide/a.wav", "spoof/b.wav")
+    (root / "spoof" / os.fsdecode(b"\xff.wav")).touch()
+    table, rejected = read(root)
+    assert len(table) == 2
+    assert rejected[0].reason == "its name is not UTF-8 text; rename it"
+    rejected[0].path.encode("utf-8")
 
 
 def test_a_missing_class_is_named(tmp_path):
