@@ -85,8 +85,11 @@ def dataset(store: Store, chosen: Plan, bonafide: np.ndarray, config: TrainConfi
         tf.TensorSpec((None, 1), tf.float32),
     )
     steps = -(-len(chosen.rows) // config.batch_size)
+    # Nothing here is left to autotuning, and its thread takes seconds to stop at the end of each epoch.
+    options = tf.data.Options()
+    options.autotune.enabled = False
     data = tf.data.Dataset.from_generator(generate, output_signature=signature)
-    return data.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(4)
+    return data.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(4).with_options(options)
 
 
 def all_windows(store: Store, rows: np.ndarray, config: TrainConfig) -> tuple[Plan, np.ndarray]:

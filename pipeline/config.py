@@ -160,7 +160,7 @@ SECTIONS: dict[str, type] = {
 
 PRESETS: dict[str, dict[str, object]] = {
     "default": {},
-    "demo": {"clip_s": 2.0, "epochs": 24, "patience": 8},
+    "demo": {"clip_s": 2.0, "epochs": 32, "patience": 12},
     "smoke": {
         "corpus": "synthetic",
         "clip_s": 0.5,

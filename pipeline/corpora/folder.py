@@ -34,7 +34,7 @@ def read(data_dir: Path, parts: tuple[str, ...]) -> tuple[pd.DataFrame, list[Rej
                 if path.suffix.lower() not in audio.SUFFIXES:
                     rejected.append(Rejected(str(path), f"suffix {path.suffix!r} is not that of audio"))
                     continue
-                if not str(path).isprintable():
+                if str(path).encode(errors="replace").decode() != str(path):
                     rejected.append(Rejected(ascii(str(path)), "its name is not UTF-8 text; rename it"))
                     continue
                 inside = path.relative_to(top / name).parts[:-1]

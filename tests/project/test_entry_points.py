@@ -1,0 +1,153 @@
+"""The project as its users run it: ``mlflow run . -e NAME`` on the synthetic corpus, one entry point after another.
+
+``main`` runs first and does all the work; each entry point then runs alone on what is there.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import mlflow
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+MLFLOW = Path(sys.executable).with_name("mlflow")
+
+
+class Project:
+    """Artifacts and a tracking store of their own, and ``mlflow run`` on them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.uri = f"sqlite:///{folder / 'mlflow.db'}"
+        self.client = mlflow.MlflowClient(self.uri, self.uri)
+
+    def run(self, entry: str, **parameters: object) -> str:
+        """What the entry point printed; it must have succeeded."""
+        command = [str(MLFLOW), "run", str(ROOT), "-e", entry, "--env-manager", "local"]
+        for name, value in parameters.items():
+            command += ["-P", f"{name}={value}"]
+        own = {
+            "SPOOF_ARTIFACTS": str(self.folder / "artifacts"),
+            "MLFLOW_TRACKING_URI": self.uri,
+            "MLFLOW_EXPERIMENT_NAME": "project",
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        }
+        done = subprocess.run(
+            command, env={**os.environ, **own}, cwd=self.folder, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        return done.stdout
+
+    def runs(self, stage: str) -> list[mlflow.entities.Run]:
+        """Runs of a stage, the newest first."""
+        experiment = self.client.get_experiment_by_name("project")
+        return self.client.search_runs([experiment.experiment_id], f"tags.stage = '{stage}'")
+
+    def files(self, run_id: str, folder: str = "") -> set[str]:
+        """Paths of all artifacts of a run."""
+        found = set()
+        for item in self.client.list_artifacts(run_id, folder or None):
+            found |= self.files(run_id, item.path) if item.is_dir else {item.path}
+        return found
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Project:
+    return Project(tmp_path_factory.mktemp("project"))
+
+
+@pytest.fixture(scope="module")
+def shown(project) -> str:
+    """What ``main`` printed; ``epochs`` is an option that MLproject does not list."""
+    return project.run("main", preset="smoke", epochs=1)
+
+
+@pytest.fixture(scope="module")
+def model(project, shown) -> Path:
+    (folder,) = (project.folder / "artifacts" / "models").glob("smoke-*")
+    return folder
+
+
+def test_main_ends_with_results_and_what_to_do_next(shown):
+    summary = shown.split("== summary ==")[1]
+    for words in ("dev", "eval", "EER", "report.html", "figures", "make ui", "pipeline.score", "models serve"):
+        assert words in summary, words
+
+
+def test_main_holds_the_runs_of_its_stages(project, shown):
+    (main,) = project.runs("main")
+    stages = ("preprocess", "train", "register")
+    for stage in stages:
+        (run,) = project.runs(stage) if stage != "register" else project.runs("train")
+        assert run.data.tags["mlflow.parentRunId"] == main.info.run_id
+    assert {f"seconds/{stage}" for stage in stages} < set(main.data.metrics)
+
+
+def test_a_training_run_holds_everything(project, shown):
+    (run,) = project.runs("train")
+    data = run.data
+    assert data.params["config/epochs"] == "1"
+    assert {"device", "precision", "store", "fingerprint", "version/keras", "version/mlflow"} <= set(data.params)
+    assert {"mlflow.source.git.commit", "command", "backbone", "corpus", "split", "seed"} <= set(data.tags)
+    names = ("loss", "accuracy", "precision", "recall", "f1", "auc", "eer", "eer_low", "eer_high", "min_dcf")
+    for subset in ("dev", "eval"):
+        assert {f"{subset}/{name}" for name in (*names, "act_dcf", "cllr")} <= set(data.metrics)
+    assert "speed/clips_per_s" in data.metrics
+    assert {i.dataset.name for i in run.inputs.dataset_inputs} == {f"synthetic-{s}" for s in ("train", "dev", "eval")}
+    files = project.files(run.info.run_id)
+    figures = {f"figures/{s}/{n}.png" for s in ("dev", "eval") for n in ("confusion", "roc", "det", "scores")}
+    figures |= {"figures/training_curves.png", "figures/examples/bonafide.png", "figures/examples/spoof.png"}
+    figures |= {"figures/eval/reliability.png", "figures/eval/attacks.png", "architecture/model.png"}
+    tables = {"scores.csv", "attacks.csv", "model_card.md", "report.html", "architecture/model.txt"}
+    bundle = {f"bundle/{name}" for name in ("bundle.json", "model.tflite", "model.keras")}
+    assert figures | tables | bundle <= files, sorted(files)
+
+
+def test_preprocess_alone_finds_its_store(project, shown):
+    assert "Store is up to date" in project.run("preprocess", preset="smoke")
+
+
+def test_train_alone_finds_its_model_and_points_to_its_run(project, model):
+    (trained,) = project.runs("train")
+    assert "already trained" in project.run("train", preset="smoke", epochs=1)
+    assert [run.info.run_id for run in project.runs("train")] == [trained.info.run_id]
+    experiment = project.client.get_experiment_by_name("project").experiment_id
+    (extra,) = project.client.search_runs([experiment], f"tags.continued_in = '{trained.info.run_id}'")
+    assert extra.info.status == "FINISHED"
+
+
+def test_evaluate_alone_lands_in_the_training_run(project, model):
+    before = project.runs("train")[0].data.metrics
+    assert "eval" in project.run("evaluate", model=model, subset="eval")
+    assert project.runs("evaluate") == []
+    assert project.runs("train")[0].data.metrics["eval/eer"] == before["eval/eer"]
+
+
+def test_evaluate_on_other_data_is_a_run_of_its_own(project, model, tmp_path):
+    store = next((project.folder / "artifacts" / "data").glob("synthetic-*"))
+    table = pd.read_parquet(store / "manifest.parquet")
+    table = table[table["split"] == "eval"][["path", "label", "attack"]].assign(split="eval")
+    table.to_csv(tmp_path / "mine.csv", index=False)
+    project.run("evaluate", model=model, corpus="table", data_dir=tmp_path / "mine.csv", subset="eval")
+    (run,) = project.runs("evaluate")
+    assert run.data.tags["corpus"] == "table"
+    assert run.data.metrics["eval/eer"] == pytest.approx(project.runs("train")[0].data.metrics["eval/eer"])
+
+
+def test_register_alone_says_that_it_is_there(project, model):
+    assert "already registered: spoof-detector version 1" in project.run("register", model=model)
+    version = project.client.get_model_version_by_alias("spoof-detector", "champion")
+    assert version.version == 1
+    assert (project.folder / "artifacts" / "models" / "champion" / "bundle.json").is_file()
+
+
+def test_score_alone_writes_every_row(project, model, tmp_path):
+    store = next((project.folder / "artifacts" / "data").glob("synthetic-*"))
+    recording = pd.read_parquet(store / "manifest.parquet")["path"].iloc[0]
+    project.run("score", input=recording, output=tmp_path / "scores.csv")
+    (row,) = pd.read_csv(tmp_path / "scores.csv").to_dict("records")
+    assert row["source"] == recording
+    assert row["label"] in ("bonafide", "spoof", "no_speech")
