@@ -13,8 +13,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullLocator
-from scipy.special import expit
-from scipy.stats import norm
+from scipy.special import expit, ndtri
 
 from pipeline import metrics
 from pipeline.metrics import Confusion
@@ -172,11 +171,11 @@ def det(trials: Mapping[str, Trials], *, title: str = "Detection error trade-off
         points = metrics.curve(scores, labels)
         # Rates of 0 and 1 lie at infinity; half a trial is as close to them as the data can say.
         rates = ((points.false_alarm, (~labels).sum()), (points.miss, labels.sum()))
-        axes.plot(*(norm.ppf(np.clip(r, 0.5 / count, 1 - 0.5 / count)) for r, count in rates), **look)
+        axes.plot(*(ndtri(np.clip(r, 0.5 / count, 1 - 0.5 / count)) for r, count in rates), **look)
         floor = 0.5 / len(labels)
         finest = min(finest, floor)
         rate = metrics.eer(scores, labels)
-        at = norm.ppf(np.clip(rate, floor, 1 - floor))
+        at = ndtri(np.clip(rate, floor, 1 - floor))
         axes.plot(
             [at],
             [at],
@@ -186,10 +185,10 @@ def det(trials: Mapping[str, Trials], *, title: str = "Detection error trade-off
             **look,
             label=f"{name}: EER {100 * rate:.2f} %",
         )
-    low, high = norm.ppf(max(finest, 0.0005)) - 0.1, norm.ppf(0.65)
+    low, high = ndtri(max(finest, 0.0005)) - 0.1, ndtri(0.65)
     axes.plot([low, high], [low, high], color=GREY, linestyle=":", linewidth=1.2, label="miss = false alarm")
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(FixedLocator(norm.ppf(np.array(PERCENT_TICKS) / 100)))
+        axis.set_major_locator(FixedLocator(ndtri(np.array(PERCENT_TICKS) / 100)))
         axis.set_major_formatter(FixedFormatter([f"{tick:g}" for tick in PERCENT_TICKS]))
         axis.set_minor_locator(NullLocator())
     axes.set(

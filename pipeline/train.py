@@ -313,9 +313,9 @@ def _log_epoch(epoch: int, row: dict[str, float]) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Entry point ``train``; the evaluation on dev and eval ends it, in the same run."""
+    config, options = cli.parse(__doc__.split("\n\n")[0], sections=SECTIONS, options=OPTIONS, argv=argv)
     from pipeline import evaluate
 
-    config, options = cli.parse(__doc__.split("\n\n")[0], sections=SECTIONS, options=OPTIONS, argv=argv)
     store_folder = Path(options.store) if options.store else preprocess.ensure(config)
     folder = train(config, store_folder)
     report = evaluate.run(folder, store_folder)
