@@ -46,8 +46,8 @@ class CorpusConfig:
     split_by: str = option(
         "auto",
         "how train, dev and eval are made; auto: official where the corpus has one, else speaker. stratified draws "
-        "clips at random and leaks speakers",
-        choices=("auto", "official", "speaker", "stratified"),
+        "clips at random and leaks speakers; none: all of it is eval",
+        choices=("auto", "official", "speaker", "stratified", "none"),
     )
     split_seed: int = option(0, "seed of the speaker and stratified splits")
 

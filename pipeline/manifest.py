@@ -90,16 +90,19 @@ def assign_splits(table: pd.DataFrame, split_by: str, *, seed: int) -> pd.DataFr
 
     ``speaker`` puts no speaker in two subsets and keeps the share of spoof close in each; utterances of unknown
     speaker are refused, as they could be anyone. ``stratified`` draws clips at random within each label, so speakers
-    leak between subsets. Each takes 20 % for eval and 20 % of the rest for dev. Equal audio (``sha256``) always
-    follows its first occurrence.
+    leak between subsets. Each takes 20 % for eval and 20 % of the rest for dev. ``none`` makes all of it eval. Equal
+    audio (``sha256``) always follows its first occurrence.
     """
     if split_by == "official":
         return table.copy()
+    if split_by == "none":
+        return table.assign(split="eval")
     if split_by == "speaker" and (table["speaker"] == "").any():
         row = table[table["speaker"] == ""].iloc[0]
         raise CorpusError(
             f"{row['path']}: its speaker is unknown, so split_by=speaker cannot keep speakers apart. "
-            "Name speakers in the corpus, or choose split_by=stratified, which leaks"
+            "Name speakers in the corpus, choose split_by=stratified, which leaks, or split_by=none to evaluate on "
+            "the whole corpus"
         )
     units = table["speaker"] if split_by == "speaker" else table["utterance_id"]
     rng = np.random.default_rng(seed)

@@ -8,7 +8,7 @@ import os
 import platform
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib import metadata
 
 from pipeline.config import EXPERIMENT, PROJECT_ROOT, Config
@@ -59,32 +59,31 @@ def run(
     import mlflow
 
     opened_by_mlflow = os.environ.get("MLFLOW_RUN_ID")
-    if aside and opened_by_mlflow:
-        with _without(opened_by_mlflow), run(name, stage=stage, tags=tags, run_id=run_id) as active:
-            yield active
-        return
     nested = mlflow.active_run() is not None
     if run_id and opened_by_mlflow and opened_by_mlflow != run_id and not nested:
         client = mlflow.MlflowClient()
         client.set_tag(opened_by_mlflow, "continued_in", run_id)
         client.set_terminated(opened_by_mlflow)
         del os.environ["MLFLOW_RUN_ID"]
-    if not opened_by_mlflow and not nested and not {"MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID"} & set(os.environ):
+    if not opened_by_mlflow and not nested and "MLFLOW_EXPERIMENT_NAME" not in os.environ:
         mlflow.set_experiment(EXPERIMENT)
-    with mlflow.start_run(run_id=run_id, run_name=None if run_id else name, nested=nested) as active:
+    own_run = _without_run_of_mlflow() if aside and opened_by_mlflow else nullcontext()
+    with own_run, mlflow.start_run(run_id=run_id, run_name=None if run_id else name, nested=nested) as active:
         if opened_by_mlflow == active.info.run_id:
             mlflow.set_tag("mlflow.runName", name)
+        # MLflow's page then opens with runs and models, and not with traces of language models.
+        mlflow.set_experiment_tag("mlflow.experimentKind", "custom_model_development")
         mlflow.set_tags({"stage": stage, **(tags or {})} if run_id is None else dict(tags or {}))
         yield active
 
 
 @contextmanager
-def _without(opened_by_mlflow: str) -> Iterator[None]:
-    del os.environ["MLFLOW_RUN_ID"]
+def _without_run_of_mlflow() -> Iterator[None]:
+    run_id = os.environ.pop("MLFLOW_RUN_ID")
     try:
         yield
     finally:
-        os.environ["MLFLOW_RUN_ID"] = opened_by_mlflow
+        os.environ["MLFLOW_RUN_ID"] = run_id
 
 
 def exists(run_id: str) -> bool:

@@ -80,6 +80,10 @@ def test_equal_audio_is_never_in_two_subsets():
     assert split.groupby("sha256")["split"].nunique().max() == 1
 
 
+def test_without_a_split_everything_is_eval():
+    assert set(manifest.assign_splits(table(), "none", seed=0)["split"]) == {"eval"}
+
+
 def test_unknown_speaker_cannot_be_split_by_speaker():
     made = table()
     made.loc[3, "speaker"] = ""

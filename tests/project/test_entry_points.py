@@ -35,8 +35,9 @@ class Project:
             "MLFLOW_EXPERIMENT_NAME": "project",
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         }
+        outer = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
         done = subprocess.run(
-            command, env={**os.environ, **own}, cwd=self.folder, capture_output=True, text=True, check=False
+            command, env={**outer, **own}, cwd=self.folder, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr[-3000:]
         return done.stdout
@@ -129,9 +130,9 @@ def test_evaluate_alone_lands_in_the_training_run(project, model):
 def test_evaluate_on_other_data_is_a_run_of_its_own(project, model, tmp_path):
     store = next((project.folder / "artifacts" / "data").glob("synthetic-*"))
     table = pd.read_parquet(store / "manifest.parquet")
-    table = table[table["split"] == "eval"][["path", "label", "attack"]].assign(split="eval")
-    table.to_csv(tmp_path / "mine.csv", index=False)
-    project.run("evaluate", model=model, corpus="table", data_dir=tmp_path / "mine.csv", subset="eval")
+    table[table["split"] == "eval"][["path", "label", "attack"]].to_csv(tmp_path / "mine.csv", index=False)
+    mine = {"corpus": "table", "data_dir": tmp_path / "mine.csv", "split_by": "none"}
+    project.run("evaluate", model=model, subset="eval", **mine)
     (run,) = project.runs("evaluate")
     assert run.data.tags["corpus"] == "table"
     assert run.data.metrics["eval/eer"] == pytest.approx(project.runs("train")[0].data.metrics["eval/eer"])
