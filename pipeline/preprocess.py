@@ -229,7 +229,7 @@ def _log(folder: Path, config: Config, clips_per_s: float, aside: bool) -> str:
     tags = {"corpus": opened.name, "split": opened.split_by}
     with tracking.run(folder.name, stage="preprocess", tags=tags, aside=aside) as run:
         tracking.log_config(config)
-        mlflow.log_params({"store": folder.name, "fingerprint": opened.fingerprint})
+        mlflow.log_params({"store_folder": folder.name, "fingerprint": opened.fingerprint})
         counts = {f"clips/{s}/{lab}": len(g) for (s, lab), g in table.groupby(["split", "label"])}
         totals = {
             "clips": len(table),

@@ -289,7 +289,7 @@ def _log_start(config: Config, data: Data, device: "devices.Device", key: str) -
     tracking.log_config(config)
     facts = {
         "fingerprint": key,
-        "store": data.store.folder.name,
+        "store_folder": data.store.folder.name,
         "device": device.name,
         "precision": device.precision,
     }

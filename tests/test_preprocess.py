@@ -136,7 +136,7 @@ def test_the_run_holds_counts_figures_and_what_was_rejected(recordings):
     assert run["metrics.rejected"] == 1
     assert run["metrics.clips"] == 12
     assert run["metrics.clips/train/spoof"] == 4
-    assert run["params.store"] == folder.name
+    assert run["params.store_folder"] == folder.name
     client = mlflow.MlflowClient()
     files = {f.path for f in client.list_artifacts(run["run_id"])}
     assert {"counts.csv", "rejected.csv", "figures"} <= files

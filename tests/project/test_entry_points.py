@@ -1,6 +1,7 @@
 """The project as its users run it: ``mlflow run . -e NAME`` on the synthetic corpus, one entry point after another.
 
-``main`` runs first and does all the work; each entry point then runs alone on what is there.
+``train`` runs first, alone, with nothing there; then ``main`` with another seed; then each of the others on what is
+there.
 """
 
 import os
@@ -61,15 +62,31 @@ def project(tmp_path_factory) -> Project:
 
 
 @pytest.fixture(scope="module")
-def shown(project) -> str:
-    """What ``main`` printed; ``epochs`` is an option that MLproject does not list."""
-    return project.run("main", preset="smoke", epochs=1)
+def trained(project) -> str:
+    """What ``train`` printed; ``epochs`` is an option that MLproject does not list."""
+    return project.run("train", preset="smoke", epochs=1)
 
 
 @pytest.fixture(scope="module")
-def model(project, shown) -> Path:
-    (folder,) = (project.folder / "artifacts" / "models").glob("smoke-*")
-    return folder
+def shown(project, trained) -> str:
+    """What ``main`` printed."""
+    return project.run("main", preset="smoke", epochs=1, seed=1)
+
+
+@pytest.fixture(scope="module")
+def model(project, trained) -> Path:
+    """The model folder that ``train`` left."""
+    (run,) = (run for run in project.runs("train") if run.data.tags["seed"] == "0")
+    return project.folder / "artifacts" / "models" / run.info.run_name
+
+
+def test_train_alone_preprocesses_trains_and_evaluates(project, trained):
+    assert "EER" in trained
+    assert "report.html" in trained
+    (preprocessed,), (run,) = project.runs("preprocess"), project.runs("train")
+    assert preprocessed.info.run_id != run.info.run_id
+    assert run.data.params["preset"] == "smoke", "the run that mlflow run opened is the one of the training"
+    assert {"dev/cllr", "eval/cllr"} <= set(run.data.metrics)
 
 
 def test_main_ends_with_results_and_what_to_do_next(shown):
@@ -80,18 +97,16 @@ def test_main_ends_with_results_and_what_to_do_next(shown):
 
 def test_main_holds_the_runs_of_its_stages(project, shown):
     (main,) = project.runs("main")
-    stages = ("preprocess", "train", "register")
-    for stage in stages:
-        (run,) = project.runs(stage) if stage != "register" else project.runs("train")
-        assert run.data.tags["mlflow.parentRunId"] == main.info.run_id
-    assert {f"seconds/{stage}" for stage in stages} < set(main.data.metrics)
+    assert project.runs("train")[0].data.tags["mlflow.parentRunId"] == main.info.run_id
+    stages = ("preprocess", "train", "evaluate", "register", "score")
+    assert {f"seconds/{stage}" for stage in stages} == set(main.data.metrics)
 
 
 def test_a_training_run_holds_everything(project, shown):
-    (run,) = project.runs("train")
+    run = project.runs("train")[0]
     data = run.data
     assert data.params["config/epochs"] == "1"
-    assert {"device", "precision", "store", "fingerprint", "version/keras", "version/mlflow"} <= set(data.params)
+    assert {"device", "precision", "store_folder", "fingerprint", "version/keras", "version/mlflow"} <= set(data.params)
     assert {"mlflow.source.git.commit", "command", "backbone", "corpus", "split", "seed"} <= set(data.tags)
     names = ("loss", "accuracy", "precision", "recall", "f1", "auc", "eer", "eer_low", "eer_high", "min_dcf")
     for subset in ("dev", "eval"):
@@ -111,20 +126,25 @@ def test_preprocess_alone_finds_its_store(project, shown):
     assert "Store is up to date" in project.run("preprocess", preset="smoke")
 
 
-def test_train_alone_finds_its_model_and_points_to_its_run(project, model):
-    (trained,) = project.runs("train")
+def test_train_again_finds_its_model_and_points_to_its_run(project, model):
+    before = project.runs("train")
     assert "already trained" in project.run("train", preset="smoke", epochs=1)
-    assert [run.info.run_id for run in project.runs("train")] == [trained.info.run_id]
+    assert len(project.runs("train")) == len(before)
+    (of_model,) = (run for run in before if run.info.run_name == model.name)
     experiment = project.client.get_experiment_by_name("project").experiment_id
-    (extra,) = project.client.search_runs([experiment], f"tags.continued_in = '{trained.info.run_id}'")
+    (extra,) = project.client.search_runs([experiment], f"tags.continued_in = '{of_model.info.run_id}'")
     assert extra.info.status == "FINISHED"
 
 
 def test_evaluate_alone_lands_in_the_training_run(project, model):
-    before = project.runs("train")[0].data.metrics
+    def metrics() -> dict[str, float]:
+        (run,) = (run for run in project.runs("train") if run.info.run_name == model.name)
+        return run.data.metrics
+
+    before = metrics()
     assert "eval" in project.run("evaluate", model=model, subset="eval")
     assert project.runs("evaluate") == []
-    assert project.runs("train")[0].data.metrics["eval/eer"] == before["eval/eer"]
+    assert metrics()["eval/eer"] == before["eval/eer"]
 
 
 def test_evaluate_on_other_data_is_a_run_of_its_own(project, model, tmp_path):
@@ -135,17 +155,18 @@ def test_evaluate_on_other_data_is_a_run_of_its_own(project, model, tmp_path):
     project.run("evaluate", model=model, subset="eval", **mine)
     (run,) = project.runs("evaluate")
     assert run.data.tags["corpus"] == "table"
-    assert run.data.metrics["eval/eer"] == pytest.approx(project.runs("train")[0].data.metrics["eval/eer"])
+    (of_model,) = (run for run in project.runs("train") if run.info.run_name == model.name)
+    assert run.data.metrics["eval/eer"] == pytest.approx(of_model.data.metrics["eval/eer"])
 
 
-def test_register_alone_says_that_it_is_there(project, model):
-    assert "already registered: spoof-detector version 1" in project.run("register", model=model)
-    version = project.client.get_model_version_by_alias("spoof-detector", "champion")
-    assert version.version == 1
+def test_register_alone_adds_a_version_and_then_says_that_it_is_there(project, shown, model):
+    assert "spoof-detector version 2" in project.run("register", model=model)
+    assert "already registered: spoof-detector version 2" in project.run("register", model=model)
+    assert project.client.get_model_version_by_alias("spoof-detector", "candidate").version == 2
     assert (project.folder / "artifacts" / "models" / "champion" / "bundle.json").is_file()
 
 
-def test_score_alone_writes_every_row(project, model, tmp_path):
+def test_score_alone_writes_every_row(project, shown, tmp_path):
     store = next((project.folder / "artifacts" / "data").glob("synthetic-*"))
     recording = pd.read_parquet(store / "manifest.parquet")["path"].iloc[0]
     project.run("score", input=recording, output=tmp_path / "scores.csv")
