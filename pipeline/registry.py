@@ -131,7 +131,7 @@ def _log(candidate: Bundle) -> str:
         shutil.copytree(candidate.folder, folder)
         with tracking.run(candidate.model_version, stage="register", run_id=run_id), warnings.catch_warnings():
             # The signature is given, so MLflow has nothing to infer it from.
-            warnings.filterwarnings("ignore", message=".*(type hints|input example)")
+            warnings.filterwarnings("ignore", message=".*input example")
             logged = mlflow.pyfunc.log_model(
                 name="detector",
                 python_model=str(package / "serving.py"),

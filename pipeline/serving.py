@@ -23,7 +23,7 @@ class SpoofDetector(mlflow.pyfunc.PythonModel):
         """Read the model folder and make the interpreter ready."""
         self.detector = Detector(Bundle.load(context.artifacts["bundle"]))
 
-    def predict(self, context, model_input, params=None):
+    def predict(self, context, model_input: pd.DataFrame, params=None):
         """Score the column ``audio``; the columns of the result are those of ``detector.Row``.
 
         ``params`` may hold ``operating_point`` (a name) and ``threshold`` (NaN: the operating point's).
