@@ -187,29 +187,63 @@ def eer_interval(
 
     Raises ``MetricError`` where there is a single group, or where no resample holds both classes.
     """
-    scores, labels = checked(scores, labels)
-    order = np.concatenate([np.flatnonzero(labels), np.flatnonzero(~labels)])
-    order = order[np.argsort(scores[order], kind="stable")]
-    bonafide = labels[order]
-    # Without groups every trial is as likely as any other, so weights need no order of their own.
-    member = None if groups is None else np.unique(np.asarray(groups)[order], return_inverse=True)[1]
-    count = len(order) if member is None else int(member.max()) + 1
+    (values,) = _resampled_eers([scores], labels, groups, resamples, seed)
+    low, high = np.quantile(values, INTERVAL)
+    return float(low), float(high)
+
+
+def eer_difference(
+    first: np.ndarray,
+    second: np.ndarray,
+    labels: np.ndarray,
+    groups: np.ndarray | None = None,
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> tuple[float, float, float]:
+    """EER of one system minus that of another on the same trials, and its 95 % interval.
+
+    A paired bootstrap: each resample (as in ``eer_interval``) measures both systems on the same draw, so what is hard
+    for both cancels out.
+
+    Raises ``MetricError`` as ``eer_interval`` does.
+    """
+    values = _resampled_eers([first, second], labels, groups, resamples, seed)
+    low, high = np.quantile(values[0] - values[1], INTERVAL)
+    return eer(first, labels) - eer(second, labels), float(low), float(high)
+
+
+def _resampled_eers(
+    systems: list[np.ndarray], labels: np.ndarray, groups: np.ndarray | None, resamples: int, seed: int
+) -> list[np.ndarray]:
+    """EERs ``[resamples]`` of each system, the same resamples for all."""
+    names = None if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+    count = len(labels) if names is None else int(names.max()) + 1
+    ordered = []
+    for scores in systems:
+        scores, classes = checked(scores, labels)
+        order = np.concatenate([np.flatnonzero(classes), np.flatnonzero(~classes)])
+        order = order[np.argsort(scores[order], kind="stable")]
+        # Without groups every trial is as likely as any other, so the weights of one system need no order of their own.
+        member = None if names is None and len(systems) == 1 else order if names is None else names[order]
+        ordered.append((classes[order], member))
     if count < 2:
         raise MetricError("an interval needs at least two groups, and all trials are of one")
     rng = np.random.default_rng(seed)
-    batch = max(1, min(resamples, _BATCH_WEIGHTS // len(order)))
-    values, found = [], 0
+    batch = max(1, min(resamples, _BATCH_WEIGHTS // len(labels)))
+    values: list[list[np.ndarray]] = [[] for _ in systems]
+    found = 0
     for _ in range(_ROUNDS * -(-resamples // batch)):
         drawn = rng.integers(count, size=(batch, count)) + count * np.arange(batch)[:, None]
         weights = np.bincount(drawn.ravel(), minlength=batch * count).reshape(batch, count)  # (resamples, groups)
-        values.append(_weighted_eer(weights if member is None else weights[:, member], bonafide))
-        found += len(values[-1])
+        for own, (bonafide, member) in zip(values, ordered, strict=True):
+            own.append(_weighted_eer(weights if member is None else weights[:, member], bonafide))
+        found += len(values[0][-1])
         if found >= resamples:
             break
     if not found:
         raise MetricError("no resample of the groups holds both classes, so the interval is not defined")
-    low, high = np.quantile(np.concatenate(values)[:resamples], INTERVAL)
-    return float(low), float(high)
+    return [np.concatenate(own)[:resamples] for own in values]
 
 
 def _weighted_eer(weights: np.ndarray, bonafide: np.ndarray) -> np.ndarray:

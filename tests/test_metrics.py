@@ -299,3 +299,33 @@ def test_a_million_clips_take_less_than_five_seconds(rng):
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
+
+
+def test_a_system_does_not_differ_from_itself():
+    scores, labels = trials(*np.random.default_rng(0).normal([[1], [-1]], 1, (2, 60)))
+    assert metrics.eer_difference(scores, scores, labels) == (0, 0, 0)
+
+
+def test_the_paired_interval_is_that_of_a_plain_loop():
+    rng = np.random.default_rng(5)
+    labels = rng.random(240) < 0.5
+    first, second = (rng.normal(labels * distance, 1) for distance in (0.8, 1.6))
+    groups = rng.integers(12, size=240)
+    difference, low, high = metrics.eer_difference(first, second, labels, groups, resamples=2000)
+    assert difference == pytest.approx(metrics.eer(first, labels) - metrics.eer(second, labels))
+    drawn = []
+    for _ in range(2000):
+        rows = np.concatenate([np.flatnonzero(groups == g) for g in rng.integers(12, size=12)])
+        drawn.append(metrics.eer(first[rows], labels[rows]) - metrics.eer(second[rows], labels[rows]))
+    assert (low, high) == pytest.approx(tuple(np.quantile(drawn, [0.025, 0.975])), abs=0.012)
+    assert low < difference < high
+
+
+def test_pairing_narrows_the_interval_of_systems_that_agree():
+    rng = np.random.default_rng(6)
+    labels = rng.random(400) < 0.5
+    first = rng.normal(labels * 1.0, 1)
+    second = first + rng.normal(0, 0.05, 400)
+    _, low, high = metrics.eer_difference(first, second, labels)
+    alone = metrics.eer_interval(first, labels)
+    assert high - low < (alone[1] - alone[0]) / 2
