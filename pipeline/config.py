@@ -65,12 +65,18 @@ class AudioConfig:
 class FrontEndConfig:
     """Waveform to spectrogram, inside the model."""
 
-    front_end: str = option("logmel", "spectrogram the network sees", choices=("logmel",))
+    front_end: str = option(
+        "logmel",
+        "spectrogram the network sees; logspec: linear-frequency bands, lfcc: their cepstrum with deltas",
+        choices=("logmel", "logspec", "lfcc"),
+    )
     n_fft: int = option(512, "samples of the Fourier window")
     hop_samples: int = option(160, "samples between frames")
     n_mels: int = option(80, "mel bands")
-    fmin_hz: float = option(20.0, "lower edge of the lowest mel band, in Hz")
-    fmax_hz: float = option(8000.0, "upper edge of the highest mel band, in Hz")
+    n_bands: int = option(100, "bands of logspec and lfcc; 0 (logspec alone): every bin of the Fourier transform")
+    n_coefficients: int = option(20, "cepstral coefficients of lfcc, before deltas")
+    fmin_hz: float = option(20.0, "lower edge of the lowest band, in Hz")
+    fmax_hz: float = option(8000.0, "upper edge of the highest band, in Hz")
     normalisation: str = option(
         "cmvn",
         "per utterance; peak: dB relative to the maximum with an 80 dB floor, cmvn: zero mean and unit variance of "
@@ -80,10 +86,30 @@ class FrontEndConfig:
 
 
 @dataclass(frozen=True)
+class AugmentConfig:
+    """What training does to each clip it draws, both classes alike; 0 is the identity, 1 the strongest."""
+
+    augment_strength: float = option(0.0, "strength of all parts, 0 to 1")
+    augment_noise: float = option(-1.0, "coloured noise; -1: as augment_strength says")
+    augment_equaliser: float = option(-1.0, "random equaliser and band limits; -1: as augment_strength says")
+    augment_level: float = option(-1.0, "level; -1: as augment_strength says")
+    augment_reverb: float = option(-1.0, "synthetic room; -1: as augment_strength says")
+    augment_companding: float = option(
+        -1.0, "a-law and mu-law companding and coarse quantisation; -1: as augment_strength says"
+    )
+    augment_rawboost: float = option(-1.0, "RawBoost's three parts; -1: as augment_strength says")
+    augment_stretch: float = option(-1.0, "time-stretch, up to 20 %; -1: as augment_strength says")
+    augment_pitch: float = option(-1.0, "pitch-shift, up to 3 semitones; -1: as augment_strength says")
+    augment_masks: float = option(-1.0, "masked bands and frames (SpecAugment); -1: as augment_strength says")
+
+
+@dataclass(frozen=True)
 class ModelConfig:
     """The network behind the front end."""
 
-    backbone: str = option("efficientnetb0", "network", choices=("efficientnetb0",))
+    backbone: str = option(
+        "efficientnetb0", "network", choices=("efficientnetb0", "lcnn", "rawnet2", "resnet18", "vgg")
+    )
     weights: str = option("none", "initial weights of the backbone: none, imagenet, or a file of Keras weights")
     dense_units: int = option(256, "units of the layer before the output")
     dropout: float = option(0.3, "dropout rate before the output layer")
@@ -106,6 +132,9 @@ class TrainConfig:
     pad: str = option("repeat", "how a shorter clip reaches clip_s", choices=("repeat", "zero"))
     windows: str = option("all", "windows scored of a longer clip: all, or the first alone", choices=("all", "first"))
     balance: bool = option(True, "draw half of each batch from each class")
+    pseudo_spoofs: float = option(
+        0.0, "share of each batch's spoofs that are processed copies of its bonafide clips, 0 to 1"
+    )
     batch_size: int = option(32, "clips a batch, over all devices")
     epochs: int = option(60, "epochs at most")
     learning_rate: float = option(1e-3, "highest learning rate of Adam")
@@ -125,6 +154,7 @@ class Config:
     corpus: CorpusConfig = CorpusConfig()
     audio: AudioConfig = AudioConfig()
     front_end: FrontEndConfig = FrontEndConfig()
+    augment: AugmentConfig = AugmentConfig()
     model: ModelConfig = ModelConfig()
     train: TrainConfig = TrainConfig()
     preset: str = "default"
@@ -154,6 +184,7 @@ SECTIONS: dict[str, type] = {
     "corpus": CorpusConfig,
     "audio": AudioConfig,
     "front_end": FrontEndConfig,
+    "augment": AugmentConfig,
     "model": ModelConfig,
     "train": TrainConfig,
 }

@@ -5,16 +5,21 @@ whatever the precision of the network behind: a float16 power spectrum overflows
 is the oracle of the tests (``center=True, pad_mode="constant"``).
 """
 
+from collections.abc import Callable
+
 import keras
 import numpy as np
 from keras import ops
 
 from pipeline.config import SAMPLE_RATE_HZ, FrontEndConfig
+from pipeline.errors import ConfigError
 
 POWER_FLOOR = 1e-10
 """Least power taken for the logarithm, librosa's ``amin``."""
 PEAK_RANGE_DB = 80.0
 """Dynamic range below the maximum that normalisation ``peak`` keeps, librosa's ``top_db``."""
+DELTA_FRAMES = 9
+"""Frames that a delta is taken over, librosa's ``width``."""
 VARIANCE_FLOOR = 1e-3
 """In dB², added to the variance of a band so that a constant band becomes zeros."""
 
@@ -99,6 +104,90 @@ class MelBands(keras.Layer):
 
 
 @keras.saving.register_keras_serializable(package="spoof")
+class LinearBands(keras.Layer):
+    """Means of power in triangular bands at equal distances in Hz, each half overlapping the next.
+
+    Input shape ``[batch, frames, bins]``; output shape ``[batch, frames, n_bands]``, or every bin between the edges
+    with ``n_bands=0``.
+
+    Parameters
+    ----------
+    n_bands : bands.
+    fmin_hz, fmax_hz : lowest and highest frequency.
+    """
+
+    def __init__(self, *, n_bands: int, fmin_hz: float, fmax_hz: float, **kwargs):
+        super().__init__(**kwargs | {"dtype": "float32", "trainable": False})
+        self.n_bands = n_bands
+        self.fmin_hz = fmin_hz
+        self.fmax_hz = fmax_hz
+
+    def build(self, input_shape):
+        self.filters = self._filters(input_shape[-1])
+
+    def _filters(self, bins: int) -> np.ndarray:
+        """``[bins, n_bands]``, each column summing to 1."""
+        frequency_hz = np.linspace(0, SAMPLE_RATE_HZ / 2, bins)
+        if self.n_bands == 0:
+            inside = (frequency_hz >= self.fmin_hz) & (frequency_hz <= self.fmax_hz)
+            return np.eye(bins, dtype="float32")[:, inside]
+        edges_hz = np.linspace(self.fmin_hz, self.fmax_hz, self.n_bands + 2)
+        # A band narrower than a bin would catch none: no triangle is narrower than two bins.
+        half_hz = max(edges_hz[1] - edges_hz[0], frequency_hz[1])
+        triangles = np.maximum(1 - np.abs(frequency_hz[:, None] - edges_hz[None, 1:-1]) / half_hz, 0)
+        return (triangles / triangles.sum(axis=0)).astype("float32")
+
+    def call(self, power):
+        return ops.matmul(power, self.filters)
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], self._filters(input_shape[-1]).shape[1])
+
+    def get_config(self):
+        own = {"n_bands": self.n_bands, "fmin_hz": self.fmin_hz, "fmax_hz": self.fmax_hz}
+        return {**super().get_config(), **own}
+
+
+@keras.saving.register_keras_serializable(package="spoof")
+class Cepstrum(keras.Layer):
+    """Cepstral coefficients of bands in dB, with deltas and double deltas over time.
+
+    The orthonormal DCT-II over the bands, and librosa.feature.delta's slopes (Savitzky-Golay over 9 frames).
+
+    Input shape ``[batch, frames, bands]``; output shape ``[batch, frames, 3 · n_coefficients]``.
+
+    Parameters
+    ----------
+    n_coefficients : coefficients kept, the lowest first.
+    """
+
+    def __init__(self, *, n_coefficients: int, **kwargs):
+        super().__init__(**kwargs | {"dtype": "float32", "trainable": False})
+        self.n_coefficients = n_coefficients
+
+    def build(self, input_shape):
+        from scipy.fft import dct
+        from scipy.signal import savgol_coeffs
+
+        self.basis = dct(np.eye(input_shape[-1]), type=2, norm="ortho")[:, : self.n_coefficients].astype("float32")
+        self.slopes = [savgol_coeffs(DELTA_FRAMES, order, deriv=order, use="dot").astype("float32") for order in (1, 2)]
+
+    def call(self, bands_db):
+        cepstrum = ops.matmul(bands_db, self.basis)  # (batch, frames, n_coefficients)
+        frames, half = cepstrum.shape[1], DELTA_FRAMES // 2
+        before, behind = ops.repeat(cepstrum[:, :1], half, axis=1), ops.repeat(cepstrum[:, -1:], half, axis=1)
+        padded = ops.concatenate([before, cepstrum, behind], axis=1)
+        deltas = [sum(w * padded[:, i : i + frames] for i, w in enumerate(slope)) for slope in self.slopes]
+        return ops.concatenate([cepstrum, *deltas], axis=-1)
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], 3 * self.n_coefficients)
+
+    def get_config(self):
+        return {**super().get_config(), "n_coefficients": self.n_coefficients}
+
+
+@keras.saving.register_keras_serializable(package="spoof")
 class Decibel(keras.Layer):
     """10 · log10 of power, floored at ``POWER_FLOOR`` (−100 dB). Shapes are kept."""
 
@@ -143,8 +232,41 @@ class Normalise(keras.Layer):
         return {**super().get_config(), "mode": self.mode}
 
 
-def spectrogram(waveform: keras.KerasTensor, config: FrontEndConfig) -> keras.KerasTensor:
-    """Waveform ``[batch, samples]`` in −1…1 to normalised log-mel ``[batch, frames, n_mels]``."""
+def spectrogram(
+    waveform: keras.KerasTensor,
+    config: FrontEndConfig,
+    *,
+    on_power: Callable[[keras.KerasTensor], keras.KerasTensor] | None = None,
+) -> keras.KerasTensor:
+    """Waveform ``[batch, samples]`` in −1…1 to a normalised spectrogram ``[batch, frames, bands]``.
+
+    ``on_power`` is applied to the power spectrogram ``[batch, frames, bins]`` on its way to the bands. With ``lfcc``
+    the bands are normalised to their peak before the cepstrum, and to mean and variance behind it. Raises
+    ``ConfigError`` for settings that no band fits.
+    """
+    _check(config)
     power = PowerSpectrogram(n_fft=config.n_fft, hop_samples=config.hop_samples, name="power_spectrogram")(waveform)
-    mel = MelBands(n_mels=config.n_mels, fmin_hz=config.fmin_hz, fmax_hz=config.fmax_hz, name="mel_bands")(power)
-    return Normalise(mode=config.normalisation, name="normalise")(Decibel(name="decibel")(mel))
+    power = on_power(power) if on_power else power
+    edges = {"fmin_hz": config.fmin_hz, "fmax_hz": config.fmax_hz}
+    if config.front_end == "logmel":
+        bands = MelBands(n_mels=config.n_mels, name="mel_bands", **edges)(power)
+    else:
+        bands = LinearBands(n_bands=config.n_bands, name="linear_bands", **edges)(power)
+    level = Decibel(name="decibel")(bands)
+    if config.front_end != "lfcc":
+        return Normalise(mode=config.normalisation, name="normalise")(level)
+    if config.normalisation == "peak":
+        level = Normalise(mode="peak", name="normalise")(level)
+    cepstrum = Cepstrum(n_coefficients=config.n_coefficients, name="cepstrum")(level)
+    return Normalise(mode="cmvn", name="normalise")(cepstrum) if config.normalisation == "cmvn" else cepstrum
+
+
+def _check(config: FrontEndConfig) -> None:
+    if not 0 <= config.fmin_hz < config.fmax_hz <= SAMPLE_RATE_HZ / 2:
+        raise ConfigError(
+            f"--fmin_hz {config.fmin_hz:g} --fmax_hz {config.fmax_hz:g}: expected 0 ≤ fmin_hz < fmax_hz ≤ 8000"
+        )
+    if config.front_end == "lfcc" and not 1 <= config.n_coefficients <= config.n_bands:
+        raise ConfigError(
+            f"--n_coefficients {config.n_coefficients}: expected 1 to the number of bands, {config.n_bands}"
+        )

@@ -10,7 +10,7 @@ from pathlib import Path
 from pipeline import cli, tracking
 from pipeline.config import PROJECT_ROOT, REGISTERED_MODEL, Config
 
-SECTIONS = ("corpus", "audio", "front_end", "model", "train")
+SECTIONS = ("corpus", "audio", "front_end", "augment", "model", "train")
 OPTIONS = None
 
 

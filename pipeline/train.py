@@ -24,7 +24,7 @@ STAGE_VERSION = 1
 """Raised when a change of this stage changes what the same configuration learns."""
 TRAIN_SAMPLE = 100
 """Clips of the train subset that are measured as dev is, after every epoch."""
-SECTIONS = ("corpus", "audio", "front_end", "model", "train")
+SECTIONS = ("corpus", "audio", "front_end", "augment", "model", "train")
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,7 @@ def train(config: Config, store_folder: Path) -> Path:
         STAGE_VERSION,
         store.fingerprint,
         config.front_end,
+        config.augment,
         config.model,
         dataclasses.replace(config.train, require_gpu=False),
     )
@@ -218,6 +219,10 @@ def _compiled(config: Config, steps: int) -> "keras.Model":  # noqa: F821
             decay_steps=max(1, settings.epochs * steps - warmup),
         )
     model = models.build(config)
+    if settings.pseudo_spoofs:
+        from pipeline.blending import PseudoSpoofing
+
+        model = PseudoSpoofing(model, share=settings.pseudo_spoofs, seed=settings.seed)
     model.compile(keras.optimizers.Adam(rate), keras.losses.BinaryCrossentropy(from_logits=True))
     model.optimizer.build(model.trainable_variables)
     return model

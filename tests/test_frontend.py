@@ -6,9 +6,12 @@ import keras
 import librosa
 import numpy as np
 import pytest
+import scipy.fft
+from ai_edge_litert.interpreter import Interpreter
 
-from pipeline import frontend
+from pipeline import export, frontend
 from pipeline.config import SAMPLE_RATE_HZ, FrontEndConfig
+from pipeline.errors import ConfigError
 
 SETTINGS = [
     FrontEndConfig(normalisation="none"),
@@ -58,6 +61,63 @@ def test_peak_normalisation_equals_power_to_db_relative_to_the_maximum(config, w
     np.testing.assert_allclose(run(dataclasses.replace(config, normalisation="peak"), waveform), expected, atol=1e-3)
 
 
+LOGSPEC = FrontEndConfig(front_end="logspec", normalisation="none", n_bands=60, fmin_hz=100.0, fmax_hz=7000.0)
+LFCC = dataclasses.replace(LOGSPEC, front_end="lfcc", n_coefficients=20)
+
+
+def linear_bands_db(waveform: np.ndarray) -> np.ndarray:
+    """``LOGSPEC`` by librosa's transform and triangles drawn by interpolation, ``[frames, 60]``."""
+    power = np.abs(librosa.stft(waveform.astype(np.float64), n_fft=512, hop_length=160, pad_mode="constant")) ** 2
+    edges_hz = np.linspace(100, 7000, 62)
+    bins_hz = np.arange(257) * 16000 / 512
+    triangles = [np.interp(bins_hz, edges_hz[i : i + 3], [0, 1, 0]) for i in range(60)]
+    return 10 * np.log10(np.array([t / t.sum() @ power for t in triangles])).T
+
+
+def test_logspec_is_means_over_equal_bands(waveform):
+    np.testing.assert_allclose(run(LOGSPEC, waveform), linear_bands_db(waveform), atol=1e-3)
+
+
+def test_logspec_without_bands_is_every_bin(waveform):
+    power = np.abs(librosa.stft(waveform.astype(np.float64), n_fft=512, hop_length=160, pad_mode="constant")) ** 2
+    config = FrontEndConfig(front_end="logspec", normalisation="none", n_bands=0, fmin_hz=0.0)
+    np.testing.assert_allclose(run(config, waveform), 10 * np.log10(np.maximum(power.T, 1e-10)), atol=0.01)
+
+
+def test_bands_narrower_than_a_bin_still_hear(waveform):
+    assert run(dataclasses.replace(LOGSPEC, n_bands=250), waveform).min() > -99
+
+
+def test_lfcc_is_the_cosine_transform_with_librosas_deltas(waveform):
+    cepstrum = scipy.fft.dct(linear_bands_db(waveform), type=2, norm="ortho", axis=1)[:, :20]
+    deltas = [librosa.feature.delta(cepstrum, width=9, order=n, axis=0, mode="nearest") for n in (1, 2)]
+    np.testing.assert_allclose(run(LFCC, waveform), np.concatenate([cepstrum, *deltas], axis=1), atol=5e-3)
+
+
+@pytest.mark.parametrize("config", [LOGSPEC, LFCC], ids=["logspec", "lfcc"])
+@pytest.mark.parametrize("mode", ["peak", "cmvn", "none"])
+def test_linear_front_ends_take_every_normalisation(config, mode, waveform):
+    config = dataclasses.replace(config, normalisation=mode)
+    bands = run(config, waveform)
+    assert np.isfinite(bands).all()
+    assert np.isfinite(run(config, np.zeros(8000, "float32"))).all()
+    if mode == "cmvn":
+        np.testing.assert_allclose(bands.mean(axis=0), 0, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"fmin_hz": 4000.0, "fmax_hz": 3000.0}, "--fmin_hz 4000 --fmax_hz 3000"),
+        ({"fmax_hz": 9000.0}, "--fmax_hz 9000"),
+        ({"front_end": "lfcc", "n_coefficients": 200}, "--n_coefficients 200: expected 1 to the number of bands, 100"),
+    ],
+)
+def test_settings_that_no_band_fits_are_refused(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        frontend.spectrogram(keras.Input((8000,)), FrontEndConfig(**settings))
+
+
 def test_cmvn_gives_each_band_zero_mean_and_unit_variance(waveform):
     normalised = run(FrontEndConfig(normalisation="cmvn"), waveform)
     np.testing.assert_allclose(normalised.mean(axis=0), 0, atol=1e-5)
@@ -73,12 +133,28 @@ def test_silence_stays_finite_under_every_normalisation():
         assert np.isfinite(run(FrontEndConfig(normalisation=mode), np.zeros(8000, "float32"))).all()
 
 
-def test_layers_survive_saving(tmp_path, waveform):
+@pytest.mark.parametrize("config", [FrontEndConfig(), LOGSPEC, LFCC], ids=["logmel", "logspec", "lfcc"])
+def test_layers_survive_saving(tmp_path, config, waveform):
     waves = keras.Input((len(waveform),))
-    model = keras.Model(waves, frontend.spectrogram(waves, FrontEndConfig()))
+    model = keras.Model(waves, frontend.spectrogram(waves, config))
     model.save(tmp_path / "front_end.keras")
     loaded = keras.saving.load_model(tmp_path / "front_end.keras")
     assert np.array_equal(loaded.predict(waveform[None], verbose=0), model.predict(waveform[None], verbose=0))
+
+
+@pytest.mark.parametrize("config", [FrontEndConfig(), LOGSPEC, LFCC], ids=["logmel", "logspec", "lfcc"])
+def test_litert_hears_the_same(tmp_path, config, waveform):
+    waves = keras.Input((len(waveform),))
+    model = keras.Model(waves, frontend.spectrogram(waves, config))
+    export.litert(model, tmp_path / "model.tflite")
+    interpreter = Interpreter(str(tmp_path / "model.tflite"))
+    for clips in (waveform[None], np.stack([waveform, waveform[::-1], 0.1 * waveform])):
+        interpreter.resize_tensor_input(interpreter.get_input_details()[0]["index"], clips.shape)
+        interpreter.allocate_tensors()
+        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], clips)
+        interpreter.invoke()
+        heard = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+        np.testing.assert_allclose(heard, model.predict(clips, verbose=0), atol=2e-3)
 
 
 def test_front_end_is_float32_under_mixed_precision(waveform):
@@ -96,4 +172,6 @@ def test_declared_shapes_are_the_computed_ones(waveform):
     layer = frontend.PowerSpectrogram(n_fft=400, hop_samples=160)
     assert layer.compute_output_shape((1, len(waveform))) == tuple(layer(waveform[None]).shape)
     bands = frontend.MelBands(n_mels=20, fmin_hz=0.0, fmax_hz=8000.0)
-    assert bands.compute_output_shape((1, 7, 201)) == tuple(bands(np.ones((1, 7, 201), "float32")).shape)
+    linear = [frontend.LinearBands(n_bands=n, fmin_hz=300.0, fmax_hz=8000.0) for n in (0, 30)]
+    for made in (bands, *linear, frontend.Cepstrum(n_coefficients=12)):
+        assert made.compute_output_shape((1, 7, 201)) == tuple(made(np.ones((1, 7, 201), "float32")).shape)

@@ -1,22 +1,35 @@
 """Networks: a registry of backbones by name, and the model every backbone becomes.
 
 A model takes waveforms ``[batch, samples]`` in −1…1 and returns one logit a window ``[batch, 1]``, higher = bonafide.
-Front end, backbone and head are layers of it; a backbone is a module with ``features(spectrogram, config)``.
+Augmentation, front end, backbone and head are layers of it. A backbone is a module with ``INPUT``, what it hears
+(``spectrogram`` or ``waveform``), and ``features(x, config)``.
 """
 
-from importlib import import_module
+from functools import partial
 
 import keras
 
-from pipeline import frontend
+from pipeline import augment, frontend
 from pipeline.config import SAMPLE_RATE_HZ, Config
+from pipeline.models import efficientnetb0, lcnn, rawnet2, resnet18, vgg
 
-BACKBONES = {"efficientnetb0": "pipeline.models.efficientnetb0"}
+BACKBONES = {
+    "efficientnetb0": efficientnetb0,
+    "lcnn": lcnn,
+    "rawnet2": rawnet2,
+    "resnet18": resnet18,
+    "vgg": vgg,
+}
 
 
 def clip_samples(config: Config) -> int:
     """Samples of the window that the model hears."""
     return round(config.train.clip_s * SAMPLE_RATE_HZ)
+
+
+def hears_waveform(config: Config) -> bool:
+    """Whether the configured backbone has no spectrogram, so that front end and what acts on it are left out."""
+    return BACKBONES[config.model.backbone].INPUT == "waveform"
 
 
 def build(config: Config) -> keras.Model:
@@ -25,11 +38,14 @@ def build(config: Config) -> keras.Model:
     The output layer computes in float32 under any precision policy.
     """
     waveform = keras.Input((clip_samples(config),), dtype="float32", name="waveform")
-    spectrogram = frontend.spectrogram(waveform, config.front_end)  # (batch, frames, bands)
-    backbone = import_module(BACKBONES[config.model.backbone])
-    features = backbone.features(spectrogram, config.model)  # (batch, rows, columns, channels)
-    pooled = keras.layers.GlobalAveragePooling2D(name="pool")(features)  # (batch, channels)
-    hidden = keras.layers.Dense(config.model.dense_units, activation="relu", name="dense")(pooled)
+    x = augment.waveform(waveform, config.augment)
+    if not hears_waveform(config):
+        x = frontend.spectrogram(x, config.front_end, on_power=partial(augment.power, config=config.augment))
+        x = augment.spectrogram(x, config.augment)  # (batch, frames, bands)
+    features = BACKBONES[config.model.backbone].features(x, config.model)
+    if len(features.shape) == 4:  # (batch, rows, columns, channels)
+        features = keras.layers.GlobalAveragePooling2D(name="pool")(features)  # (batch, channels)
+    hidden = keras.layers.Dense(config.model.dense_units, activation="relu", name="dense")(features)
     dropped = keras.layers.Dropout(config.model.dropout, name="dropout")(hidden)
     logit = keras.layers.Dense(1, dtype="float32", name="logit")(dropped)  # (batch, 1)
     return keras.Model(waveform, logit, name=config.model.backbone)

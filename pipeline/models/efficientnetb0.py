@@ -11,6 +11,7 @@ import keras
 from pipeline.config import ModelConfig
 from pipeline.errors import ConfigError
 
+INPUT = "spectrogram"
 SMALLEST_SIDE = 32
 """Frames and bands that the five halvings need at least."""
 PICTURE_MAXIMUM = 255.0

@@ -1,0 +1,335 @@
+"""Augmentation: Keras layers that change what training hears, both classes alike, and do nothing at inference.
+
+They sit inside the model, before and behind the front end, so they run on the device, draw afresh for every clip of
+every batch, and are serialised with the network. One strength in 0…1 drives them all; 0 is the identity.
+"""
+
+import math
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from pipeline.config import SAMPLE_RATE_HZ, AugmentConfig
+from pipeline.errors import ConfigError
+
+QUIETEST = 1e-9
+LEAST_SNR_DB, GREATEST_SNR_DB = 5.0, 40.0
+EQUALISER_POINTS, EQUALISER_DB = 8, 12.0
+TELEPHONE_HZ = (300.0, 3400.0)
+LEVEL_DB = 20.0
+RT60_S = (0.1, 0.8)
+RESPONSE_S = 0.5
+"""Length of a synthetic room's response; what a longer reverberation time leaves behind it is inaudible here."""
+DIRECT_DB = (0.0, 20.0)
+BITS = (5, 8)
+MU, A = 255.0, 87.6
+"""Constants of ITU-T G.711's two laws."""
+NOTCHES, NOTCH_WIDTH_HZ, POWERS = 5, (100.0, 1000.0), 4
+"""RawBoost's filters (Tak et al. 2022, arXiv:2111.04433, section 3); it takes powers to the fifth."""
+STRETCH, SEMITONES = 0.2, 3.0
+MASKS, MASKED_SHARE = 2, 0.2
+
+
+class Augmentation(keras.layers.Layer):
+    """What all parts share: a strength, random numbers of their own, float32, and nothing to do at inference.
+
+    Input and output shape are equal. A part defines ``change(x)``, what it does to a batch in training.
+
+    Parameters
+    ----------
+    strength : 0 (the identity) to 1.
+    """
+
+    def __init__(self, *, strength: float, **kwargs):
+        super().__init__(**kwargs | {"dtype": "float32"})
+        self.strength = strength
+        self.seed_generator = keras.random.SeedGenerator()
+
+    def call(self, x, training=None):
+        return self.change(x) if training and self.strength else x
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), "strength": self.strength}
+
+    def uniform(self, x, low: float = 0.0, high: float = 1.0, shape: tuple[int, ...] = (1,)):
+        """A number for each clip, ``[batch, *shape]``."""
+        return keras.random.uniform((tf.shape(x)[0], *shape), low, high, seed=self.seed_generator)
+
+    def normal(self, shape):
+        """Standard normal numbers."""
+        return keras.random.normal(shape, seed=self.seed_generator)
+
+    def in_some(self, x, changed, share: float):
+        """The changed clip in a share of the clips, drawn for each, and the clip itself in the others."""
+        return tf.where(self.uniform(x) < share, changed, x)
+
+
+@keras.saving.register_keras_serializable(package="spoof")
+class Noise(Augmentation):
+    """Noise of a random slope, from white to brown, at an SNR from 40 dB down to 5 dB at strength 1."""
+
+    def change(self, x):
+        slope = self.uniform(x, 0.0, 2.0)
+        noise = self.coloured(tf.shape(x), slope)
+        low_db = GREATEST_SNR_DB - self.strength * (GREATEST_SNR_DB - LEAST_SNR_DB)
+        snr_db = self.uniform(x, low_db, GREATEST_SNR_DB)
+        return x + noise * _rms(x) / _rms(noise) * _amplitude(-snr_db)
+
+    def coloured(self, shape, slope):
+        """Noise ``shape`` whose power falls as frequency to the power of ``-slope`` ``[batch, 1]``."""
+        spectrum = tf.signal.rfft(self.normal(shape))
+        frequency = tf.maximum(_frequencies(shape[1]), 20.0) / 1000.0
+        return tf.signal.irfft(spectrum * tf.complex(frequency ** (-slope / 2.0), 0.0), [shape[1]])
+
+
+@keras.saving.register_keras_serializable(package="spoof")
+class Equaliser(Augmentation):
+    """A smooth random gain over frequency, up to ± 12 dB, and in up to half of the clips a band-pass.
+
+    A third of the band-passes are the telephone's.
+    """
+
+    def change(self, x):
+        samples = tf.shape(x)[1]
+        frequency = _frequencies(samples)  # (1, bins)
+        points = self.uniform(x, -EQUALISER_DB * self.strength, EQUALISER_DB * self.strength, (EQUALISER_POINTS,))
+        place = tf.math.log(tf.clip_by_value(frequency, 50.0, SAMPLE_RATE_HZ / 2) / 50.0)
+        place *= (EQUALISER_POINTS - 1) / math.log(SAMPLE_RATE_HZ / 2 / 50.0)
+        near = tf.nn.relu(1.0 - tf.abs(place - tf.range(EQUALISER_POINTS, dtype=tf.float32)[:, None]))  # (points, bins)
+        gain = _amplitude(tf.matmul(points, near))  # (batch, bins)
+        telephone = self.uniform(x) < 1 / 3
+        low_hz = tf.where(telephone, TELEPHONE_HZ[0], tf.exp(self.uniform(x, math.log(40.0), math.log(400.0))))
+        high_hz = tf.where(telephone, TELEPHONE_HZ[1], tf.exp(self.uniform(x, math.log(3000.0), math.log(7500.0))))
+        band = 1.0 / (1.0 + (low_hz / tf.maximum(frequency, 1.0)) ** 6) / (1.0 + (frequency / high_hz) ** 12)
+        gain *= tf.where(self.uniform(x) < self.strength / 2, band, 1.0)
+        return tf.signal.irfft(tf.signal.rfft(x) * tf.complex(gain, 0.0), [samples])
+
+
+@keras.saving.register_keras_serializable(package="spoof")
+class Level(Augmentation):
+    """A gain of up to ± 20 dB, less where the peak would pass full scale."""
+
+    def change(self, x):
+        gain = _amplitude(self.uniform(x, -LEVEL_DB * self.strength, LEVEL_DB * self.strength))
+        peak = tf.reduce_max(tf.abs(x), axis=1, keepdims=True)
+        return x * tf.minimum(gain, tf.maximum(1.0, 1.0 / tf.maximum(peak, QUIETEST)))
+
+
+@keras.saving.register_keras_serializable(package="spoof")
+class Reverb(Augmentation):
+    """In up to half of the clips a synthetic room: a decaying noise tail behind the direct sound."""
+
+    def change(self, x):
+        clips, samples = tf.shape(x)[0], tf.shape(x)[1]
+        length = int(RESPONSE_S * SAMPLE_RATE_HZ)
+        time_s = tf.range(1, length + 1, dtype=tf.float32)[None] / SAMPLE_RATE_HZ
+        tail = self.normal((clips, length)) * tf.exp(-math.log(1000.0) * time_s / self.uniform(x, *RT60_S))
+        direct_db = self.uniform(x, *DIRECT_DB)
+        tail *= _amplitude(-direct_db) / tf.norm(tail, axis=1, keepdims=True)
+        size = [samples + length]
+        spectrum = tf.signal.rfft(x, size) * tf.signal.rfft(tf.pad(tail, [[0, 0], [1, 0]]), size)
+        return self.in_some(x, x + tf.signal.irfft(spectrum, size)[:, :samples], self.strength / 2)
+
+
+@keras.saving.register_keras_serializable(package="spoof")
+class Companding(Augmentation):
+    """In up to half of the clips µ-law or A-law (G.711) with 5 to 8 bits."""
+
+    def change(self, x):
+        bits = tf.floor(self.uniform(x, BITS[0], BITS[1] + 1))
+        peak = tf.reduce_max(tf.abs(x), axis=1, keepdims=True)
+        scaled = x / tf.maximum(peak, QUIETEST)
+        coded = tf.where(self.uniform(x) < 0.5, _through_mu_law(scaled, bits), _through_a_law(scaled, bits))
+        return self.in_some(x, coded * peak, self.strength / 2)
+
+
+@keras.saving.register_keras_serializable(package="spoof")
+class RawBoost(Augmentation):
+    """RawBoost (Tak et al. 2022): convolutive, impulsive and stationary noise, each in up to half of the clips.
+
+    Convolutive: powers of the signal, each through notches of its own, the higher ones fainter. Impulsive: at up to
+    10 % of the samples, in proportion to them. Stationary: noise through a filter of notches at 10 to 40 dB.
+    """
+
+    def change(self, x):
+        share = self.strength / 2
+        x = self.in_some(x, self.convolutive(x), share)
+        x = self.in_some(x, self.impulsive(x), share)
+        return self.in_some(x, self.stationary(x), share)
+
+    def convolutive(self, x):
+        peak = tf.reduce_max(tf.abs(x), axis=1, keepdims=True)
+        scaled = x / tf.maximum(peak, QUIETEST)
+        total = tf.signal.rfft(scaled) * tf.complex(self.notches(x), 0.0)
+        for power in range(2, POWERS + 1):
+            gain = _amplitude(self.uniform(x, -30.0, -10.0))
+            total += tf.signal.rfft(scaled**power) * tf.complex(gain * self.notches(x), 0.0)
+        made = tf.signal.irfft(total, [tf.shape(x)[1]])
+        return made * _rms(x) / _rms(made)
+
+    def impulsive(self, x):
+        hit = keras.random.uniform(tf.shape(x), seed=self.seed_generator) < self.uniform(x, 0.0, 0.1)
+        size = keras.random.uniform(tf.shape(x), -2.0, 2.0, seed=self.seed_generator)
+        return tf.clip_by_value(x + tf.where(hit, x * size, 0.0), -1.0, 1.0)
+
+    def stationary(self, x):
+        spectrum = tf.signal.rfft(self.normal(tf.shape(x))) * tf.complex(self.notches(x), 0.0)
+        noise = tf.signal.irfft(spectrum, [tf.shape(x)[1]])
+        return x + noise * _rms(x) / _rms(noise) * _amplitude(-self.uniform(x, 10.0, 40.0))
+
+    def notches(self, x):
+        """Gain ``[batch, bins]`` of a few notches of random places and widths."""
+        frequency = _frequencies(tf.shape(x)[1])[:, None]  # (1, 1, bins)
+        centre = self.uniform(x, 20.0, SAMPLE_RATE_HZ / 2, (NOTCHES, 1))
+        width = self.uniform(x, *NOTCH_WIDTH_HZ, (NOTCHES, 1))
+        return tf.reduce_prod(1.0 - tf.exp(-tf.square(2.0 * (frequency - centre) / width)), axis=1)
+
+
+@keras.saving.register_keras_serializable(package="spoof")
+class TimeStretch(Augmentation):
+    """Speech up to 20 % faster or slower, on the power spectrogram ``[batch, frames, bins]``.
+
+    What is missing at the end of a faster clip is its beginning again, as short clips are repeated everywhere.
+    """
+
+    def change(self, x):
+        return stretch(x, 1.0 + self.uniform(x, -STRETCH * self.strength, STRETCH * self.strength))
+
+
+@keras.saving.register_keras_serializable(package="spoof")
+class PitchShift(Augmentation):
+    """Speech up to 3 semitones higher or lower, on the power spectrogram ``[batch, frames, bins]``."""
+
+    def change(self, x):
+        return shift(x, self.uniform(x, -SEMITONES * self.strength, SEMITONES * self.strength))
+
+
+@keras.saving.register_keras_serializable(package="spoof")
+class Masks(Augmentation):
+    """Two stripes of bands and two of frames replaced by the clip's mean (SpecAugment, Park et al. 2019).
+
+    Stripes are up to 20 % of the spectrogram ``[batch, frames, bands]`` wide.
+    """
+
+    def change(self, x):
+        mean = tf.reduce_mean(x, axis=(1, 2), keepdims=True)
+        hidden = tf.zeros_like(x, tf.bool)
+        for axis in (1, 2) * MASKS:
+            size = tf.cast(tf.shape(x)[axis], tf.float32)
+            width = self.uniform(x, 0.0, MASKED_SHARE * self.strength, (1, 1)) * size
+            first = self.uniform(x, shape=(1, 1)) * (size - width)
+            place = tf.reshape(tf.range(size), (1, -1, 1) if axis == 1 else (1, 1, -1))
+            hidden |= (place >= first) & (place < first + width)
+        return tf.where(hidden, mean, x)
+
+
+def stretch(power, rate):
+    """A power spectrogram ``[batch, frames, bins]`` played ``rate`` ``[batch, 1]`` times as fast.
+
+    Magnitudes between two frames are interpolated, as a phase vocoder does (librosa.effects.time_stretch).
+    """
+    frames = tf.shape(power)[1]
+    place = tf.cast(tf.range(frames), tf.float32)[None] * rate  # (batch, frames)
+    before = tf.cast(place, tf.int32)
+    share = (place - tf.cast(before, tf.float32))[..., None]
+    magnitude = tf.sqrt(power)
+    first, second = (tf.gather(magnitude, (before + i) % frames, batch_dims=1) for i in (0, 1))
+    return tf.square(first * (1.0 - share) + second * share)
+
+
+def shift(power, semitones):
+    """A power spectrogram ``[batch, frames, bins]`` with all frequencies moved by ``semitones`` ``[batch, 1]``.
+
+    The power of a bin is spread over as many times more bins as the ratio says, so it is divided by it; what would
+    come from above half the sample rate is silent (librosa.effects.pitch_shift).
+    """
+    bins = power.shape[-1]
+    ratio = 2.0 ** (semitones / 12.0)  # (batch, 1)
+    place = tf.range(bins, dtype=tf.float32)[None] / ratio  # (batch, bins)
+    before = tf.minimum(tf.cast(place, tf.int32), bins - 2)
+    share = tf.clip_by_value(place - tf.cast(before, tf.float32), 0.0, 1.0)
+    rows = tf.range(bins)[None, :, None]
+    take = tf.where(rows == before[:, None], 1.0 - share[:, None], 0.0)
+    take += tf.where(rows == before[:, None] + 1, share[:, None], 0.0)  # (batch, bins, bins)
+    take *= tf.cast(place <= bins - 1, tf.float32)[:, None]
+    return tf.square(tf.matmul(tf.sqrt(power), take)) / ratio[..., None]
+
+
+WAVEFORM = {
+    "rawboost": RawBoost,
+    "reverb": Reverb,
+    "equaliser": Equaliser,
+    "noise": Noise,
+    "companding": Companding,
+    "level": Level,
+}
+"""Parts on waveforms in the order of their use: source and room, recorder, line."""
+POWER = {"pitch": PitchShift, "stretch": TimeStretch}
+SPECTROGRAM = {"masks": Masks}
+
+
+def strength_of(config: AugmentConfig, part: str) -> float:
+    """Strength of a part; raises ``ConfigError`` outside 0…1 (but for -1, which means ``augment_strength``)."""
+    own, common = getattr(config, f"augment_{part}"), config.augment_strength
+    for name, value, least in ((f"augment_{part}", own, "-1, or 0"), ("augment_strength", common, "0")):
+        if not (0 <= value <= 1 or (value == -1 and name != "augment_strength")):
+            raise ConfigError(f"--{name} {value:g}: expected {least} to 1")
+    return common if own == -1 else own
+
+
+def waveform(x: keras.KerasTensor, config: AugmentConfig) -> keras.KerasTensor:
+    """The parts that act on waveforms ``[batch, samples]``."""
+    return _chain(x, config, WAVEFORM)
+
+
+def power(x: keras.KerasTensor, config: AugmentConfig) -> keras.KerasTensor:
+    """The parts that act on power spectrograms ``[batch, frames, bins]``."""
+    return _chain(x, config, POWER)
+
+
+def spectrogram(x: keras.KerasTensor, config: AugmentConfig) -> keras.KerasTensor:
+    """The parts that act on what the network sees, ``[batch, frames, bands]``."""
+    return _chain(x, config, SPECTROGRAM)
+
+
+def _chain(x: keras.KerasTensor, config: AugmentConfig, parts: dict[str, type[Augmentation]]) -> keras.KerasTensor:
+    for name, part in parts.items():
+        if strength := strength_of(config, name):
+            x = part(strength=strength, name=f"augment_{name}")(x)
+    return x
+
+
+def _through_mu_law(x, bits):
+    compressed = tf.sign(x) * tf.math.log1p(MU * tf.abs(x)) / math.log1p(MU)
+    rounded = _round(compressed, bits)
+    return tf.sign(rounded) * tf.math.expm1(tf.abs(rounded) * math.log1p(MU)) / MU
+
+
+def _through_a_law(x, bits):
+    size, knee = tf.abs(x), 1.0 + math.log(A)
+    compressed = tf.where(size < 1 / A, A * size, 1.0 + tf.math.log(tf.maximum(A * size, 1.0))) / knee
+    rounded = _round(compressed, bits)
+    expanded = tf.where(rounded * knee < 1.0, rounded * knee / A, tf.exp(rounded * knee - 1.0) / A)
+    return tf.sign(x) * expanded
+
+
+def _round(x, bits):
+    steps = 2.0 ** (bits - 1.0) - 1.0
+    return tf.round(x * steps) / steps
+
+
+def _frequencies(samples):
+    """Frequency in Hz of each bin of a real transform, ``[1, bins]``."""
+    return tf.linspace(0.0, SAMPLE_RATE_HZ / 2, samples // 2 + 1)[None]
+
+
+def _amplitude(db):
+    return tf.exp(db * np.float32(math.log(10.0) / 20.0))
+
+
+def _rms(x):
+    return tf.sqrt(tf.reduce_mean(tf.square(x), axis=1, keepdims=True) + QUIETEST**2)

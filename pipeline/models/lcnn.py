@@ -1,0 +1,68 @@
+"""Light CNN with max-feature-map activations (Lavrentyeva et al. 2017, of the ASVspoof 2017 winner; 0.24 M parameters).
+
+The layers are those of the same group's LCNN of 2019 (arXiv:1904.05576, table 2). Its first layers keep the full
+resolution of the spectrogram, where the traces of a vocoder or a loudspeaker are.
+"""
+
+import keras
+from keras import ops
+
+from pipeline.config import ModelConfig
+from pipeline.errors import ConfigError
+
+INPUT = "spectrogram"
+SMALLEST_SIDE = 16
+"""Frames and bands that the four halvings need at least."""
+
+
+@keras.saving.register_keras_serializable(package="spoof")
+class MaxFeatureMap(keras.layers.Layer):
+    """The larger of the two halves of the channels (Wu et al. 2018, arXiv:1511.02683).
+
+    Input shape ``[batch, …, channels]``; output shape ``[batch, …, channels / 2]``.
+    """
+
+    def call(self, maps):
+        first, second = ops.split(maps, 2, axis=-1)
+        return ops.maximum(first, second)
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], input_shape[-1] // 2)
+
+
+def features(x: keras.KerasTensor, config: ModelConfig) -> keras.KerasTensor:
+    """Spectrogram ``[batch, frames, bands]`` to ``[batch, bands // 16 · 32]``: maps averaged over time alone.
+
+    Raises ``ConfigError`` for a spectrogram under 16 × 16 and for weights.
+    """
+    frames, bands = x.shape[1:]
+    if config.weights != "none":
+        raise ConfigError(f"--weights {config.weights!r}: lcnn has no published weights; give none")
+    if min(frames, bands) < SMALLEST_SIDE:
+        raise ConfigError(
+            f"lcnn needs {SMALLEST_SIDE} frames and {SMALLEST_SIDE} bands at least, and these options give {frames} "
+            f"and {bands}: raise --clip_s or the number of bands, or lower --hop_samples"
+        )
+
+    def convolve(maps, channels: int, size: int):
+        return MaxFeatureMap()(keras.layers.Conv2D(2 * channels, size, padding="same")(maps))
+
+    def normalise(maps):
+        return keras.layers.BatchNormalization(momentum=config.batch_norm_momentum)(maps)
+
+    def halve(maps):
+        return keras.layers.MaxPooling2D()(maps)
+
+    x = keras.layers.Reshape((frames, bands, 1))(x)
+    x = halve(convolve(x, 32, 5))  # (batch, frames / 2, bands / 2, 32)
+    x = normalise(convolve(x, 32, 1))
+    x = normalise(halve(convolve(x, 48, 3)))  # (batch, frames / 4, bands / 4, 48)
+    x = normalise(convolve(x, 48, 1))
+    x = halve(convolve(x, 64, 3))  # (batch, frames / 8, bands / 8, 64)
+    x = normalise(convolve(x, 64, 1))
+    x = normalise(convolve(x, 32, 3))
+    x = normalise(convolve(x, 32, 1))
+    x = normalise(halve(convolve(x, 32, 3)))  # (batch, frames / 16, bands / 16, 32)
+    _, _, rows, channels = x.shape
+    x = keras.layers.Reshape((-1, rows * channels))(x)  # (batch, frames / 16, bands / 16 · 32)
+    return keras.layers.GlobalAveragePooling1D(name="mean_over_time")(x)

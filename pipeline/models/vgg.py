@@ -1,0 +1,43 @@
+"""A small VGG (Simonyan & Zisserman 2015, arXiv:1409.1556) with batch normalisation; 1.2 M parameters.
+
+Two 3 × 3 convolutions a block as in the paper's thirteen-layer network, half its widths, four blocks for its five, and
+the head's averaging for its last pooling and its fully connected layers. 1,174,560 parameters, of which 1,172,640 are
+trained.
+"""
+
+import keras
+from keras import layers
+
+from pipeline.config import ModelConfig
+from pipeline.errors import ConfigError
+
+INPUT = "spectrogram"
+SMALLEST_SIDE = 8
+"""Frames and bands that the three halvings need at least."""
+WIDTHS = (32, 64, 128, 256)
+CONVOLUTIONS = 2
+"""Convolutions of each width."""
+
+
+def features(x: keras.KerasTensor, config: ModelConfig) -> keras.KerasTensor:
+    """Spectrogram ``[batch, frames, bands]`` to feature maps ``[batch, frames / 8, bands / 8, 256]``, rounded down.
+
+    Raises ``ConfigError`` for a spectrogram under 8 × 8 and for weights.
+    """
+    frames, bands = x.shape[1:]
+    if config.weights != "none":
+        raise ConfigError(f"--weights {config.weights!r}: vgg has no published weights; give none")
+    if min(frames, bands) < SMALLEST_SIDE:
+        raise ConfigError(
+            f"vgg needs {SMALLEST_SIDE} frames and {SMALLEST_SIDE} bands at least, and these options give {frames} "
+            f"and {bands}: raise --clip_s or the number of bands, or lower --hop_samples"
+        )
+    x = layers.Reshape((frames, bands, 1))(x)  # (batch, frames, bands, 1)
+    for block, channels in enumerate(WIDTHS):
+        if block:
+            x = layers.MaxPooling2D()(x)  # (batch, frames / 2^block, bands / 2^block, channels / 2)
+        for _ in range(CONVOLUTIONS):
+            x = layers.Conv2D(channels, 3, padding="same", use_bias=False, kernel_initializer="he_normal")(x)
+            x = layers.BatchNormalization(momentum=config.batch_norm_momentum)(x)
+            x = layers.ReLU()(x)
+    return x

@@ -1,0 +1,203 @@
+"""Spoofs made from the bonafide clips of a batch, on the device, afresh at every step.
+
+A corpus has few synthesisers; what all of them do to speech has few forms. Each method here does one of them to a
+bonafide clip (coarse spectra, smoothed envelopes with another excitation, lost phase, a loudspeaker in a room), with
+random parameters. Since the copy says the same words in the same voice and channel as its original in the batch, only
+the processing is left to learn from, as with self-blended images in forged faces (Shiohara & Yamasaki 2022).
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from pipeline.config import SAMPLE_RATE_HZ
+
+FRAME, HOP = 512, 128
+BINS = FRAME // 2 + 1
+MEL_BANDS = (24, 40, 64, 80)
+LIFTERS = (12, 40)
+"""Fewest and most cepstral coefficients that describe an envelope."""
+PITCH_HZ = (80.0, 260.0)
+PHASE_ROUNDS = 4
+"""Iterations of Griffin and Lim (1984) from random phase: few, so that their traces stay."""
+SHORTEST_RT60_S, LONGEST_RT60_S = 0.08, 0.6
+
+
+def replace(waves: tf.Tensor, labels: tf.Tensor, *, share: float, seed: tf.Tensor) -> tf.Tensor:
+    """The batch with a share of its spoofs replaced by processed copies of its bonafide clips.
+
+    Parameters
+    ----------
+    waves : ``[batch, samples]`` float32.
+    labels : ``[batch, 1]``, 1 = bonafide; they hold for the result too.
+    share : of the spoofs, 0 to 1.
+    seed : ``[2]`` int32; the same seed gives the same batch.
+    """
+    bonafide = tf.where(labels[:, 0] > 0.5)[:, 0]
+    spoof = tf.where(labels[:, 0] <= 0.5)[:, 0]
+    spoof = tf.random.experimental.stateless_shuffle(spoof, seed)
+    pairs = tf.minimum(tf.size(bonafide), tf.size(spoof))
+    count = tf.cast(tf.round(share * tf.cast(pairs, tf.float32)), tf.int32)
+    chosen = tf.random.experimental.stateless_shuffle(bonafide, seed + 1)[:count]
+    copies = process(tf.gather(waves, chosen), seed=seed)
+    return tf.tensor_scatter_nd_update(waves, spoof[:count, None], copies)
+
+
+def process(waves: tf.Tensor, *, seed: tf.Tensor) -> tf.Tensor:
+    """Each wave through one of the methods in turn, at its own level; ``[clips, samples]``, shape kept."""
+    clips = tf.shape(waves)[0]
+    groups = []
+    for number, method in enumerate(METHODS):
+        group = waves[number :: len(METHODS)]
+        groups.append(method(group, seed + 10 * (number + 1)))
+    # Interleaved again: method k made the rows k, k + methods, …
+    order = tf.argsort(tf.concat([tf.range(k, clips, len(METHODS)) for k in range(len(METHODS))], 0))
+    made = tf.gather(tf.concat(groups, 0), order)
+    made.set_shape(waves.shape)
+    level = tf.math.divide_no_nan(_rms(waves), _rms(made))
+    return tf.clip_by_value(made * level, -1.0, 1.0)
+
+
+def coarse_spectrum(waves: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Through few mel bands and back, with the phase kept: what a vocoder's acoustic features lose."""
+    import librosa
+
+    projections = []
+    for bands in MEL_BANDS:
+        filters = librosa.filters.mel(sr=SAMPLE_RATE_HZ, n_fft=FRAME, n_mels=bands, norm=None)
+        filters = filters[filters.sum(axis=1) > 0]
+        # Mean of each band, spread over its bins again by the same triangles.
+        means = filters / filters.sum(axis=1, keepdims=True)
+        shares = filters / np.maximum(filters.sum(axis=0, keepdims=True), 1e-6)
+        projections.append((means.T @ shares).astype(np.float32))  # (bins, bins)
+    which = tf.random.stateless_uniform([tf.shape(waves)[0]], seed, 0, len(MEL_BANDS), tf.int32)
+    spectrum = _stft(waves)  # (clips, frames, bins)
+    power = tf.matmul(tf.square(tf.abs(spectrum)), tf.gather(tf.stack(projections), which))
+    return _istft(_with_phase_of(tf.sqrt(power), spectrum), waves)
+
+
+def other_excitation(waves: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """The smoothed envelope with a source of its own: pulses at one pitch mixed with noise, a source-filter vocoder."""
+    clips, samples = tf.shape(waves)[0], tf.shape(waves)[1]
+    pitch_hz = tf.random.stateless_uniform([clips, 1], seed, *PITCH_HZ)
+    glide = tf.random.stateless_uniform([clips, 1], seed + 1, -0.25, 0.25)
+    time_s = tf.cast(tf.range(samples), tf.float32)[None] / SAMPLE_RATE_HZ
+    length_s = tf.cast(samples, tf.float32) / SAMPLE_RATE_HZ
+    phase = pitch_hz * time_s * (1.0 + glide * time_s / (2.0 * length_s))
+    turns = tf.math.floor(phase)
+    pulses = tf.cast(turns[:, 1:] > turns[:, :-1], tf.float32) * tf.sqrt(SAMPLE_RATE_HZ / pitch_hz)
+    pulses = tf.pad(pulses, [[0, 0], [1, 0]])
+    breath = tf.random.stateless_uniform([clips, 1], seed + 2, 0.05, 1.0)
+    source = pulses * (1.0 - breath) + breath * tf.random.stateless_normal(tf.shape(waves), seed + 3)
+    envelope = _envelope(tf.abs(_stft(waves)), seed + 4)
+    return _istft(tf.complex(envelope, 0.0) * _flat(_stft(source), seed + 5), waves)
+
+
+def swapped_excitation(waves: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """The smoothed envelope of each clip on the excitation of the next: one voice driven by another."""
+    spectrum = _stft(waves)
+    excitation = _flat(tf.roll(spectrum, 1, axis=0), seed)
+    return _istft(tf.complex(_envelope(tf.abs(spectrum), seed + 1), 0.0) * excitation, waves)
+
+
+def smoothed_envelope(waves: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """The clip's own excitation under an envelope with less detail, as a statistical model's averaging leaves it."""
+    spectrum = _stft(waves)
+    rough, smooth = (_envelope(tf.abs(spectrum), seed, over_frames=n) for n in (1, 5))
+    return _istft(spectrum * tf.complex(smooth / rough, 0.0), waves)
+
+
+def lost_phase(waves: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """The magnitudes with a phase found by a few rounds of Griffin and Lim."""
+    magnitude = tf.abs(_stft(waves))
+    angle = tf.random.stateless_uniform(tf.shape(magnitude), seed, -np.pi, np.pi)
+    made = _istft(tf.cast(magnitude, tf.complex64) * tf.exp(tf.complex(0.0, angle)), waves)
+    for _ in range(PHASE_ROUNDS):
+        made = _istft(_with_phase_of(magnitude, _stft(made)), waves)
+    return made
+
+
+def replayed(waves: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Through a loudspeaker (band, soft clipping), a room and a recorder (band, noise)."""
+    clips, samples = tf.shape(waves)[0], tf.shape(waves)[1]
+    drive = tf.random.stateless_uniform([clips, 1], seed, 0.5, 4.0)
+    peak = tf.reduce_max(tf.abs(waves), axis=1, keepdims=True) + 1e-9
+    played = tf.tanh(drive * _band(waves, seed + 1, low_hz=(120.0, 500.0), high_hz=(3500.0, 8000.0)) / peak)
+    rt60_s = tf.random.stateless_uniform([clips, 1], seed + 3, SHORTEST_RT60_S, LONGEST_RT60_S)
+    direct_db = tf.random.stateless_uniform([clips, 1], seed + 4, -6.0, 12.0)
+    length = int(LONGEST_RT60_S * SAMPLE_RATE_HZ)
+    time_s = tf.range(length, dtype=tf.float32)[None] / SAMPLE_RATE_HZ
+    tail = tf.random.stateless_normal([clips, length], seed + 5) * tf.exp(-np.log(1000.0) * time_s / rt60_s)
+    tail *= 10.0 ** (-direct_db / 20.0) / tf.sqrt(tf.reduce_sum(tail**2, axis=1, keepdims=True))
+    heard = played + _convolve(played, tail)[:, :samples]
+    snr_db = tf.random.stateless_uniform([clips, 1], seed + 6, 15.0, 40.0)
+    noise = tf.random.stateless_normal(tf.shape(waves), seed + 7) * _rms(heard) * 10.0 ** (-snr_db / 20.0)
+    return _band(heard + noise, seed + 8, low_hz=(40.0, 200.0), high_hz=(4500.0, 8000.0))
+
+
+METHODS: tuple[Callable[[tf.Tensor, tf.Tensor], tf.Tensor], ...] = (
+    replayed,
+    coarse_spectrum,
+    other_excitation,
+    lost_phase,
+    smoothed_envelope,
+    replayed,
+    swapped_excitation,
+)
+
+
+def _stft(waves: tf.Tensor) -> tf.Tensor:
+    padded = tf.pad(waves, [[0, 0], [FRAME, FRAME]])
+    return tf.signal.stft(padded, FRAME, HOP)  # (clips, frames, bins)
+
+
+def _istft(spectrum: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
+    made = tf.signal.inverse_stft(
+        spectrum, FRAME, HOP, window_fn=tf.signal.inverse_stft_window_fn(HOP, tf.signal.hann_window)
+    )
+    missing = tf.maximum(FRAME + tf.shape(like)[1] - tf.shape(made)[1], 0)
+    return tf.pad(made, [[0, 0], [0, missing]])[:, FRAME : FRAME + tf.shape(like)[1]]
+
+
+def _with_phase_of(magnitude: tf.Tensor, spectrum: tf.Tensor) -> tf.Tensor:
+    return tf.cast(magnitude, tf.complex64) * tf.exp(tf.complex(0.0, tf.math.angle(spectrum)))
+
+
+def _envelope(magnitude: tf.Tensor, seed: tf.Tensor, over_frames: int = 1) -> tf.Tensor:
+    """Cepstrally smoothed magnitude ``[clips, frames, bins]``, averaged over so many frames."""
+    logarithm = tf.math.log(magnitude + 1e-5)
+    if over_frames > 1:
+        logarithm = tf.nn.avg_pool1d(logarithm, over_frames, 1, "SAME")
+    cepstrum = tf.signal.dct(logarithm, type=2, norm="ortho")
+    kept = tf.random.stateless_uniform([tf.shape(magnitude)[0], 1, 1], seed, *LIFTERS)
+    # A soft edge, since a hard one rings through the spectrum.
+    lifter = tf.sigmoid((kept - tf.range(BINS, dtype=tf.float32)[None, None]) / 2.0)
+    return tf.exp(tf.signal.idct(cepstrum * lifter, type=2, norm="ortho"))
+
+
+def _flat(spectrum: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    return spectrum / tf.complex(_envelope(tf.abs(spectrum), seed), 0.0)
+
+
+def _band(waves: tf.Tensor, seed: tf.Tensor, *, low_hz: tuple[float, float], high_hz: tuple[float, float]) -> tf.Tensor:
+    """Band-pass of second to sixth order, edges drawn evenly in the logarithm of the frequency."""
+    clips, samples = tf.shape(waves)[0], tf.shape(waves)[1]
+    bins = samples // 2 + 1
+    frequency = tf.linspace(0.0, SAMPLE_RATE_HZ / 2, bins)[None]
+    order = tf.random.stateless_uniform([clips, 1], seed, 2.0, 6.0)
+    low, high = (
+        tf.exp(tf.random.stateless_uniform([clips, 1], seed + 11 + i, *np.log(edges)))
+        for i, edges in enumerate((low_hz, high_hz))
+    )
+    gain = 1.0 / (1.0 + (low / tf.maximum(frequency, 1.0)) ** order) / (1.0 + (frequency / high) ** order)
+    return tf.signal.irfft(tf.signal.rfft(waves) * tf.complex(gain, 0.0), [samples])
+
+
+def _convolve(waves: tf.Tensor, response: tf.Tensor) -> tf.Tensor:
+    length = [tf.shape(waves)[1] + tf.shape(response)[1]]
+    return tf.signal.irfft(tf.signal.rfft(waves, length) * tf.signal.rfft(response, length), length)
+
+
+def _rms(waves: tf.Tensor) -> tf.Tensor:
+    return tf.sqrt(tf.reduce_mean(tf.square(waves), axis=1, keepdims=True) + 1e-12)
