@@ -1,4 +1,4 @@
-"""ResNet-18, VGG and RawNet2 by themselves: sizes, training, precision, files, filters and refusals."""
+"""LCNN, ResNet-18, VGG and RawNet2 by themselves: sizes, training, precision, files, filters and refusals."""
 
 from types import ModuleType
 
@@ -11,12 +11,12 @@ from ai_edge_litert.interpreter import Interpreter
 from pipeline import export
 from pipeline.config import SAMPLE_RATE_HZ, ModelConfig
 from pipeline.errors import ConfigError
-from pipeline.models import rawnet2, resnet18, vgg
+from pipeline.models import lcnn, rawnet2, resnet18, vgg
 
-BACKBONES = [resnet18, vgg, rawnet2]
-SMALL = {resnet18: (32, 32), vgg: (16, 16), rawnet2: (8000,)}
+BACKBONES = [lcnn, resnet18, vgg, rawnet2]
+SMALL = {lcnn: (32, 32), resnet18: (32, 32), vgg: (16, 16), rawnet2: (8000,)}
 """Shapes that train in seconds: patches of a spectrogram, and half a second."""
-FULL = {resnet18: (201, 80), vgg: (201, 80), rawnet2: (64000,)}
+FULL = {lcnn: (201, 80), resnet18: (201, 80), vgg: (201, 80), rawnet2: (64000,)}
 
 
 def short_name(value: object) -> str | None:
@@ -90,6 +90,9 @@ def test_litert_gives_the_same_logits_at_any_batch_size(fitted, tmp_path):
 @pytest.mark.parametrize(
     ("backbone", "shape", "expected"),
     [
+        (lcnn, (201, 80), (160,)),
+        (lcnn, (401, 100), (192,)),
+        (lcnn, (16, 16), (32,)),
         (resnet18, (201, 80), (13, 5, 512)),
         (resnet18, (401, 100), (26, 7, 512)),
         (resnet18, (16, 16), (1, 1, 512)),
@@ -111,6 +114,7 @@ def test_output_shape(backbone, shape, expected):
     [
         # Torchvision's ResNet-18 trains 11,689,512; its classifier is 512 * 1000 + 1000, its stem 7 * 7 * 3 * 64.
         (resnet18, 11_177_280, 11_689_512 - 513_000 - (7 * 7 * 3 - 3 * 3 * 1) * 64),
+        (lcnn, 158_656, 158_080),
         (vgg, 1_174_560, 1_172_640),
         (rawnet2, 3_976_808, 3_974_560),
     ],
@@ -124,7 +128,7 @@ def test_parameters_are_those_of_the_docstring(backbone, parameters, trained):
     assert f"{parameters:,} parameters, of which {trained:,} are trained" in documented
 
 
-@pytest.mark.parametrize(("backbone", "count"), [(resnet18, 20), (vgg, 8), (rawnet2, 13)], ids=short_name)
+@pytest.mark.parametrize(("backbone", "count"), [(lcnn, 7), (resnet18, 20), (vgg, 8), (rawnet2, 13)], ids=short_name)
 def test_batch_norm_momentum_reaches_every_layer(backbone, count):
     model = features(backbone, SMALL[backbone], batch_norm_momentum=0.75)
     momenta = [x.momentum for x in model.layers if isinstance(x, keras.layers.BatchNormalization)]
@@ -146,6 +150,7 @@ def test_float16_gives_finite_features(backbone):
 @pytest.mark.parametrize(
     ("backbone", "shape", "message"),
     [
+        (lcnn, (201, 15), r"16 frames and 16 bands.*201 and 15.*--clip_s.*--hop_samples"),
         (resnet18, (15, 80), r"16 frames and 16 bands.*15 and 80.*--clip_s.*--hop_samples"),
         (vgg, (201, 7), r"8 frames and 8 bands.*201 and 7.*--clip_s.*--hop_samples"),
         (rawnet2, (3210,), r"3211 samples.*3210.*--clip_s to 0\.21 or more"),
