@@ -40,23 +40,23 @@ def replace(waves: tf.Tensor, labels: tf.Tensor, *, share: float, seed: tf.Tenso
     pairs = tf.minimum(tf.size(bonafide), tf.size(spoof))
     count = tf.cast(tf.round(share * tf.cast(pairs, tf.float32)), tf.int32)
     chosen = tf.random.experimental.stateless_shuffle(bonafide, seed + 1)[:count]
-    copies = process(tf.gather(waves, chosen), seed=seed)
-    return tf.tensor_scatter_nd_update(waves, spoof[:count, None], copies)
+    return tf.cond(
+        count > 0,
+        lambda: tf.tensor_scatter_nd_update(waves, spoof[:count, None], process(tf.gather(waves, chosen), seed=seed)),
+        lambda: waves,
+    )
 
 
 def process(waves: tf.Tensor, *, seed: tf.Tensor) -> tf.Tensor:
-    """Each wave through one of the methods in turn, at its own level; ``[clips, samples]``, shape kept."""
-    clips = tf.shape(waves)[0]
-    groups = []
-    for number, method in enumerate(METHODS):
-        group = waves[number :: len(METHODS)]
-        groups.append(method(group, seed + 10 * (number + 1)))
-    # Interleaved again: method k made the rows k, k + methods, …
-    order = tf.argsort(tf.concat([tf.range(k, clips, len(METHODS)) for k in range(len(METHODS))], 0))
-    made = tf.gather(tf.concat(groups, 0), order)
-    made.set_shape(waves.shape)
+    """Each wave through one of the methods in turn, at its own level; ``[clips, samples]``, at least one clip."""
+    clips, methods = tf.shape(waves)[0], len(METHODS)
+    rounds = (clips + methods - 1) // methods
+    # Filled up by repetition, so that every method has as many clips and none has no clip.
+    turns = tf.reshape(tf.gather(waves, tf.range(rounds * methods) % clips), (rounds, methods, -1))
+    made = [method(turns[:, k], seed + 10 * (k + 1)) for k, method in enumerate(METHODS)]
+    made = tf.reshape(tf.stack(made, axis=1), (rounds * methods, -1))[:clips]
     level = tf.math.divide_no_nan(_rms(waves), _rms(made))
-    return tf.clip_by_value(made * level, -1.0, 1.0)
+    return tf.ensure_shape(tf.clip_by_value(made * level, -1.0, 1.0), waves.shape)
 
 
 def coarse_spectrum(waves: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
