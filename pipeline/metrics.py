@@ -206,11 +206,19 @@ def eer_difference(
     A paired bootstrap: each resample (as in ``eer_interval``) measures both systems on the same draw, so what is hard
     for both cancels out.
 
+    Parameters
+    ----------
+    first, second : scores ``[trials]`` of a system, or ``[runs, trials]`` of several trainings of it, whose mean EER
+        is compared.
+
     Raises ``MetricError`` as ``eer_interval`` does.
     """
-    values = _resampled_eers([first, second], labels, groups, resamples, seed)
-    low, high = np.quantile(values[0] - values[1], INTERVAL)
-    return eer(first, labels) - eer(second, labels), float(low), float(high)
+    runs = [np.atleast_2d(system) for system in (first, second)]
+    values = _resampled_eers([*runs[0], *runs[1]], labels, groups, resamples, seed)
+    means = [np.mean(part, axis=0) for part in (values[: len(runs[0])], values[len(runs[0]) :])]
+    low, high = np.quantile(means[0] - means[1], INTERVAL)
+    found = [np.mean([eer(scores, labels) for scores in system]) for system in runs]
+    return float(found[0] - found[1]), float(low), float(high)
 
 
 def _resampled_eers(

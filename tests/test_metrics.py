@@ -329,3 +329,14 @@ def test_pairing_narrows_the_interval_of_systems_that_agree():
     _, low, high = metrics.eer_difference(first, second, labels)
     alone = metrics.eer_interval(first, labels)
     assert high - low < (alone[1] - alone[0]) / 2
+
+
+def test_several_trainings_are_compared_by_their_mean():
+    rng = np.random.default_rng(7)
+    labels = rng.random(200) < 0.5
+    runs = rng.normal(labels * 1.0, 1, (3, 200))
+    single = rng.normal(labels * 2.0, 1)
+    difference, low, high = metrics.eer_difference(runs, single, labels)
+    expected = np.mean([metrics.eer(scores, labels) for scores in runs]) - metrics.eer(single, labels)
+    assert difference == pytest.approx(expected)
+    assert low < difference < high
