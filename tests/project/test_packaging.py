@@ -30,6 +30,7 @@ MODULES = {
     "preprocess": "pipeline.preprocess",
     "train": "pipeline.train",
     "evaluate": "pipeline.evaluate",
+    "compare": "pipeline.compare",
     "register": "pipeline.registry",
     "score": "pipeline.score",
 }

@@ -1,0 +1,176 @@
+"""Comparison: configurations, each with several seeds, trained and evaluated on one Store, as one table and one figure.
+
+Every training is a run of its own under one parent run. What is trained and evaluated already is not done again, so a
+comparison that was stopped goes on, and one more configuration costs its own trainings alone.
+"""
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pipeline import bundle, cli, comparison, tracking
+from pipeline.config import BONAFIDE, PRESETS, Config, artifacts_dir, option
+from pipeline.errors import ConfigError
+
+SECTIONS = ("corpus", "audio")
+TIMED_CLIPS = 40
+
+
+@dataclass(frozen=True)
+class CompareOptions:
+    """What to compare, on what."""
+
+    configs: str = option(
+        "notebook,demo", "presets and YAML files of options, comma separated; the first is the yardstick"
+    )
+    seeds: str = option("0,1,2", "seeds of each, comma separated")
+    store: str = option("", "folder of a Store; empty: preprocess the corpus first")
+    output: str = option("", "folder for table and figure; empty: artifacts/comparisons/STORE")
+
+
+OPTIONS = CompareOptions
+
+
+def configurations(options: CompareOptions, shared: Config) -> dict[str, Config]:
+    """Name to configuration, in order; corpus and audio settings are the same for all."""
+    found = {}
+    for given in (name.strip() for name in options.configs.split(",")):
+        source = {"preset": given} if given in PRESETS else {"config": given}
+        if given not in PRESETS and not Path(given).is_file():
+            raise ConfigError(f"--configs {given!r}: neither a preset ({', '.join(PRESETS)}) nor a file")
+        config, _ = cli.resolve(source, (), None, "default")
+        values = {name: getattr(shared.corpus, name) for name in vars(shared.corpus)}
+        found[Path(given).stem] = config.replace(**values, **vars(shared.audio))
+    return found
+
+
+def run(configs: dict[str, Config], seeds: list[int], store_folder: Path, folder: Path) -> pd.DataFrame:
+    """Train and evaluate what is missing; write and log table and figure; returns the table, a row a training."""
+    import mlflow
+
+    from pipeline import train
+
+    rows, scores = [], {}
+    with tracking.run(f"compare {', '.join(configs)}", stage="compare"):
+        mlflow.log_params({"configs": ", ".join(configs), "seeds": str(seeds), "store_folder": store_folder.name})
+        for name, config in configs.items():
+            for seed in seeds:
+                print(f"\n== {name}, seed {seed} ==", flush=True)
+                model_folder = train.train(config.replace(seed=seed), store_folder)
+                evaluation = _evaluated(model_folder, store_folder)
+                rows.append({"config": name, "seed": seed, **_figures(evaluation), **_cost(model_folder, store_folder)})
+                scores[name, seed] = pd.read_csv(evaluation / "scores.csv", keep_default_na=False)
+        table = pd.DataFrame(rows)
+        differences = _differences(list(configs), seeds, scores, evaluation)
+        folder.mkdir(parents=True, exist_ok=True)
+        table.to_csv(folder / "runs.csv", index=False)
+        differences.to_csv(folder / "differences.csv", index=False)
+        (folder / "comparison.md").write_text(comparison.markdown(table, differences), encoding="utf-8")
+        (folder / "comparison.png").write_bytes(comparison.picture(table))
+        mlflow.log_artifacts(str(folder))
+        for name, own in table.groupby("config"):
+            mlflow.log_metrics({f"{name}/{column}": float(own[column].mean()) for column in comparison.MEASURES})
+    return table
+
+
+def _evaluated(model_folder: Path, store_folder: Path) -> Path:
+    """The folder of the model's evaluation on this Store, made if it is not there."""
+    from pipeline import evaluate
+
+    folder = artifacts_dir() / "evaluations" / model_folder.name
+    index = folder / evaluate.INDEX
+    if index.is_file():
+        known = json.loads(index.read_text(encoding="utf-8"))
+        if known["store"]["folder"] == store_folder.name and {"dev", "eval"} <= set(known["results"]):
+            return folder
+    return evaluate.run(model_folder, store_folder)
+
+
+def _figures(evaluation: Path) -> dict[str, float]:
+    """EER on dev, on eval, and on eval's seen and unseen attacks."""
+    from pipeline import evaluate
+
+    results = json.loads((evaluation / evaluate.INDEX).read_text(encoding="utf-8"))["results"]
+    pools = {g["name"]: g["eer"] for g in results["eval"]["groups"] if g["kind"] == "pool"}
+    return {
+        "dev": results["dev"]["metrics"]["eer"],
+        "eval": results["eval"]["metrics"]["eer"],
+        "seen": pools.get("seen", np.nan),
+        "unseen": pools.get("unseen", np.nan),
+    }
+
+
+def _cost(model_folder: Path, store_folder: Path) -> dict[str, float]:
+    """Parameters, milliseconds a clip on this machine, and size of the exported file in MB."""
+    import keras
+
+    from pipeline import audio, models  # noqa: F401 - the layers of every backbone
+    from pipeline.detector import Detector
+    from pipeline.store import Store
+
+    model = bundle.Bundle.load(model_folder)
+    store = Store.open(store_folder)
+    rows = store.subset("eval")[:TIMED_CLIPS]
+    waves = [store.waveform(row) / np.float32(audio.FULL_SCALE) for row in rows]
+    detector, spent_s = Detector(model), []
+    for wave in waves:
+        started = time.perf_counter()
+        detector.utterance_logit(wave)
+        spent_s.append(time.perf_counter() - started)
+    return {
+        "parameters": keras.saving.load_model(model_folder / bundle.KERAS, compile=False).count_params(),
+        "ms_per_clip": 1000 * float(np.median(spent_s)),
+        "size_mb": model.litert.stat().st_size / 1e6,
+    }
+
+
+def _differences(
+    names: list[str], seeds: list[int], scores: dict[tuple[str, int], pd.DataFrame], evaluation: Path
+) -> pd.DataFrame:
+    """EER of the yardstick minus that of each other configuration, mean over the seeds, on the same trials."""
+    from pipeline import metrics
+
+    attacks = pd.read_csv(evaluation / "attacks.csv", keep_default_na=False)
+    seen = set(attacks.loc[(attacks["subset"] == "eval") & (attacks["seen"].astype(str) == "True"), "name"])
+    trials = scores[names[0], seeds[0]]
+    bonafide = (trials["label"] == BONAFIDE).to_numpy()
+    in_eval, heard = (trials["subset"] == "eval").to_numpy(), trials["attack"].isin(seen).to_numpy()
+    pools = {"seen": in_eval & (bonafide | heard), "unseen": in_eval & (bonafide | ~heard)}
+    rows = []
+    for name in names[1:]:
+        for pool, chosen in pools.items():
+            if bonafide[chosen].all():
+                continue  # no such attacks on eval
+            runs = [np.stack([scores[n, s]["score"].to_numpy()[chosen] for s in seeds]) for n in (names[0], name)]
+            speakers = trials["speaker"].where(trials["speaker"] != "", trials["utterance_id"])[chosen].astype(str)
+            gain, low, high = metrics.eer_difference(*runs, bonafide[chosen], speakers.to_numpy())
+            rows.append(
+                {"config": name, "yardstick": names[0], "attacks": pool, "gain": gain, "low": low, "high": high}
+            )
+    return pd.DataFrame(rows, columns=["config", "yardstick", "attacks", "gain", "low", "high"])
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point ``compare``."""
+    config, options = cli.parse(__doc__.split("\n\n")[0], sections=SECTIONS, options=OPTIONS, argv=argv)
+    from pipeline import preprocess
+
+    try:
+        seeds = [int(seed) for seed in options.seeds.split(",")]
+    except ValueError:
+        raise ConfigError(f"--seeds {options.seeds!r}: expected whole numbers, comma separated") from None
+    configs = configurations(options, config)
+    store_folder = Path(options.store) if options.store else preprocess.ensure(config)
+    folder = Path(options.output) if options.output else artifacts_dir() / "comparisons" / store_folder.name
+    run(configs, seeds, store_folder, folder)
+    print((folder / "comparison.md").read_text(encoding="utf-8"))
+    print(f"table, differences and figure: {folder}")
+    return 0
+
+
+if __name__ == "__main__":
+    cli.run(main)

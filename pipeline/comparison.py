@@ -1,0 +1,63 @@
+"""What a comparison shows: a Markdown table of means over the seeds, and a figure of every training.
+
+Pure functions of the table that ``compare`` makes, a row a training.
+"""
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from pipeline import figures
+
+MEASURES = ("dev", "seen", "unseen", "eval")
+TITLES = {"dev": "dev", "seen": "eval, seen attacks", "unseen": "eval, unseen attacks", "eval": "eval"}
+
+
+def markdown(table: pd.DataFrame, differences: pd.DataFrame) -> str:
+    """EER in % as mean over the seeds (lowest–highest), cost, and the gains over the yardstick with their interval."""
+    seeds = table.groupby("config", sort=False)["seed"].nunique().max()
+    lines = [
+        f"EER in %, mean of {seeds} seeds (lowest–highest)" if seeds > 1 else "EER in %",
+        "",
+        "| configuration | " + " | ".join(TITLES[m] for m in MEASURES) + " | parameters | ms a clip | MB |",
+        "|---|" + "---|" * (len(MEASURES) + 3),
+    ]
+    for name, own in table.groupby("config", sort=False):
+        cells = [_spread(own[measure]) for measure in MEASURES]
+        cost = [f"{own['parameters'].iloc[0]:,}", f"{own['ms_per_clip'].median():.1f}", f"{own['size_mb'].iloc[0]:.1f}"]
+        lines.append("| " + " | ".join([str(name), *cells, *cost]) + " |")
+    for row in differences.itertuples():
+        lines += ["", f"{row.config}: {100 * row.gain:.1f} points under {row.yardstick} on {row.attacks} attacks "]
+        lines[-1] += f"(95 % interval of the paired difference {100 * row.low:.1f} to {100 * row.high:.1f})"
+    return "\n".join(lines) + "\n"
+
+
+def picture(table: pd.DataFrame) -> bytes:
+    """The figure as PNG."""
+    return figures.png(_draw(table))
+
+
+@figures.styled
+def _draw(table: pd.DataFrame) -> Figure:
+    names = list(dict.fromkeys(table["config"]))
+    figure = Figure(figsize=(8.2, 1.9 + 0.42 * len(names)), layout="constrained")
+    shown = ("dev", "seen", "unseen")
+    for number, (axes, measure) in enumerate(zip(figure.subplots(1, 3, sharex=True, sharey=True), shown, strict=True)):
+        for y, name in enumerate(names):
+            values = 100 * table.loc[table["config"] == name, measure].to_numpy()
+            axes.barh(y, values.mean(), height=0.6, color="#cfe3f1", edgecolor=figures.BLUE)
+            axes.plot(values, np.full(len(values), y), "o", color=figures.BLUE, markersize=5)
+            axes.text(values.max() + 1.5, y, f"{values.mean():.1f}", va="center", fontsize=9)
+        axes.set_title(TITLES[measure])
+        axes.set_xlabel("EER (%)")
+        axes.grid(axis="y", visible=False)
+        if number == 0:
+            axes.set_yticks(range(len(names)), names)
+            axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.set_xlim(0, 1.15 * 100 * float(np.nanmax(table[list(shown)])) + 3)
+    return figure
+
+
+def _spread(values: pd.Series) -> str:
+    mean = f"{100 * values.mean():.1f}"
+    return mean if len(values) == 1 else f"{mean} ({100 * values.min():.1f}–{100 * values.max():.1f})"
