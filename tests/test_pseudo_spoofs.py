@@ -1,0 +1,98 @@
+"""Pseudo-spoofs: which clips of a batch they replace, and what each method does to speech."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pipeline import pseudo_spoofs
+from pipeline.blending import PseudoSpoofing
+from pipeline.config import SAMPLE_RATE_HZ
+
+METHODS = sorted(set(pseudo_spoofs.METHODS), key=lambda method: method.__name__)
+SEED = tf.constant([0, 7])
+
+
+@pytest.fixture
+def waves(voice) -> np.ndarray:
+    """Sixteen different seconds, ``[16, 16000]``."""
+    rng = np.random.default_rng(0)
+    return np.stack([np.roll(voice, 900 * i)[:16000] + 0.001 * rng.normal(size=16000) for i in range(16)]).astype("f4")
+
+
+@pytest.fixture
+def labels() -> np.ndarray:
+    return np.arange(16)[:, None] % 2 == 0
+
+
+def replaced(waves, labels, share: float, seed=SEED) -> np.ndarray:
+    return np.array(pseudo_spoofs.replace(tf.constant(waves), tf.constant(labels, tf.float32), share=share, seed=seed))
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.0, 0), (0.5, 4), (1.0, 8)])
+def test_a_share_of_the_spoofs_is_replaced_and_no_bonafide(share, expected, waves, labels):
+    changed = (replaced(waves, labels, share) != waves).any(axis=1)
+    assert not changed[labels[:, 0]].any()
+    assert changed.sum() == expected
+
+
+def test_the_seed_decides(waves, labels):
+    np.testing.assert_array_equal(replaced(waves, labels, 0.5), replaced(waves, labels, 0.5))
+    assert not np.array_equal(replaced(waves, labels, 0.5), replaced(waves, labels, 0.5, tf.constant([0, 8])))
+
+
+@pytest.mark.parametrize("bonafide", [0, 16, 3])
+def test_any_mixture_of_classes_will_do(bonafide, waves):
+    labels = np.arange(16)[:, None] < bonafide
+    changed = (replaced(waves, labels, 1.0) != waves).any(axis=1)
+    assert changed.sum() == min(bonafide, 16 - bonafide)
+
+
+def test_copies_are_as_loud_as_their_originals_and_within_full_scale(waves):
+    made = np.array(pseudo_spoofs.process(tf.constant(waves), seed=SEED))
+    assert np.abs(made).max() <= 1
+    np.testing.assert_allclose((made**2).mean(axis=1), (waves**2).mean(axis=1), rtol=0.25)
+
+
+def test_each_row_goes_through_the_method_of_its_turn(waves):
+    made = np.array(pseudo_spoofs.process(tf.constant(waves), seed=SEED))
+    methods = len(pseudo_spoofs.METHODS)
+    second = pseudo_spoofs.METHODS[1]
+    turns = np.resize(waves, (3 * methods, 16000))[1::methods]
+    alone = np.array(second(tf.constant(turns), SEED + 20))
+    for ours, theirs in zip(made[1::methods], alone, strict=False):
+        assert np.corrcoef(ours, theirs)[0, 1] > 0.999
+
+
+def level_db(wave: np.ndarray) -> np.ndarray:
+    return 10 * np.log10((wave[:15680].reshape(-1, 320) ** 2).mean(axis=1) + 1e-8)
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.__name__)
+def test_a_method_changes_the_wave_and_keeps_its_syllables(method, waves):
+    t = np.arange(16000) / SAMPLE_RATE_HZ
+    syllables = (waves * np.clip(np.sin(2 * np.pi * 2 * t), 0.05, 1)).astype("f4")
+    made = np.array(method(tf.constant(syllables), SEED))
+    assert made.shape == syllables.shape
+    assert np.isfinite(made).all()
+    for ours, original in zip(made, syllables, strict=True):
+        assert np.corrcoef(ours, original)[0, 1] < 0.999
+        assert np.corrcoef(level_db(ours), level_db(original))[0, 1] > 0.6
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.__name__)
+def test_silence_stays_finite(method):
+    assert np.isfinite(np.array(method(tf.zeros((2, 8000)), SEED))).all()
+
+
+def test_the_trained_model_is_the_model_given(waves, labels):
+    keras.utils.set_random_seed(0)
+    x = keras.Input((16000,))
+    inner = keras.Model(x, keras.layers.Dense(1, name="logit")(x))
+    outer = PseudoSpoofing(inner, share=0.5, seed=0)
+    outer.compile(keras.optimizers.Adam(1e-3), keras.losses.BinaryCrossentropy(from_logits=True))
+    before = inner.predict(waves, verbose=0)
+    np.testing.assert_array_equal(outer.predict(waves, verbose=0), before)
+    outer.fit(waves, labels.astype("f4"), batch_size=8, verbose=0)
+    assert not np.array_equal(inner.predict(waves, verbose=0), before)
+    np.testing.assert_array_equal(outer.predict(waves, verbose=0), inner.predict(waves, verbose=0))
