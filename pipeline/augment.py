@@ -202,10 +202,23 @@ class TimeStretch(Augmentation):
 
 @keras.saving.register_keras_serializable(package="spoof")
 class PitchShift(Augmentation):
-    """Speech up to 3 semitones higher or lower, on the power spectrogram ``[batch, frames, bins]``."""
+    """Speech up to 3 semitones higher or lower, on the power spectrogram ``[batch, frames, bins]``.
+
+    Parameters
+    ----------
+    bins_per_octave : of a constant-Q spectrogram; 0: the bins of a Fourier transform.
+    """
+
+    def __init__(self, *, bins_per_octave: int = 0, **kwargs):
+        super().__init__(**kwargs)
+        self.bins_per_octave = bins_per_octave
 
     def change(self, x):
-        return shift(x, self.uniform(x, -SEMITONES * self.strength, SEMITONES * self.strength))
+        semitones = self.uniform(x, -SEMITONES * self.strength, SEMITONES * self.strength)
+        return transpose(x, semitones * self.bins_per_octave / 12) if self.bins_per_octave else shift(x, semitones)
+
+    def get_config(self):
+        return {**super().get_config(), "bins_per_octave": self.bins_per_octave}
 
 
 @keras.saving.register_keras_serializable(package="spoof")
@@ -259,6 +272,17 @@ def shift(power, semitones):
     return tf.square(tf.matmul(tf.sqrt(power), take)) / ratio[..., None]
 
 
+def transpose(power, bands):
+    """A constant-Q power spectrogram ``[batch, frames, bands]`` moved up by so many ``bands`` ``[batch, 1]``.
+
+    Magnitudes between two bands are interpolated; what would come from beyond the edges is silent.
+    """
+    count = power.shape[-1]
+    place = tf.range(count, dtype=tf.float32)[None] - bands  # (batch, bands)
+    near = tf.nn.relu(1.0 - tf.abs(place[:, None] - tf.range(count, dtype=tf.float32)[None, :, None]))
+    return tf.square(tf.matmul(tf.sqrt(power), near))  # near: (batch, bands, bands)
+
+
 WAVEFORM = {
     "rawboost": RawBoost,
     "reverb": Reverb,
@@ -286,9 +310,9 @@ def waveform(x: keras.KerasTensor, config: AugmentConfig) -> keras.KerasTensor:
     return _chain(x, config, WAVEFORM)
 
 
-def power(x: keras.KerasTensor, config: AugmentConfig) -> keras.KerasTensor:
-    """The parts that act on power spectrograms ``[batch, frames, bins]``."""
-    return _chain(x, config, POWER)
+def power(x: keras.KerasTensor, config: AugmentConfig, *, bins_per_octave: int = 0) -> keras.KerasTensor:
+    """The parts that act on power spectrograms ``[batch, frames, bins]``; ``bins_per_octave``: see ``PitchShift``."""
+    return _chain(x, config, POWER, pitch={"bins_per_octave": bins_per_octave})
 
 
 def spectrogram(x: keras.KerasTensor, config: AugmentConfig) -> keras.KerasTensor:
@@ -296,10 +320,12 @@ def spectrogram(x: keras.KerasTensor, config: AugmentConfig) -> keras.KerasTenso
     return _chain(x, config, SPECTROGRAM)
 
 
-def _chain(x: keras.KerasTensor, config: AugmentConfig, parts: dict[str, type[Augmentation]]) -> keras.KerasTensor:
+def _chain(
+    x: keras.KerasTensor, config: AugmentConfig, parts: dict[str, type[Augmentation]], **settings: dict
+) -> keras.KerasTensor:
     for name, part in parts.items():
         if strength := strength_of(config, name):
-            x = part(strength=strength, name=f"augment_{name}")(x)
+            x = part(strength=strength, name=f"augment_{name}", **settings.get(name, {}))(x)
     return x
 
 

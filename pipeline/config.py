@@ -67,13 +67,15 @@ class FrontEndConfig:
 
     front_end: str = option(
         "logmel",
-        "spectrogram the network sees; logspec: linear-frequency bands, lfcc: their cepstrum with deltas",
-        choices=("logmel", "logspec", "lfcc"),
+        "spectrogram the network sees; logspec: linear-frequency bands, lfcc: their cepstrum with deltas, cqt: bands "
+        "of constant quality (as wide as their frequency is high)",
+        choices=("logmel", "logspec", "lfcc", "cqt"),
     )
     n_fft: int = option(512, "samples of the Fourier window")
     hop_samples: int = option(160, "samples between frames")
     n_mels: int = option(80, "mel bands")
     n_bands: int = option(100, "bands of logspec and lfcc; 0 (logspec alone): every bin of the Fourier transform")
+    bins_per_octave: int = option(12, "bands an octave of cqt")
     n_coefficients: int = option(20, "cepstral coefficients of lfcc, before deltas")
     fmin_hz: float = option(20.0, "lower edge of the lowest band, in Hz")
     fmax_hz: float = option(8000.0, "upper edge of the highest band, in Hz")

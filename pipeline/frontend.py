@@ -5,6 +5,7 @@ whatever the precision of the network behind: a float16 power spectrum overflows
 is the oracle of the tests (``center=True, pad_mode="constant"``).
 """
 
+import math
 from collections.abc import Callable
 
 import keras
@@ -149,6 +150,75 @@ class LinearBands(keras.Layer):
 
 
 @keras.saving.register_keras_serializable(package="spoof")
+class ConstantQ(keras.layers.Layer):
+    """Power in bands whose widths are in proportion to their frequency (Brown 1991), as librosa.cqt scales them.
+
+    Each band is a Hann-windowed complex sinusoid of as many periods as any other, centred on each frame. Bands of one
+    octave are computed together, so that high bands do not pay for the long windows of low ones.
+
+    Input shape ``[batch, samples]``; output shape ``[batch, 1 + samples // hop_samples, bands]``.
+
+    Parameters
+    ----------
+    hop_samples : samples between the centres of two frames.
+    bins_per_octave : bands an octave.
+    fmin_hz, fmax_hz : centre of the lowest band, and the frequency that the highest band stays under.
+
+    Example
+    -------
+    >>> ConstantQ(hop_samples=160, bins_per_octave=12, fmin_hz=62.5, fmax_hz=8000.0)(np.zeros((1, 16000), "f4")).shape
+    TensorShape([1, 101, 83])
+    """
+
+    def __init__(self, *, hop_samples: int, bins_per_octave: int, fmin_hz: float, fmax_hz: float, **kwargs):
+        super().__init__(**kwargs | {"dtype": "float32", "trainable": False})
+        self.hop_samples = hop_samples
+        self.bins_per_octave = bins_per_octave
+        self.fmin_hz = fmin_hz
+        self.fmax_hz = fmax_hz
+
+    @property
+    def bands(self) -> int:
+        """Bands whose whole width lies under ``fmax_hz``."""
+        half_width = 2 ** (0.5 / self.bins_per_octave)
+        return 1 + math.floor(self.bins_per_octave * math.log2(self.fmax_hz / half_width / self.fmin_hz))
+
+    def build(self, input_shape):
+        import librosa
+
+        centres_hz = self.fmin_hz * 2 ** (np.arange(self.bands) / self.bins_per_octave)
+        self.kernels = []
+        for first in range(0, self.bands, self.bins_per_octave):
+            octave_hz = centres_hz[first : first + self.bins_per_octave]
+            # librosa measures the width of a single band by a rule of its own: every octave is given the same one.
+            width = (2 ** (2 / self.bins_per_octave) - 1) / (2 ** (2 / self.bins_per_octave) + 1)
+            waves, samples = librosa.filters.wavelet(
+                freqs=octave_hz, sr=SAMPLE_RATE_HZ, pad_fft=False, alpha=np.full(len(octave_hz), width)
+            )
+            waves = waves * np.sqrt(samples)[:, None]
+            kernel = np.concatenate([waves.real, -waves.imag]).T[:, None].astype("float32")  # (window, 1, 2 · bands)
+            self.kernels.append(kernel)
+
+    def call(self, waveform):
+        frames, powers = 1 + waveform.shape[1] // self.hop_samples, []
+        for kernel in self.kernels:
+            window = len(kernel)
+            padded = ops.pad(waveform, [[0, 0], [window // 2, window]])[..., None]
+            parts = ops.conv(padded, kernel, strides=self.hop_samples, padding="valid")[:, :frames]
+            real, imaginary = ops.split(parts, 2, axis=-1)  # (batch, frames, bands of the octave) each
+            powers.append(ops.square(real) + ops.square(imaginary))
+        return ops.concatenate(powers, axis=-1)
+
+    def compute_output_shape(self, input_shape):
+        batch, samples = input_shape
+        return (batch, 1 + samples // self.hop_samples, self.bands)
+
+    def get_config(self):
+        own = {"hop_samples": self.hop_samples, "bins_per_octave": self.bins_per_octave}
+        return {**super().get_config(), **own, "fmin_hz": self.fmin_hz, "fmax_hz": self.fmax_hz}
+
+
+@keras.saving.register_keras_serializable(package="spoof")
 class Cepstrum(keras.Layer):
     """Cepstral coefficients of bands in dB, with deltas and double deltas over time.
 
@@ -240,18 +310,24 @@ def spectrogram(
 ) -> keras.KerasTensor:
     """Waveform ``[batch, samples]`` in −1…1 to a normalised spectrogram ``[batch, frames, bands]``.
 
-    ``on_power`` is applied to the power spectrogram ``[batch, frames, bins]`` on its way to the bands. With ``lfcc``
-    the bands are normalised to their peak before the cepstrum, and to mean and variance behind it. Raises
-    ``ConfigError`` for settings that no band fits.
+    ``on_power`` is applied to the power spectrogram ``[batch, frames, bins]`` on its way to the bands; that of ``cqt``
+    has its bands for bins. With ``lfcc`` the bands are normalised to their peak before the cepstrum, and to mean and
+    variance behind it. Raises ``ConfigError`` for settings that no band fits.
     """
     _check(config)
-    power = PowerSpectrogram(n_fft=config.n_fft, hop_samples=config.hop_samples, name="power_spectrogram")(waveform)
-    power = on_power(power) if on_power else power
+    on_power = on_power or (lambda power: power)
     edges = {"fmin_hz": config.fmin_hz, "fmax_hz": config.fmax_hz}
-    if config.front_end == "logmel":
-        bands = MelBands(n_mels=config.n_mels, name="mel_bands", **edges)(power)
+    if config.front_end == "cqt":
+        layer = ConstantQ(
+            hop_samples=config.hop_samples, bins_per_octave=config.bins_per_octave, name="constant_q", **edges
+        )
+        bands = on_power(layer(waveform))
     else:
-        bands = LinearBands(n_bands=config.n_bands, name="linear_bands", **edges)(power)
+        power = PowerSpectrogram(n_fft=config.n_fft, hop_samples=config.hop_samples, name="power_spectrogram")(waveform)
+        if config.front_end == "logmel":
+            bands = MelBands(n_mels=config.n_mels, name="mel_bands", **edges)(on_power(power))
+        else:
+            bands = LinearBands(n_bands=config.n_bands, name="linear_bands", **edges)(on_power(power))
     level = Decibel(name="decibel")(bands)
     if config.front_end != "lfcc":
         return Normalise(mode=config.normalisation, name="normalise")(level)
@@ -266,6 +342,8 @@ def _check(config: FrontEndConfig) -> None:
         raise ConfigError(
             f"--fmin_hz {config.fmin_hz:g} --fmax_hz {config.fmax_hz:g}: expected 0 ≤ fmin_hz < fmax_hz ≤ 8000"
         )
+    if config.front_end == "cqt" and config.fmin_hz == 0:
+        raise ConfigError("--fmin_hz 0: the lowest band of cqt lies there, and must be above 0 Hz; 20 is usual")
     if config.front_end == "lfcc" and not 1 <= config.n_coefficients <= config.n_bands:
         raise ConfigError(
             f"--n_coefficients {config.n_coefficients}: expected 1 to the number of bands, {config.n_bands}"

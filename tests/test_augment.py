@@ -194,6 +194,14 @@ def test_shift_is_librosas(steady, semitones):
     assert median_difference_db(log_mel(ours), log_mel(power_of(theirs))) <= 1.0
 
 
+def test_transposing_moves_a_constant_q_band_by_whole_and_half_bands():
+    power = np.zeros((2, 1, 9), "float32")
+    power[:, 0, 4] = 4.0
+    moved = np.array(augment.transpose(power, np.array([[2.0], [-0.5]], "float32")))[:, 0]
+    np.testing.assert_allclose(moved[0], [0, 0, 0, 0, 0, 0, 4, 0, 0])
+    np.testing.assert_allclose(moved[1], [0, 0, 0, 1, 1, 0, 0, 0, 0])
+
+
 def test_no_stretch_and_no_shift_are_the_identity(voice):
     power = power_of(voice)[None]
     np.testing.assert_allclose(augment.stretch(power, np.ones((1, 1), "float32")), power, rtol=1e-4, atol=1e-6)

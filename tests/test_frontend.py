@@ -94,9 +94,39 @@ def test_lfcc_is_the_cosine_transform_with_librosas_deltas(waveform):
     np.testing.assert_allclose(run(LFCC, waveform), np.concatenate([cepstrum, *deltas], axis=1), atol=5e-3)
 
 
-@pytest.mark.parametrize("config", [LOGSPEC, LFCC], ids=["logspec", "lfcc"])
+CQT = FrontEndConfig(front_end="cqt", normalisation="none", fmin_hz=62.5, hop_samples=128)
+"""A hop that librosa's octave-wise downsampling divides without a rest."""
+
+
+def test_cqt_is_librosas(waveform):
+    ours = run(CQT, waveform)  # (frames, bands)
+    theirs = librosa.cqt(
+        waveform.astype(np.float64),
+        sr=SAMPLE_RATE_HZ,
+        hop_length=128,
+        fmin=62.5,
+        n_bins=ours.shape[1],
+        bins_per_octave=12,
+        pad_mode="constant",
+        res_type="soxr_vhq",
+    )
+    theirs = 20 * np.log10(np.abs(theirs).T + 1e-9)
+    loud = theirs > theirs.max() - 40
+    assert np.median(np.abs(ours - theirs)[loud]) < 0.5
+
+
+def test_cqt_hears_a_tone_in_its_band_as_loud_as_librosas_wavelet(waveform):
+    tone = np.cos(2 * np.pi * 1000 * np.arange(16000) / 16000).astype("float32")
+    bands = run(CQT, tone)[60]
+    expected_bin = 12 * np.log2(1000 / 62.5)
+    assert int(bands.argmax()) == round(expected_bin) == 48
+    length = librosa.filters.wavelet_lengths(freqs=62.5 * 2 ** (np.arange(84) / 12), sr=SAMPLE_RATE_HZ)[0][48]
+    np.testing.assert_allclose(bands[48], 20 * np.log10(np.sqrt(length) / 2), atol=0.05)
+
+
+@pytest.mark.parametrize("config", [LOGSPEC, LFCC, CQT], ids=["logspec", "lfcc", "cqt"])
 @pytest.mark.parametrize("mode", ["peak", "cmvn", "none"])
-def test_linear_front_ends_take_every_normalisation(config, mode, waveform):
+def test_front_ends_take_every_normalisation(config, mode, waveform):
     config = dataclasses.replace(config, normalisation=mode)
     bands = run(config, waveform)
     assert np.isfinite(bands).all()
@@ -110,6 +140,7 @@ def test_linear_front_ends_take_every_normalisation(config, mode, waveform):
     [
         ({"fmin_hz": 4000.0, "fmax_hz": 3000.0}, "--fmin_hz 4000 --fmax_hz 3000"),
         ({"fmax_hz": 9000.0}, "--fmax_hz 9000"),
+        ({"front_end": "cqt", "fmin_hz": 0.0}, "--fmin_hz 0: the lowest band of cqt"),
         ({"front_end": "lfcc", "n_coefficients": 200}, "--n_coefficients 200: expected 1 to the number of bands, 100"),
     ],
 )
@@ -133,7 +164,7 @@ def test_silence_stays_finite_under_every_normalisation():
         assert np.isfinite(run(FrontEndConfig(normalisation=mode), np.zeros(8000, "float32"))).all()
 
 
-@pytest.mark.parametrize("config", [FrontEndConfig(), LOGSPEC, LFCC], ids=["logmel", "logspec", "lfcc"])
+@pytest.mark.parametrize("config", [FrontEndConfig(), LOGSPEC, LFCC, CQT], ids=["logmel", "logspec", "lfcc", "cqt"])
 def test_layers_survive_saving(tmp_path, config, waveform):
     waves = keras.Input((len(waveform),))
     model = keras.Model(waves, frontend.spectrogram(waves, config))
@@ -142,7 +173,7 @@ def test_layers_survive_saving(tmp_path, config, waveform):
     assert np.array_equal(loaded.predict(waveform[None], verbose=0), model.predict(waveform[None], verbose=0))
 
 
-@pytest.mark.parametrize("config", [FrontEndConfig(), LOGSPEC, LFCC], ids=["logmel", "logspec", "lfcc"])
+@pytest.mark.parametrize("config", [FrontEndConfig(), LOGSPEC, LFCC, CQT], ids=["logmel", "logspec", "lfcc", "cqt"])
 def test_litert_hears_the_same(tmp_path, config, waveform):
     waves = keras.Input((len(waveform),))
     model = keras.Model(waves, frontend.spectrogram(waves, config))
@@ -173,5 +204,7 @@ def test_declared_shapes_are_the_computed_ones(waveform):
     assert layer.compute_output_shape((1, len(waveform))) == tuple(layer(waveform[None]).shape)
     bands = frontend.MelBands(n_mels=20, fmin_hz=0.0, fmax_hz=8000.0)
     linear = [frontend.LinearBands(n_bands=n, fmin_hz=300.0, fmax_hz=8000.0) for n in (0, 30)]
+    constant = frontend.ConstantQ(hop_samples=160, bins_per_octave=12, fmin_hz=62.5, fmax_hz=8000.0)
+    assert constant.compute_output_shape((1, len(waveform))) == tuple(constant(waveform[None]).shape)
     for made in (bands, *linear, frontend.Cepstrum(n_coefficients=12)):
         assert made.compute_output_shape((1, 7, 201)) == tuple(made(np.ones((1, 7, 201), "float32")).shape)

@@ -40,7 +40,9 @@ def build(config: Config) -> keras.Model:
     waveform = keras.Input((clip_samples(config),), dtype="float32", name="waveform")
     x = augment.waveform(waveform, config.augment)
     if not hears_waveform(config):
-        x = frontend.spectrogram(x, config.front_end, on_power=partial(augment.power, config=config.augment))
+        octave = config.front_end.bins_per_octave if config.front_end.front_end == "cqt" else 0
+        on_power = partial(augment.power, config=config.augment, bins_per_octave=octave)
+        x = frontend.spectrogram(x, config.front_end, on_power=on_power)
         x = augment.spectrogram(x, config.augment)  # (batch, frames, bands)
     features = BACKBONES[config.model.backbone].features(x, config.model)
     if len(features.shape) == 4:  # (batch, rows, columns, channels)
