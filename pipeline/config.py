@@ -110,10 +110,13 @@ class ModelConfig:
     """The network behind the front end."""
 
     backbone: str = option(
-        "efficientnetb0", "network", choices=("efficientnetb0", "lcnn", "rawnet2", "resnet18", "vgg")
+        "efficientnetb0",
+        "network, or gmm: two Gaussian mixtures (preset gmm puts them on LFCC)",
+        choices=("efficientnetb0", "gmm", "lcnn", "rawnet2", "resnet18", "vgg"),
     )
     weights: str = option("none", "initial weights of the backbone: none, imagenet, or a file of Keras weights")
     dense_units: int = option(256, "units of the layer before the output")
+    components: int = option(64, "Gaussians of each mixture of gmm")
     dropout: float = option(0.3, "dropout rate before the output layer")
     batch_norm_momentum: float = option(0.9, "momentum of the backbone's batch normalisation")
     rescale_input: bool = option(
@@ -134,6 +137,9 @@ class TrainConfig:
     pad: str = option("repeat", "how a shorter clip reaches clip_s", choices=("repeat", "zero"))
     windows: str = option("all", "windows scored of a longer clip: all, or the first alone", choices=("all", "first"))
     balance: bool = option(True, "draw half of each batch from each class")
+    leave_out: str = option(
+        "", "attacks that training and dev leave out, patterns such as E01-*, comma separated; eval keeps them"
+    )
     pseudo_spoofs: float = option(
         0.0, "share of each batch's spoofs that are processed copies of its bonafide clips, 0 to 1"
     )
@@ -203,6 +209,7 @@ PRESETS: dict[str, dict[str, object]] = {
         "batch_size": 16,
         "epochs": 2,
     },
+    "gmm": {"backbone": "gmm", "front_end": "lfcc", "epochs": 20, "patience": 0, "keep": "last"},
     "notebook": {
         "clip_s": 1.0,
         "crop": "first",

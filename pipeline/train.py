@@ -9,6 +9,7 @@ import dataclasses
 import math
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,14 +17,13 @@ import numpy as np
 
 from pipeline import batches, bundle, calibration, checkpoint, cli, metrics, preprocess, tracking
 from pipeline.checkpoint import Progress
-from pipeline.config import BONAFIDE, Config, artifacts_dir, fingerprint, option
-from pipeline.errors import ConfigError, ProjectError
+from pipeline.config import Config, artifacts_dir, fingerprint, option
+from pipeline.errors import ProjectError
 from pipeline.store import Store
+from pipeline.training_data import Data
 
 STAGE_VERSION = 1
 """Raised when a change of this stage changes what the same configuration learns."""
-TRAIN_SAMPLE = 100
-"""Clips of the train subset that are measured as dev is, after every epoch."""
 SECTIONS = ("corpus", "audio", "front_end", "augment", "model", "train")
 
 
@@ -35,36 +35,6 @@ class TrainOptions:
 
 
 OPTIONS = TrainOptions
-
-
-@dataclass(frozen=True)
-class Data:
-    """What training hears of a Store: rows of train, a fixed sample of them, rows of dev; labels by Store row."""
-
-    store: Store
-    bonafide: np.ndarray
-    samples: np.ndarray
-    train: np.ndarray
-    sample: np.ndarray
-    dev: np.ndarray
-
-    @classmethod
-    def of(cls, store: Store, seed: int) -> "Data":
-        """Raises ``ConfigError`` when train or dev lacks one of the classes."""
-        bonafide = (store.manifest["label"] == BONAFIDE).to_numpy()
-        rows = {name: store.subset(name) for name in ("train", "dev")}
-        for name, members in rows.items():
-            counts = int(bonafide[members].sum()), int((~bonafide[members]).sum())
-            if min(counts) == 0:
-                raise ConfigError(
-                    f"{store.folder}: {name} holds {counts[0]} bonafide and {counts[1]} spoof clips; both are needed. "
-                    "Read more parts of the corpus or choose another split_by"
-                )
-        rng = np.random.default_rng(seed)
-        train = rows["train"]
-        sample = [rng.permutation(train[bonafide[train] == label])[: TRAIN_SAMPLE // 2] for label in (True, False)]
-        samples = np.array([len(store.waveform(row)) for row in range(len(store))])
-        return cls(store, bonafide, samples, train, np.sort(np.concatenate(sample)), rows["dev"])
 
 
 def train(config: Config, store_folder: Path) -> Path:
@@ -89,7 +59,7 @@ def train(config: Config, store_folder: Path) -> Path:
     from pipeline import devices
 
     device = devices.prepare(config.train)
-    data = Data.of(store, config.train.seed)
+    data = Data.of(store, config.train)
     saved = checkpoint.load(state_file)
     known_run = saved[0].run_id if saved and tracking.exists(saved[0].run_id) else None
     with tracking.run(version, stage="train", run_id=known_run, tags=_tags(config, store)) as run:
@@ -111,11 +81,13 @@ def fit(
     run_id: str,
 ) -> tuple[Progress, list[np.ndarray]]:
     """Train until the last epoch or until patience ends; returns the progress and the weights that are kept."""
-    settings = config.train
+    from pipeline import descent, mixtures
+
+    settings, method = config.train, mixtures if config.model.backbone == "gmm" else descent
     steps = math.ceil(len(data.train) / settings.batch_size)
     with device.scope():
-        model = _compiled(config, steps)
-    state = [*model.variables, *model.optimizer.variables]
+        model = method.build(config, steps)
+    state = method.state(model)
     if saved:
         progress, values, best = saved
         progress.run_id = run_id
@@ -130,8 +102,9 @@ def fit(
         f"{device.precision}; the first step compiles the network",
         flush=True,
     )
+    learn = method.learner(model, data, config)
     while progress.epoch < settings.epochs and not _out_of_patience(progress, settings.patience):
-        row = _epoch(model, data, config, progress.epoch)
+        row = _epoch(model, learn, data, config, progress.epoch)
         score = [row["dev/eer"], row["dev/loss"]]
         better = progress.best_epoch < 0 or score < progress.best_score
         if better:
@@ -203,46 +176,16 @@ def utterance_logits(model: "keras.Model", store: Store, rows: np.ndarray, confi
     return np.bincount(owner, weights=logits) / np.bincount(owner)
 
 
-def _compiled(config: Config, steps: int) -> "keras.Model":  # noqa: F821
-    import keras
-
-    from pipeline import models
-
-    settings = config.train
-    rate = settings.learning_rate
-    if settings.schedule == "cosine":
-        warmup = max(1, round(settings.warmup_epochs * steps))
-        rate = keras.optimizers.schedules.CosineDecay(
-            initial_learning_rate=0.0,
-            warmup_target=rate,
-            warmup_steps=warmup,
-            decay_steps=max(1, settings.epochs * steps - warmup),
-        )
-    model = models.build(config)
-    if settings.pseudo_spoofs:
-        from pipeline.blending import PseudoSpoofing
-
-        model = PseudoSpoofing(model, share=settings.pseudo_spoofs, seed=settings.seed)
-    model.compile(keras.optimizers.Adam(rate), keras.losses.BinaryCrossentropy(from_logits=True))
-    model.optimizer.build(model.trainable_variables)
-    return model
-
-
-def _epoch(model: "keras.Model", data: Data, config: Config, epoch: int) -> dict[str, float]:  # noqa: F821
-    from pipeline.step_progress import StepProgress
-
+def _epoch(
+    model: "keras.Model",  # noqa: F821
+    learn: Callable[[int], float],
+    data: Data,
+    config: Config,
+    epoch: int,
+) -> dict[str, float]:
     started = time.monotonic()
-    chosen = batches.plan(data.train, data.bonafide[data.train], data.samples[data.train], config.train, epoch)
-    steps = math.ceil(len(chosen.rows) / config.train.batch_size)
-    bar = StepProgress(steps, f"epoch {epoch + 1}/{config.train.epochs}")
-    fitted = model.fit(
-        batches.dataset(data.store, chosen, data.bonafide, config.train),
-        callbacks=[bar],
-        verbose=0,
-        shuffle=False,
-    )
+    row = {"train/batch_loss": learn(epoch)}
     trained_s = time.monotonic() - started
-    row = {"train/batch_loss": float(fitted.history["loss"][0])}
     if not math.isfinite(row["train/batch_loss"]):
         raise ProjectError(f"training diverged: the loss of epoch {epoch + 1} is not finite; lower --learning_rate")
     for name, rows in (("train", data.sample), ("dev", data.dev)):
@@ -254,7 +197,7 @@ def _epoch(model: "keras.Model", data: Data, config: Config, epoch: int) -> dict
             f"{name}/eer": metrics.eer(logits, labels),
         }
     return row | {
-        "speed/clips_per_s": len(chosen.rows) / trained_s,
+        "speed/clips_per_s": len(data.train) / trained_s,
         "speed/epoch_s": time.monotonic() - started,
     }
 

@@ -19,6 +19,7 @@ from pipeline.config import PROJECT_ROOT, Config, preset
 from pipeline.detector import Detector
 from pipeline.errors import ConfigError
 from pipeline.store import Store
+from pipeline.training_data import Data
 
 EPOCHS = 3
 QUICK = {"epochs": EPOCHS, "batch_size": 40, "dense_units": 8}
@@ -148,7 +149,7 @@ def test_one_class_in_train_is_named(synthetic_store, config):
 
     only = table[(table["split"] != "train") | (table["label"] == "spoof")].reset_index(drop=True)
     with pytest.raises(ConfigError, match="train holds 0 bonafide and 90 spoof clips"):
-        train.Data.of(dataclasses.replace(synthetic_store, manifest=only), 0)
+        Data.of(dataclasses.replace(synthetic_store, manifest=only), preset("smoke").train)
 
 
 def test_the_evaluation_lands_in_the_training_run(trained, synthetic_store, monkeypatch):

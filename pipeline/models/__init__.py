@@ -2,7 +2,7 @@
 
 A model takes waveforms ``[batch, samples]`` in −1…1 and returns one logit a window ``[batch, 1]``, higher = bonafide.
 Augmentation, front end, backbone and head are layers of it. A backbone is a module with ``INPUT``, what it hears
-(``spectrogram`` or ``waveform``), and ``features(x, config)``.
+(``spectrogram`` or ``waveform``), and ``features(x, config)``, or ``logit(x, config)`` where it needs no head.
 """
 
 from functools import partial
@@ -10,11 +10,12 @@ from functools import partial
 import keras
 
 from pipeline import augment, frontend
-from pipeline.config import SAMPLE_RATE_HZ, Config
-from pipeline.models import efficientnetb0, lcnn, rawnet2, resnet18, vgg
+from pipeline.config import SAMPLE_RATE_HZ, Config, ModelConfig
+from pipeline.models import efficientnetb0, gmm, lcnn, rawnet2, resnet18, vgg
 
 BACKBONES = {
     "efficientnetb0": efficientnetb0,
+    "gmm": gmm,
     "lcnn": lcnn,
     "rawnet2": rawnet2,
     "resnet18": resnet18,
@@ -44,10 +45,19 @@ def build(config: Config) -> keras.Model:
         on_power = partial(augment.power, config=config.augment, bins_per_octave=octave)
         x = frontend.spectrogram(x, config.front_end, on_power=on_power)
         x = augment.spectrogram(x, config.augment)  # (batch, frames, bands)
-    features = BACKBONES[config.model.backbone].features(x, config.model)
+    backbone = BACKBONES[config.model.backbone]
+    logit = (
+        backbone.logit(x, config.model)
+        if hasattr(backbone, "logit")
+        else head(backbone.features(x, config.model), config.model)
+    )
+    return keras.Model(waveform, logit, name=config.model.backbone)
+
+
+def head(features: keras.KerasTensor, config: ModelConfig) -> keras.KerasTensor:
+    """Features ``[batch, channels]``, or maps of them, which are averaged, to the logit ``[batch, 1]``."""
     if len(features.shape) == 4:  # (batch, rows, columns, channels)
         features = keras.layers.GlobalAveragePooling2D(name="pool")(features)  # (batch, channels)
-    hidden = keras.layers.Dense(config.model.dense_units, activation="relu", name="dense")(features)
-    dropped = keras.layers.Dropout(config.model.dropout, name="dropout")(hidden)
-    logit = keras.layers.Dense(1, dtype="float32", name="logit")(dropped)  # (batch, 1)
-    return keras.Model(waveform, logit, name=config.model.backbone)
+    hidden = keras.layers.Dense(config.dense_units, activation="relu", name="dense")(features)
+    dropped = keras.layers.Dropout(config.dropout, name="dropout")(hidden)
+    return keras.layers.Dense(1, dtype="float32", name="logit")(dropped)

@@ -1,0 +1,49 @@
+"""Fitting a network by gradient descent: the compiled model of a configuration, and what an epoch does."""
+
+from collections.abc import Callable
+
+import keras
+
+from pipeline import models
+from pipeline.config import Config
+from pipeline.step_progress import StepProgress
+from pipeline.training_data import Data
+
+
+def build(config: Config, steps: int) -> keras.Model:
+    """A model with fresh weights, compiled with its optimiser and loss; ``steps`` an epoch."""
+    settings = config.train
+    rate = settings.learning_rate
+    if settings.schedule == "cosine":
+        warmup = max(1, round(settings.warmup_epochs * steps))
+        rate = keras.optimizers.schedules.CosineDecay(
+            initial_learning_rate=0.0,
+            warmup_target=rate,
+            warmup_steps=warmup,
+            decay_steps=max(1, settings.epochs * steps - warmup),
+        )
+    model = models.build(config)
+    if settings.pseudo_spoofs:
+        from pipeline.blending import PseudoSpoofing
+
+        model = PseudoSpoofing(model, share=settings.pseudo_spoofs, seed=settings.seed)
+    model.compile(keras.optimizers.Adam(rate), keras.losses.BinaryCrossentropy(from_logits=True))
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
+def state(model: keras.Model) -> list[keras.Variable]:
+    """Everything that the next epoch depends on."""
+    return [*model.variables, *model.optimizer.variables]
+
+
+def learner(model: keras.Model, data: Data, config: Config) -> Callable[[int], float]:
+    """What does one epoch: a function of its number that changes the model and returns its mean loss, in nats."""
+
+    def epoch(number: int) -> float:
+        batches = data.epoch(number)
+        bar = StepProgress(int(batches.cardinality()), f"epoch {number + 1}/{config.train.epochs}")
+        fitted = model.fit(batches, callbacks=[bar], verbose=0, shuffle=False)
+        return float(fitted.history["loss"][0])
+
+    return epoch

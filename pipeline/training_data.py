@@ -1,0 +1,69 @@
+"""What training hears of a Store: which rows fit, which choose, and the batches of an epoch."""
+
+import fnmatch
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline import batches
+from pipeline.config import BONAFIDE, TrainConfig
+from pipeline.errors import ConfigError
+from pipeline.store import Store
+
+TRAIN_SAMPLE = 100
+"""Clips of the train subset that are measured as dev is, after every epoch."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """Rows of train, a fixed sample of them, and rows of dev; labels and lengths by Store row."""
+
+    store: Store
+    bonafide: np.ndarray
+    samples: np.ndarray
+    train: np.ndarray
+    sample: np.ndarray
+    dev: np.ndarray
+    settings: TrainConfig
+
+    @classmethod
+    def of(cls, store: Store, settings: TrainConfig) -> "Data":
+        """Raises ``ConfigError`` when train or dev lacks one of the classes."""
+        bonafide = (store.manifest["label"] == BONAFIDE).to_numpy()
+        kept = bonafide | ~left_out(store, settings)
+        rows = {name: store.subset(name) for name in ("train", "dev")}
+        rows = {name: members[kept[members]] for name, members in rows.items()}
+        for name, members in rows.items():
+            counts = int(bonafide[members].sum()), int((~bonafide[members]).sum())
+            if min(counts) == 0:
+                raise ConfigError(
+                    f"{store.folder}: {name} holds {counts[0]} bonafide and {counts[1]} spoof clips; both are needed. "
+                    "Read more parts of the corpus, choose another split_by or leave fewer attacks out"
+                )
+        rng = np.random.default_rng(settings.seed)
+        train = rows["train"]
+        sample = [rng.permutation(train[bonafide[train] == label])[: TRAIN_SAMPLE // 2] for label in (True, False)]
+        samples = np.array([len(store.waveform(row)) for row in range(len(store))])
+        return cls(store, bonafide, samples, train, np.sort(np.concatenate(sample)), rows["dev"], settings)
+
+    def epoch(self, number: int) -> "tf.data.Dataset":  # noqa: F821
+        """The batches of an epoch."""
+        chosen = batches.plan(self.train, self.bonafide[self.train], self.samples[self.train], self.settings, number)
+        return batches.dataset(self.store, chosen, self.bonafide, self.settings)
+
+    def windows(self) -> "tf.data.Dataset":  # noqa: F821
+        """Every window of the train subset once, in order."""
+        chosen, _ = batches.all_windows(self.store, self.train, self.settings)
+        return batches.dataset(self.store, chosen, self.bonafide, self.settings)
+
+
+def left_out(store: Store, settings: TrainConfig) -> np.ndarray:
+    """Rows of the attacks that ``leave_out`` names, ``[rows]`` bool; raises ``ConfigError`` where it names none."""
+    patterns = [pattern.strip() for pattern in settings.leave_out.split(",") if pattern.strip()]
+    attacks = store.manifest["attack"]
+    known = sorted(set(attacks[store.manifest["label"] != BONAFIDE]))
+    named = {pattern: fnmatch.filter(known, pattern) for pattern in patterns}
+    for pattern, found in named.items():
+        if not found:
+            raise ConfigError(f"--leave_out {pattern!r}: no attack of {store.folder} is called so; {', '.join(known)}")
+    return attacks.isin([name for found in named.values() for name in found]).to_numpy()
