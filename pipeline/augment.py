@@ -63,9 +63,17 @@ class Augmentation(keras.layers.Layer):
         """Standard normal numbers."""
         return keras.random.normal(shape, seed=self.seed_generator)
 
-    def in_some(self, x, changed, share: float):
-        """The changed clip in a share of the clips, drawn for each, and the clip itself in the others."""
-        return tf.where(self.uniform(x) < share, changed, x)
+    def noise(self, x, gain):
+        """Gaussian noise in the shape of ``x`` with a gain over frequency ``[batch, bins]``."""
+        real, imaginary = self.normal(tf.shape(gain)), self.normal(tf.shape(gain))
+        return tf.signal.irfft(tf.complex(gain * real, gain * imaginary), [tf.shape(x)[1]])
+
+    def in_some(self, x, change, share: float):
+        """``change`` in a share of the clips drawn for each batch, at least one; only these are computed."""
+        clips = tf.shape(x)[0]
+        count = tf.cast(tf.math.ceil(share * tf.cast(clips, tf.float32)), tf.int32)
+        chosen = tf.argsort(self.uniform(x)[:, 0])[:count]
+        return tf.tensor_scatter_nd_update(x, chosen[:, None], change(tf.gather(x, chosen)))
 
 
 @keras.saving.register_keras_serializable(package="spoof")
@@ -74,16 +82,15 @@ class Noise(Augmentation):
 
     def change(self, x):
         slope = self.uniform(x, 0.0, 2.0)
-        noise = self.coloured(tf.shape(x), slope)
+        noise = self.coloured(x, slope)
         low_db = GREATEST_SNR_DB - self.strength * (GREATEST_SNR_DB - LEAST_SNR_DB)
         snr_db = self.uniform(x, low_db, GREATEST_SNR_DB)
         return x + noise * _rms(x) / _rms(noise) * _amplitude(-snr_db)
 
-    def coloured(self, shape, slope):
-        """Noise ``shape`` whose power falls as frequency to the power of ``-slope`` ``[batch, 1]``."""
-        spectrum = tf.signal.rfft(self.normal(shape))
-        frequency = tf.maximum(_frequencies(shape[1]), 20.0) / 1000.0
-        return tf.signal.irfft(spectrum * tf.complex(frequency ** (-slope / 2.0), 0.0), [shape[1]])
+    def coloured(self, x, slope):
+        """Noise in the shape of ``x`` whose power falls as frequency to the power of ``-slope`` ``[batch, 1]``."""
+        frequency = tf.maximum(_frequencies(tf.shape(x)[1]), 20.0) / 1000.0
+        return self.noise(x, frequency ** (-slope / 2.0))
 
 
 @keras.saving.register_keras_serializable(package="spoof")
@@ -124,6 +131,9 @@ class Reverb(Augmentation):
     """In up to half of the clips a synthetic room: a decaying noise tail behind the direct sound."""
 
     def change(self, x):
+        return self.in_some(x, self.in_room, self.strength / 2)
+
+    def in_room(self, x):
         clips, samples = tf.shape(x)[0], tf.shape(x)[1]
         length = int(RESPONSE_S * SAMPLE_RATE_HZ)
         time_s = tf.range(1, length + 1, dtype=tf.float32)[None] / SAMPLE_RATE_HZ
@@ -132,7 +142,7 @@ class Reverb(Augmentation):
         tail *= _amplitude(-direct_db) / tf.norm(tail, axis=1, keepdims=True)
         size = [samples + length]
         spectrum = tf.signal.rfft(x, size) * tf.signal.rfft(tf.pad(tail, [[0, 0], [1, 0]]), size)
-        return self.in_some(x, x + tf.signal.irfft(spectrum, size)[:, :samples], self.strength / 2)
+        return x + tf.signal.irfft(spectrum, size)[:, :samples]
 
 
 @keras.saving.register_keras_serializable(package="spoof")
@@ -140,11 +150,14 @@ class Companding(Augmentation):
     """In up to half of the clips µ-law or A-law (G.711) with 5 to 8 bits."""
 
     def change(self, x):
+        return self.in_some(x, self.companded, self.strength / 2)
+
+    def companded(self, x):
         bits = tf.floor(self.uniform(x, BITS[0], BITS[1] + 1))
         peak = tf.reduce_max(tf.abs(x), axis=1, keepdims=True)
         scaled = x / tf.maximum(peak, QUIETEST)
         coded = tf.where(self.uniform(x) < 0.5, _through_mu_law(scaled, bits), _through_a_law(scaled, bits))
-        return self.in_some(x, coded * peak, self.strength / 2)
+        return coded * peak
 
 
 @keras.saving.register_keras_serializable(package="spoof")
@@ -156,10 +169,9 @@ class RawBoost(Augmentation):
     """
 
     def change(self, x):
-        share = self.strength / 2
-        x = self.in_some(x, self.convolutive(x), share)
-        x = self.in_some(x, self.impulsive(x), share)
-        return self.in_some(x, self.stationary(x), share)
+        for part in (self.convolutive, self.impulsive, self.stationary):
+            x = self.in_some(x, part, self.strength / 2)
+        return x
 
     def convolutive(self, x):
         peak = tf.reduce_max(tf.abs(x), axis=1, keepdims=True)
@@ -177,8 +189,7 @@ class RawBoost(Augmentation):
         return tf.clip_by_value(x + tf.where(hit, x * size, 0.0), -1.0, 1.0)
 
     def stationary(self, x):
-        spectrum = tf.signal.rfft(self.normal(tf.shape(x))) * tf.complex(self.notches(x), 0.0)
-        noise = tf.signal.irfft(spectrum, [tf.shape(x)[1]])
+        noise = self.noise(x, self.notches(x))
         return x + noise * _rms(x) / _rms(noise) * _amplitude(-self.uniform(x, 10.0, 40.0))
 
     def notches(self, x):

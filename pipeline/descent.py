@@ -27,7 +27,8 @@ def build(config: Config, steps: int) -> keras.Model:
         from pipeline.blending import PseudoSpoofing
 
         model = PseudoSpoofing(model, share=settings.pseudo_spoofs, seed=settings.seed)
-    model.compile(keras.optimizers.Adam(rate), keras.losses.BinaryCrossentropy(from_logits=True))
+    # XLA, which Keras would choose on a GPU, knows no shapes that depend on what was drawn.
+    model.compile(keras.optimizers.Adam(rate), keras.losses.BinaryCrossentropy(from_logits=True), jit_compile=False)
     model.optimizer.build(model.trainable_variables)
     return model
 
