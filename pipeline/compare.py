@@ -6,8 +6,10 @@ comparison that was stopped goes on, and one more configuration costs its own tr
 
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -15,6 +17,7 @@ import pandas as pd
 from pipeline import bundle, cli, comparison, tracking
 from pipeline.config import BONAFIDE, PRESETS, Config, artifacts_dir, option
 from pipeline.errors import ConfigError
+from pipeline.manifest import matching
 
 SECTIONS = ("corpus", "audio")
 TIMED_CLIPS = 40
@@ -28,6 +31,11 @@ class CompareOptions:
         "notebook,demo", "presets and YAML files of options, comma separated; the first is the yardstick"
     )
     seeds: str = option("0,1,2", "seeds of each, comma separated")
+    families: str = option(
+        "",
+        "attack families, NAME=PATTERN,PATTERN;NAME=…: each configuration is also trained without each of them and "
+        "measured on eval's clips of it (the demo's: tts=E00-P0[1-4]-*;vocoder=E00-P0[56]-*;replay=E0[1-9]-*)",
+    )
     store: str = option("", "folder of a Store; empty: preprocess the corpus first")
     output: str = option("", "folder for table and figure; empty: artifacts/comparisons/STORE")
 
@@ -48,8 +56,28 @@ def configurations(options: CompareOptions, shared: Config) -> dict[str, Config]
     return found
 
 
-def run(configs: dict[str, Config], seeds: list[int], store_folder: Path, folder: Path) -> pd.DataFrame:
-    """Train and evaluate what is missing; write and log table and figure; returns the table, a row a training."""
+def attack_families(given: str) -> dict[str, str]:
+    """Family to the patterns of its attacks; raises ``ConfigError`` for what is no list of ``NAME=PATTERN,…``."""
+    found = {}
+    for part in filter(None, (part.strip() for part in given.split(";"))):
+        name, equals, patterns = part.partition("=")
+        if not (name.strip() and equals and patterns.strip()):
+            raise ConfigError(f"--families {part!r}: expected NAME=PATTERN,PATTERN, families separated by ;")
+        found[name.strip()] = patterns.strip()
+    return found
+
+
+def run(
+    configs: dict[str, Config],
+    seeds: list[int],
+    store_folder: Path,
+    folder: Path,
+    families: Mapping[str, str] = MappingProxyType({}),
+) -> pd.DataFrame:
+    """Train and evaluate what is missing; write and log tables and figure; returns the table, a row a training.
+
+    ``families`` maps the name of an attack family to its patterns, see ``TrainConfig.leave_out``.
+    """
     import mlflow
 
     from pipeline import train
@@ -65,16 +93,44 @@ def run(configs: dict[str, Config], seeds: list[int], store_folder: Path, folder
                 rows.append({"config": name, "seed": seed, **_figures(evaluation), **_cost(model_folder, store_folder)})
                 scores[name, seed] = pd.read_csv(evaluation / "scores.csv", keep_default_na=False)
         table = pd.DataFrame(rows)
+        unheard = _without_families(configs, seeds, store_folder, families, scores)
         differences = _differences(list(configs), seeds, scores, evaluation)
         folder.mkdir(parents=True, exist_ok=True)
         table.to_csv(folder / "runs.csv", index=False)
         differences.to_csv(folder / "differences.csv", index=False)
-        (folder / "comparison.md").write_text(comparison.markdown(table, differences), encoding="utf-8")
+        unheard.to_csv(folder / "families.csv", index=False)
+        (folder / "comparison.md").write_text(comparison.markdown(table, differences, unheard), encoding="utf-8")
         (folder / "comparison.png").write_bytes(comparison.picture(table))
         mlflow.log_artifacts(str(folder))
         for name, own in table.groupby("config"):
             mlflow.log_metrics({f"{name}/{column}": float(own[column].mean()) for column in comparison.MEASURES})
     return table
+
+
+def _without_families(
+    configs: dict[str, Config],
+    seeds: list[int],
+    store_folder: Path,
+    families: Mapping[str, str],
+    scores: dict[tuple[str, int], pd.DataFrame],
+) -> pd.DataFrame:
+    """EER on eval's clips of each family, of the models that heard it in training and of those that did not."""
+    from pipeline import metrics, train
+
+    rows = []
+    for family, patterns in families.items():
+        for name, config in configs.items():
+            for seed in seeds:
+                print(f"\n== {name}, seed {seed}, without {family} ==", flush=True)
+                model_folder = train.train(config.replace(seed=seed, leave_out=patterns), store_folder)
+                without = pd.read_csv(_evaluated(model_folder, store_folder) / "scores.csv", keep_default_na=False)
+                eers = {}
+                for what, trials in (("heard", scores[name, seed]), ("unheard", without)):
+                    bonafide, of_family = trials["label"] == BONAFIDE, matching(trials["attack"], patterns)
+                    chosen = trials[(trials["subset"] == "eval") & (bonafide | of_family)]
+                    eers[what] = metrics.eer(chosen["score"].to_numpy(), chosen["label"] == BONAFIDE)
+                rows.append({"config": name, "family": family, "seed": seed, **eers})
+    return pd.DataFrame(rows, columns=["config", "family", "seed", "heard", "unheard"])
 
 
 def _evaluated(model_folder: Path, store_folder: Path) -> Path:
@@ -163,10 +219,10 @@ def main(argv: list[str] | None = None) -> int:
         seeds = [int(seed) for seed in options.seeds.split(",")]
     except ValueError:
         raise ConfigError(f"--seeds {options.seeds!r}: expected whole numbers, comma separated") from None
-    configs = configurations(options, config)
+    configs, families = configurations(options, config), attack_families(options.families)
     store_folder = Path(options.store) if options.store else preprocess.ensure(config)
     folder = Path(options.output) if options.output else artifacts_dir() / "comparisons" / store_folder.name
-    run(configs, seeds, store_folder, folder)
+    run(configs, seeds, store_folder, folder, families)
     print((folder / "comparison.md").read_text(encoding="utf-8"))
     print(f"table, differences and figure: {folder}")
     return 0

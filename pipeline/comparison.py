@@ -13,8 +13,11 @@ MEASURES = ("dev", "seen", "unseen", "eval")
 TITLES = {"dev": "dev", "seen": "eval, seen attacks", "unseen": "eval, unseen attacks", "eval": "eval"}
 
 
-def markdown(table: pd.DataFrame, differences: pd.DataFrame) -> str:
-    """EER in % as mean over the seeds (lowest–highest), cost, and the gains over the yardstick with their interval."""
+def markdown(table: pd.DataFrame, differences: pd.DataFrame, unheard: pd.DataFrame) -> str:
+    """EER in % as mean over the seeds (lowest–highest), cost, and the gains over the yardstick with their interval.
+
+    ``unheard`` has a row a family of attacks, configuration and seed, or none.
+    """
     seeds = table.groupby("config", sort=False)["seed"].nunique().max()
     lines = [
         f"EER in %, mean of {seeds} seeds (lowest–highest)" if seeds > 1 else "EER in %",
@@ -29,6 +32,14 @@ def markdown(table: pd.DataFrame, differences: pd.DataFrame) -> str:
     for row in differences.itertuples():
         lines += ["", f"{row.config}: {100 * row.gain:.1f} points under {row.yardstick} on {row.attacks} attacks "]
         lines[-1] += f"(95 % interval of the paired difference {100 * row.low:.1f} to {100 * row.high:.1f})"
+    if len(unheard):
+        lines += [
+            "",
+            "| EER in % on a family of eval | trained with it | trained without it |",
+            "|---|---|---|",
+        ]
+        for (name, family), own in unheard.groupby(["config", "family"], sort=False):
+            lines.append(f"| {name}, {family} | {_spread(own['heard'])} | {_spread(own['unheard'])} |")
     return "\n".join(lines) + "\n"
 
 

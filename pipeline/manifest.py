@@ -7,6 +7,7 @@ Preprocessing adds ``duration_s`` (float), ``sha256`` (of the decoded samples) a
 (``shard``, ``position``). Unknown is "", never a guess.
 """
 
+import fnmatch
 from collections.abc import Iterable
 
 import numpy as np
@@ -66,6 +67,12 @@ def conditions(table: pd.DataFrame) -> list[str]:
     """Names of the condition columns that hold more than one value."""
     fixed = {*COLUMNS, *DECODED_COLUMNS}
     return [c for c in table.columns if c not in fixed and table[c].nunique() > 1]
+
+
+def matching(attacks: pd.Series, patterns: str) -> pd.Series:
+    """Which attacks any of the patterns names: shell patterns such as ``E01-*``, comma separated."""
+    expressions = [fnmatch.translate(pattern.strip()) for pattern in patterns.split(",") if pattern.strip()]
+    return attacks.str.match("|".join(expressions)) if expressions else pd.Series(False, index=attacks.index)
 
 
 def resolve_split_by(table: pd.DataFrame, split_by: str) -> str:

@@ -1,6 +1,5 @@
 """What training hears of a Store: which rows fit, which choose, and the batches of an epoch."""
 
-import fnmatch
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +7,7 @@ import numpy as np
 from pipeline import batches
 from pipeline.config import BONAFIDE, TrainConfig
 from pipeline.errors import ConfigError
+from pipeline.manifest import matching
 from pipeline.store import Store
 
 TRAIN_SAMPLE = 100
@@ -59,11 +59,10 @@ class Data:
 
 def left_out(store: Store, settings: TrainConfig) -> np.ndarray:
     """Rows of the attacks that ``leave_out`` names, ``[rows]`` bool; raises ``ConfigError`` where it names none."""
-    patterns = [pattern.strip() for pattern in settings.leave_out.split(",") if pattern.strip()]
     attacks = store.manifest["attack"]
-    known = sorted(set(attacks[store.manifest["label"] != BONAFIDE]))
-    named = {pattern: fnmatch.filter(known, pattern) for pattern in patterns}
-    for pattern, found in named.items():
-        if not found:
-            raise ConfigError(f"--leave_out {pattern!r}: no attack of {store.folder} is called so; {', '.join(known)}")
-    return attacks.isin([name for found in named.values() for name in found]).to_numpy()
+    spoof = store.manifest["label"] != BONAFIDE
+    for pattern in filter(None, settings.leave_out.split(",")):
+        if not (spoof & matching(attacks, pattern)).any():
+            known = ", ".join(sorted(set(attacks[spoof])))
+            raise ConfigError(f"--leave_out {pattern!r}: no attack of {store.folder} is called so; there are {known}")
+    return (spoof & matching(attacks, settings.leave_out)).to_numpy()

@@ -20,6 +20,9 @@ TABLE = pd.DataFrame(
 DIFFERENCES = pd.DataFrame(
     [{"config": "mine", "yardstick": "notebook", "attacks": "seen", "gain": 0.2, "low": 0.05, "high": 0.31}]
 )
+UNHEARD = pd.DataFrame(
+    [{"config": "mine", "family": "tts", "seed": seed, "heard": 0.1, "unheard": 0.2 + 0.1 * seed} for seed in (0, 1)]
+)
 
 
 def test_presets_and_files_share_corpus_and_limits(tmp_path):
@@ -34,9 +37,20 @@ def test_presets_and_files_share_corpus_and_limits(tmp_path):
         compare.configurations(CompareOptions(configs="fast"), shared)
 
 
+def test_families_are_names_with_patterns():
+    assert compare.attack_families("tts=E00-P0[1-4]-*, A07; replay = E0[1-9]-*") == {
+        "tts": "E00-P0[1-4]-*, A07",
+        "replay": "E0[1-9]-*",
+    }
+    assert compare.attack_families("") == {}
+    with pytest.raises(ConfigError, match="--families 'tts': expected NAME=PATTERN"):
+        compare.attack_families("tts")
+
+
 def test_the_table_has_means_spreads_and_gains():
-    text = comparison.markdown(TABLE, DIFFERENCES)
+    text = comparison.markdown(TABLE, DIFFERENCES, UNHEARD)
     assert "mean of 2 seeds" in text
+    assert "| mine, tts | 10.0 (10.0–10.0) | 25.0 (20.0–30.0) |" in text
     assert "| notebook | 40.0 (40.0–40.0) | 40.5 (40.0–41.0) | 80.0 (80.0–80.0) |" in text
     assert (
         "mine: 20.0 points under notebook on seen attacks (95 % interval of the paired difference 5.0 to 31.0)" in text
@@ -50,12 +64,16 @@ def test_the_figure_is_a_picture():
 def test_what_is_trained_is_not_trained_again(synthetic_store, smoke, tmp_path, monkeypatch):
     base = smoke.replace(epochs=1, backbone="lcnn", clip_s=0.5, dense_units=8)
     configs = {"one": base, "two": base.replace(dropout=0.0)}
-    table = compare.run(configs, [0, 1], synthetic_store.folder, tmp_path / "out")
+    families = {"flat": sorted(set(synthetic_store.manifest["attack"]) - {"-"})[0]}
+    table = compare.run(configs, [0, 1], synthetic_store.folder, tmp_path / "out", families)
     assert list(zip(table["config"], table["seed"], strict=True)) == [("one", 0), ("one", 1), ("two", 0), ("two", 1)]
     assert np.isfinite(table[["dev", "eval", "seen", "parameters", "ms_per_clip", "size_mb"]]).all(axis=None)
     assert {p.name for p in (tmp_path / "out").iterdir()} == {
-        *("runs.csv", "differences.csv", "comparison.md", "comparison.png")
+        *("runs.csv", "differences.csv", "families.csv", "comparison.md", "comparison.png")
     }
+    unheard = pd.read_csv(tmp_path / "out/families.csv")
+    assert list(unheard["config"]) == ["one", "one", "two", "two"]
+    assert unheard[["heard", "unheard"]].map(lambda eer: 0 <= eer <= 1).all(axis=None)
     monkeypatch.setattr(train, "fit", lambda *_: pytest.fail("trained again"))
-    again = compare.run(configs, [0, 1], synthetic_store.folder, tmp_path / "again")
+    again = compare.run(configs, [0, 1], synthetic_store.folder, tmp_path / "again", families)
     pd.testing.assert_frame_equal(again[["config", "seed", "dev", "eval"]], table[["config", "seed", "dev", "eval"]])
