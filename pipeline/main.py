@@ -1,27 +1,48 @@
-"""The whole way at once: corpus, Store, training, evaluation, registration and the first score of a file.
+"""The whole way at once: corpus, Store, trainings, evaluations, registration and the first score of a file.
 
-One MLflow run holds the runs of the stages and how long each took. Every stage does nothing where it has nothing left
-to do, so a run that was stopped goes on by the same command.
+One MLflow run holds the runs of the stages and how long each took. Every network is trained and registered in turn, and
+the registry's rule decides which becomes champion. Every stage does nothing where it has nothing left to do, so a run
+that was stopped goes on by the same command.
 """
 
+import dataclasses
+import json
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline import cli, tracking
-from pipeline.config import PROJECT_ROOT, REGISTERED_MODEL, Config
+from pipeline.config import PROJECT_ROOT, REGISTERED_MODEL, Config, ModelConfig, option
+from pipeline.errors import ConfigError
 
 SECTIONS = ("corpus", "audio", "front_end", "augment", "model", "train")
-OPTIONS = None
+BACKBONES = next(f.metadata["choices"] for f in dataclasses.fields(ModelConfig) if f.name == "backbone")
+NONE = "none"
 
 
-def run(config: Config) -> None:
+@dataclass(frozen=True)
+class MainOptions:
+    """What to train beside the configured network."""
+
+    rivals: str = option(
+        "lcnn",
+        "further networks, comma separated, trained with the same settings; the registry's rule makes one of all "
+        "champion; none: no other",
+    )
+
+
+OPTIONS = MainOptions
+
+
+def run(config: Config, rivals: list[str]) -> None:
     """All stages of a configuration, then what a person wants to know next."""
     import mlflow
 
-    from pipeline import evaluate, preprocess, registry, score, train
+    from pipeline import bundle, evaluate, preprocess, registry, score, train
     from pipeline.store import Store
 
     seconds: dict[str, float] = {}
+    evaluations: dict[str, Path] = {}
     with tracking.run(config.preset, stage="main", tags={"preset": config.preset}):
         tracking.log_config(config)
 
@@ -30,21 +51,39 @@ def run(config: Config) -> None:
             started = time.monotonic()
             result = work(*arguments)
             seconds[name] = time.monotonic() - started
-            mlflow.log_metric(f"seconds/{name}", seconds[name])
+            mlflow.log_metric(f"seconds/{name.replace(' ', '_')}", seconds[name])
             return result
 
         store_folder = stage("preprocess", preprocess.ensure, config)
-        model_folder = stage("train", train.train, config, store_folder)
-        folder = stage("evaluate", evaluate.run, model_folder, store_folder)
-        stage("register", registry.register, model_folder)
+        for backbone in dict.fromkeys([config.model.backbone, *rivals]):
+            model_folder = stage(f"train {backbone}", train.train, config.replace(backbone=backbone), store_folder)
+            evaluations[model_folder.name] = stage(f"evaluate {backbone}", evaluate.run, model_folder, store_folder)
+            stage(f"register {backbone}", registry.register, model_folder)
         store = Store.open(store_folder)
         example = store.manifest.iloc[store.subset("eval")[0]]["path"]
         stage("score", score.main, [example])
+    champion = bundle.Bundle.load(bundle.champion_dir()).model_version
     print("\n== summary ==")
     for name, spent_s in seconds.items():
-        print(f"{name:<12}{spent_s:8.1f} s")
-    print(evaluate.table_text(folder))
-    print(_next_steps(folder))
+        print(f"{name:<26}{spent_s:8.1f} s")
+    print(f"\n{_models_text(evaluations, champion)}\n")
+    shown = evaluations.get(champion) or list(evaluations.values())[-1]
+    print(evaluate.table_text(shown))
+    print(_next_steps(shown))
+
+
+def _models_text(evaluations: dict[str, Path], champion: str) -> str:
+    """EER of each model on dev and eval, the champion marked."""
+    from pipeline import evaluate
+
+    lines = [f"{'model':<34}{'dev EER':>10}{'eval EER':>10}"]
+    for name, folder in evaluations.items():
+        results = json.loads((folder / evaluate.INDEX).read_text(encoding="utf-8"))["results"]
+        rates = "".join(f"{100 * results[subset]['metrics']['eer']:8.2f} %" for subset in ("dev", "eval"))
+        lines.append(f"{name:<34}{rates}{'  champion' if name == champion else ''}")
+    if champion not in evaluations:
+        lines.append(f"{champion:<34}{'':>20}  champion, of an earlier run")
+    return "\n".join(lines)
 
 
 def _next_steps(folder: Path) -> str:
@@ -59,10 +98,14 @@ serve           .venv/bin/mlflow models serve -m models:/{REGISTERED_MODEL}@cham
 
 def main(argv: list[str] | None = None) -> int:
     """Entry point ``main``."""
-    config, _ = cli.parse(
+    config, options = cli.parse(
         __doc__.split("\n\n")[0], sections=SECTIONS, options=OPTIONS, default_preset="demo", argv=argv
     )
-    run(config)
+    rivals = [name.strip() for name in options.rivals.split(",") if name.strip() != NONE]
+    for name in rivals:
+        if name not in BACKBONES:
+            raise ConfigError(f"--rivals {name!r}: choose among {', '.join(BACKBONES)}, or {NONE}")
+    run(config, rivals)
     return 0
 
 
