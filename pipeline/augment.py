@@ -14,7 +14,7 @@ from pipeline.config import SAMPLE_RATE_HZ, AugmentConfig
 from pipeline.errors import ConfigError
 
 QUIETEST = 1e-9
-LEAST_SNR_DB, GREATEST_SNR_DB = 5.0, 40.0
+SNR_DB = (5.0, 40.0)
 EQUALISER_POINTS, EQUALISER_DB = 8, 12.0
 TELEPHONE_HZ = (300.0, 3400.0)
 LEVEL_DB = 20.0
@@ -78,13 +78,14 @@ class Augmentation(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="spoof")
 class Noise(Augmentation):
-    """Noise of a random slope, from white to brown, at an SNR from 40 dB down to 5 dB at strength 1."""
+    """In a share of the clips, all at strength 1, noise of a random slope, white to brown, at an SNR of 5 to 40 dB."""
 
     def change(self, x):
-        slope = self.uniform(x, 0.0, 2.0)
-        noise = self.coloured(x, slope)
-        low_db = GREATEST_SNR_DB - self.strength * (GREATEST_SNR_DB - LEAST_SNR_DB)
-        snr_db = self.uniform(x, low_db, GREATEST_SNR_DB)
+        return self.in_some(x, self.noisy, self.strength)
+
+    def noisy(self, x):
+        noise = self.coloured(x, self.uniform(x, 0.0, 2.0))
+        snr_db = self.uniform(x, *SNR_DB)
         return x + noise * _rms(x) / _rms(noise) * _amplitude(-snr_db)
 
     def coloured(self, x, slope):
@@ -95,15 +96,18 @@ class Noise(Augmentation):
 
 @keras.saving.register_keras_serializable(package="spoof")
 class Equaliser(Augmentation):
-    """A smooth random gain over frequency, up to ± 12 dB, and in up to half of the clips a band-pass.
+    """In a share of the clips, all at strength 1, a smooth random gain over frequency, up to ± 12 dB.
 
-    A third of the band-passes are the telephone's.
+    Half of them get a band-pass too, a third of those the telephone's.
     """
 
     def change(self, x):
+        return self.in_some(x, self.equalised, self.strength)
+
+    def equalised(self, x):
         samples = tf.shape(x)[1]
         frequency = _frequencies(samples)  # (1, bins)
-        points = self.uniform(x, -EQUALISER_DB * self.strength, EQUALISER_DB * self.strength, (EQUALISER_POINTS,))
+        points = self.uniform(x, -EQUALISER_DB, EQUALISER_DB, (EQUALISER_POINTS,))
         place = tf.math.log(tf.clip_by_value(frequency, 50.0, SAMPLE_RATE_HZ / 2) / 50.0)
         place *= (EQUALISER_POINTS - 1) / math.log(SAMPLE_RATE_HZ / 2 / 50.0)
         near = tf.nn.relu(1.0 - tf.abs(place - tf.range(EQUALISER_POINTS, dtype=tf.float32)[:, None]))  # (points, bins)
@@ -112,7 +116,7 @@ class Equaliser(Augmentation):
         low_hz = tf.where(telephone, TELEPHONE_HZ[0], tf.exp(self.uniform(x, math.log(40.0), math.log(400.0))))
         high_hz = tf.where(telephone, TELEPHONE_HZ[1], tf.exp(self.uniform(x, math.log(3000.0), math.log(7500.0))))
         band = 1.0 / (1.0 + (low_hz / tf.maximum(frequency, 1.0)) ** 6) / (1.0 + (frequency / high_hz) ** 12)
-        gain *= tf.where(self.uniform(x) < self.strength / 2, band, 1.0)
+        gain *= tf.where(self.uniform(x) < 0.5, band, 1.0)
         return tf.signal.irfft(tf.signal.rfft(x) * tf.complex(gain, 0.0), [samples])
 
 

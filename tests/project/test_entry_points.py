@@ -98,8 +98,14 @@ def test_main_ends_with_results_and_what_to_do_next(shown):
 def test_main_holds_the_runs_of_its_stages(project, shown):
     (main,) = project.runs("main")
     assert project.runs("train")[0].data.tags["mlflow.parentRunId"] == main.info.run_id
-    stages = ("preprocess", "train", "evaluate", "register", "score")
-    assert {f"seconds/{stage}" for stage in stages} == set(main.data.metrics)
+    each = {f"{stage}_{name}" for stage in ("train", "evaluate", "register") for name in ("efficientnetb0", "lcnn")}
+    assert {f"seconds/{stage}" for stage in {"preprocess", "score", *each}} == set(main.data.metrics)
+
+
+def test_main_names_the_champion_of_its_networks(project, shown):
+    champion = project.client.get_model_version_by_alias("spoof-detector", "champion").tags["model_version"]
+    (line,) = (line for line in shown.split("== summary ==")[1].splitlines() if line.endswith("  champion"))
+    assert line.startswith(champion)
 
 
 def test_a_training_run_holds_everything(project, shown):
@@ -120,6 +126,14 @@ def test_a_training_run_holds_everything(project, shown):
     tables = {"scores.csv", "attacks.csv", "model_card.md", "report.html", "architecture/model.txt"}
     bundle = {f"bundle/{name}" for name in ("bundle.json", "model.tflite", "model.keras")}
     assert figures | tables | bundle <= files, sorted(files)
+
+
+def test_compare_alone_takes_what_is_trained(project, model, tmp_path):
+    (tmp_path / "mine.yaml").write_text("preset: smoke\nepochs: 1\n")
+    printed = project.run("compare", configs=tmp_path / "mine.yaml", seeds="0", corpus="synthetic", output=tmp_path)
+    assert "already trained" in printed
+    assert "| mine | " in printed
+    assert (tmp_path / "comparison.png").is_file()
 
 
 def test_preprocess_alone_finds_its_store(project, shown):
@@ -160,9 +174,9 @@ def test_evaluate_on_other_data_is_a_run_of_its_own(project, model, tmp_path):
 
 
 def test_register_alone_adds_a_version_and_then_says_that_it_is_there(project, shown, model):
-    assert "spoof-detector version 2" in project.run("register", model=model)
-    assert "already registered: spoof-detector version 2" in project.run("register", model=model)
-    assert project.client.get_model_version_by_alias("spoof-detector", "candidate").version == 2
+    assert "spoof-detector version 3" in project.run("register", model=model)
+    assert "already registered: spoof-detector version 3" in project.run("register", model=model)
+    assert project.client.get_model_version_by_alias("spoof-detector", "candidate").version == 3
     assert (project.folder / "artifacts" / "models" / "champion" / "bundle.json").is_file()
 
 
