@@ -66,7 +66,7 @@ class FrontEndConfig:
     """Waveform to spectrogram, inside the model."""
 
     front_end: str = option(
-        "logmel",
+        "logspec",
         "spectrogram the network sees; logspec: linear-frequency bands, lfcc: their cepstrum with deltas, cqt: bands "
         "of constant quality (as wide as their frequency is high)",
         choices=("logmel", "logspec", "lfcc", "cqt"),
@@ -91,11 +91,11 @@ class FrontEndConfig:
 class AugmentConfig:
     """What training does to each clip it draws, both classes alike; 0 is the identity, 1 the strongest."""
 
-    augment_strength: float = option(0.0, "strength of all parts, 0 to 1")
+    augment_strength: float = option(0.1, "strength of all parts, 0 to 1")
     augment_noise: float = option(-1.0, "coloured noise; -1: as augment_strength says")
     augment_equaliser: float = option(-1.0, "random equaliser and band limits; -1: as augment_strength says")
     augment_level: float = option(-1.0, "level; -1: as augment_strength says")
-    augment_reverb: float = option(-1.0, "synthetic room; -1: as augment_strength says")
+    augment_reverb: float = option(0.0, "synthetic room, which sounds like a replay; -1: as augment_strength says")
     augment_companding: float = option(
         -1.0, "a-law and mu-law companding and coarse quantisation; -1: as augment_strength says"
     )
@@ -199,9 +199,11 @@ SECTIONS: dict[str, type] = {
 
 PRESETS: dict[str, dict[str, object]] = {
     "default": {},
-    "demo": {"clip_s": 2.0, "epochs": 32, "patience": 12},
+    "demo": {"clip_s": 2.0, "epochs": 18},
     "smoke": {
         "corpus": "synthetic",
+        "front_end": "logmel",
+        "augment_strength": 0.0,
         "clip_s": 0.5,
         "n_mels": 32,
         "hop_samples": 240,
@@ -209,8 +211,17 @@ PRESETS: dict[str, dict[str, object]] = {
         "batch_size": 16,
         "epochs": 2,
     },
-    "gmm": {"backbone": "gmm", "front_end": "lfcc", "epochs": 20, "patience": 0, "keep": "last"},
+    "gmm": {
+        "backbone": "gmm",
+        "front_end": "lfcc",
+        "augment_strength": 0.0,
+        "epochs": 10,
+        "patience": 0,
+        "keep": "last",
+    },
     "notebook": {
+        "front_end": "logmel",
+        "augment_strength": 0.0,
         "clip_s": 1.0,
         "crop": "first",
         "pad": "zero",

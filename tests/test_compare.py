@@ -28,11 +28,16 @@ UNHEARD = pd.DataFrame(
 def test_presets_and_files_share_corpus_and_limits(tmp_path):
     (tmp_path / "mine.yaml").write_text("preset: smoke\nepochs: 7\ncorpus: folder\n")
     shared = preset("default").replace(corpus="synthetic", max_s=9.0)
-    found = compare.configurations(CompareOptions(configs=f"notebook, {tmp_path / 'mine.yaml'}"), shared)
-    assert list(found) == ["notebook", "mine"]
-    assert found["mine"].train.epochs == 7
+    found = compare.configurations(
+        CompareOptions(configs=f"notebook, {tmp_path / 'mine.yaml'}+clip_s=1.5+backbone=vgg"), shared
+    )
+    assert list(found) == ["notebook", "mine+clip_s=1.5+backbone=vgg"]
+    mine = found["mine+clip_s=1.5+backbone=vgg"]
+    assert (mine.train.epochs, mine.train.clip_s, mine.model.backbone) == (7, 1.5, "vgg")
     assert {config.corpus.corpus for config in found.values()} == {"synthetic"}
     assert {config.audio.max_s for config in found.values()} == {9.0}
+    with pytest.raises(ConfigError, match="--configs 'demo\\+speed=2': unknown option 'speed'"):
+        compare.configurations(CompareOptions(configs="demo+speed=2"), shared)
     with pytest.raises(ConfigError, match=r"--configs 'fast': neither a preset .*nor a file"):
         compare.configurations(CompareOptions(configs="fast"), shared)
 
