@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from pipeline import metrics
+from pipeline import bootstrap, metrics
 from pipeline.config import BONAFIDE
 from pipeline.metrics import MetricError
 
@@ -139,7 +139,7 @@ def _interval(trials: pd.DataFrame, labels: np.ndarray) -> tuple[float, float] |
     # The prefixes keep a speaker's name from being taken for an utterance's.
     speakers = np.where(trials["speaker"] != "", "s " + trials["speaker"], "u " + trials["utterance_id"])
     try:
-        return metrics.eer_interval(trials["score"].to_numpy(), labels, speakers.astype(str))
+        return bootstrap.eer_interval(trials["score"].to_numpy(), labels, speakers.astype(str))
     except MetricError:
         return None
 

@@ -1,8 +1,9 @@
 """The model folder: everything that scoring needs, in one place, checked by checksum when it is read.
 
-It holds ``model.tflite``, ``model.keras`` and ``bundle.json`` with calibration, operating points, configuration and
-versions. Training writes it; evaluate, register, score and serve only read it. Nothing in it is a pickle, and reading
-it imports neither TensorFlow nor MLflow (but for MLflow URIs).
+It holds ``model.tflite`` (or ``model.npz`` for a model of plain arrays), ``model.keras``, ``dev_scores.csv`` and
+``bundle.json`` with calibration, operating points, configuration and versions. Training writes it; evaluate, register,
+score and serve only read it. Nothing in it is a pickle, and reading it imports neither TensorFlow nor MLflow (but for
+MLflow URIs).
 """
 
 import dataclasses
@@ -11,16 +12,23 @@ import json
 import os
 import shutil
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
+from pipeline import calibration
 from pipeline.calibration import Calibration, OperatingPoint
-from pipeline.config import SAMPLE_RATE_HZ, SECTIONS, Config, artifacts_dir
+from pipeline.config import BONAFIDE, SAMPLE_RATE_HZ, SECTIONS, Config, artifacts_dir
 from pipeline.errors import BundleError, ConfigError
 
-FORMAT = 1
+FORMAT = 2
+READABLE = (1, 2)
+"""Formats that can be read; format 1 has no dev scores."""
 INDEX = "bundle.json"
 LITERT = "model.tflite"
+ARRAYS = "model.npz"
 KERAS = "model.keras"
+DEV_SCORES = "dev_scores.csv"
+DEV_COLUMNS = ("utterance_id", "label", "speaker", "score")
 
 
 @dataclass(frozen=True)
@@ -42,6 +50,7 @@ class Bundle:
     versions: dict[str, str]
     dev_trials: str
     dev_eer: float
+    sha256: dict[str, str]
 
     @property
     def clip_samples(self) -> int:
@@ -50,8 +59,38 @@ class Bundle:
 
     @property
     def litert(self) -> Path:
-        """The file that scores."""
+        """The LiteRT file, which a model of plain arrays does not have."""
         return self.folder / LITERT
+
+    @property
+    def arrays(self) -> Path:
+        """The arrays of a model that is no network, which a network does not have."""
+        return self.folder / ARRAYS
+
+    @property
+    def keras(self) -> Path | None:
+        """The Keras model, checked; ``None`` where there is none."""
+        path = self.folder / KERAS
+        if not path.is_file():
+            return None
+        _check(path, self.sha256[KERAS])
+        return path
+
+    @property
+    def scoring_bytes(self) -> int:
+        """Size of the file that scores: what running the model costs, told without a clock."""
+        return (self.litert if self.litert.is_file() else self.arrays).stat().st_size
+
+    @cached_property
+    def dev_scores(self) -> "pd.DataFrame | None":  # noqa: F821
+        """Calibrated scores of the dev trials, columns ``DEV_COLUMNS``; ``None`` in a folder of format 1."""
+        import pandas as pd
+
+        path = self.folder / DEV_SCORES
+        if DEV_SCORES not in self.sha256:
+            return None
+        kinds = {"utterance_id": str, "label": str, "speaker": str, "score": float}
+        return pd.read_csv(path, dtype=kinds, keep_default_na=False, float_precision="round_trip")
 
     @classmethod
     def load(cls, folder: str | os.PathLike) -> "Bundle":
@@ -63,54 +102,116 @@ class Bundle:
             raise BundleError(f"{folder}: no model folder ({INDEX} is missing); train one, or check --model") from None
         except (OSError, ValueError) as error:
             raise BundleError(f"{folder / INDEX}: cannot be read: {error}") from None
-        if index.get("format") != FORMAT:
-            raise BundleError(f"{folder}: format {index.get('format')!r} is not {FORMAT}; train the model again")
+        if index.get("format") not in READABLE:
+            raise BundleError(
+                f"{folder}: format {index.get('format')!r} is none of {', '.join(map(str, READABLE))}; use the version "
+                "of this project that wrote it, or train the model again"
+            )
         for name, expected in index["sha256"].items():
-            # The Keras model is large and not used for scoring; whoever loads it checks it.
-            if name == LITERT:
+            # The Keras model is large and not used for scoring; it is checked when it is asked for.
+            if name != KERAS:
                 _check(folder / name, expected)
         return cls(
             folder=folder,
             config=_config(folder, index["config"]),
             calibration=Calibration(**index["calibration"]),
             operating_points={name: OperatingPoint(**point) for name, point in index["operating_points"].items()},
+            sha256=index["sha256"],
             **{name: index[name] for name in _PLAIN},
         )
 
     def point(self, name: str = "") -> OperatingPoint:
-        """An operating point by name, the default one without; unknown names raise ``ConfigError``."""
+        """An operating point by name, the default one without.
+
+        Those of a prior and costs need no dev; rates other than the stored ones are found on the dev scores. Unknown
+        names raise ``ConfigError``.
+        """
         name = name or self.operating_point
-        if name not in self.operating_points:
-            raise ConfigError(f"operating point {name!r}: this model has {', '.join(self.operating_points)}")
-        return self.operating_points[name]
+        if name in self.operating_points:
+            return self.operating_points[name]
+        try:
+            point = calibration.cost_point(name)
+        except ConfigError:
+            point = None
+        else:
+            point = point or self._dev_points.get(name) or self._found_on_dev(name)
+        if point is None:
+            raise ConfigError(
+                f"operating point {name!r}: this model has {', '.join(self.operating_points)}; "
+                f"{calibration.COST_FORM} is another"
+            )
+        return point
+
+    @cached_property
+    def _dev_points(self) -> dict[str, OperatingPoint]:
+        return {}
+
+    def _found_on_dev(self, name: str) -> OperatingPoint | None:
+        if self.dev_scores is None:
+            return None
+        labels = (self.dev_scores["label"] == BONAFIDE).to_numpy()
+        found = calibration.operating_point(name, self.dev_scores["score"].to_numpy(), labels)
+        self._dev_points[name] = found
+        return found
 
 
 _PLAIN = ("operating_point", "model_version", "run_id", "fingerprint", "versions", "dev_trials", "dev_eer")
+"""Fields that ``bundle.json`` holds as they are."""
 
 
-def write(folder: Path, *, litert: Path, keras: Path | None, **values) -> Bundle:
+def write(
+    folder: Path,
+    *,
+    litert: Path | None = None,
+    arrays: Path | None = None,
+    keras: Path | None = None,
+    dev_scores: "pd.DataFrame | None" = None,  # noqa: F821
+    **values,
+) -> Bundle:
     """Write a model folder and return it read again; it appears whole or not at all.
 
-    ``values`` are the other fields of ``Bundle``; ``litert`` and ``keras`` the files to copy.
+    Parameters
+    ----------
+    litert, arrays, keras : files to copy; one of the first two scores.
+    dev_scores : columns ``DEV_COLUMNS``.
+    values : the other fields of ``Bundle``.
     """
     folder = Path(folder)
     unfinished = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
-    files = {LITERT: litert} | ({KERAS: keras} if keras else {})
-    for name, source in files.items():
-        shutil.copyfile(source, unfinished / name)
+    for name, source in ((LITERT, litert), (ARRAYS, arrays), (KERAS, keras)):
+        if source:
+            shutil.copyfile(source, unfinished / name)
+    if dev_scores is not None:
+        dev_scores[list(DEV_COLUMNS)].to_csv(unfinished / DEV_SCORES, index=False)
     index = {
         "format": FORMAT,
         **{name: values[name] for name in _PLAIN},
         "calibration": dataclasses.asdict(values["calibration"]),
         "operating_points": {n: dataclasses.asdict(p) for n, p in values["operating_points"].items()},
         "config": values["config"].flat(),
-        "sha256": {name: _sha256(unfinished / name) for name in files},
+        "sha256": {path.name: _sha256(path) for path in sorted(unfinished.iterdir())},
     }
     (unfinished / INDEX).write_text(json.dumps(index, indent=1), encoding="utf-8")
     replace(unfinished, folder)
     return Bundle.load(folder)
+
+
+def choose(model: Bundle, operating_point: str) -> Bundle:
+    """Make another operating point the default of a model folder, which keeps all else."""
+    points = model.operating_points | {operating_point: model.point(operating_point)}
+    path = model.folder / INDEX
+    index = json.loads(path.read_text(encoding="utf-8"))
+    index |= {
+        "operating_point": operating_point,
+        "operating_points": {name: dataclasses.asdict(point) for name, point in points.items()},
+        "config": index["config"] | {"operating_point": operating_point},
+    }
+    unfinished = path.with_name(f"{INDEX}.part")
+    unfinished.write_text(json.dumps(index, indent=1), encoding="utf-8")
+    unfinished.replace(path)
+    return Bundle.load(model.folder)
 
 
 def replace(source: Path, folder: Path) -> None:

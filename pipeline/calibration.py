@@ -4,17 +4,24 @@ Training fits them and stores them in the model folder; everything that scores a
 calibrated can be combined with any prior by Bayes' rule, which raw logits cannot.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from pipeline import metrics
+from pipeline.errors import ConfigError
 
 REGULARISATION = 1e-4
 """Weight of the squared slope of the standardised logit, which keeps the slope finite where dev separates perfectly."""
 MIN_SLOPE = 1e-3
 """Least slope of the standardised logit: scores then say next to nothing, and keep their order."""
 ITERATIONS = 100
+NAMED = ("eer", "min_dcf", "fpr=0.01", "fnr=0.01")
+"""Operating points that every model holds."""
+COST_FORM = "prior=P,miss=COST,false_alarm=COST"
+FORMS = f"eer, min_dcf, fpr=RATE, fnr=RATE, {COST_FORM}"
+"""How an operating point can be named; P is the prior probability of spoof."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +38,12 @@ class Calibration:
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """A threshold on the calibrated score, the prior of spoof it is for, and its error rates on dev."""
+    """A threshold on the calibrated score, the prior of spoof it is for, and its error rates on dev where measured."""
 
     threshold: float
     prior_spoof: float
-    miss: float
-    false_alarm: float
+    miss: float | None = None
+    false_alarm: float | None = None
 
 
 def fit(logits: np.ndarray, labels: np.ndarray) -> Calibration:
@@ -75,13 +82,68 @@ def fit(logits: np.ndarray, labels: np.ndarray) -> Calibration:
     return Calibration(float(slope / spread), float(offset - slope * centre / spread))
 
 
-def operating_points(scores: np.ndarray, labels: np.ndarray) -> dict[str, OperatingPoint]:
-    """Named thresholds on calibrated scores: ``eer`` at even odds, ``min_dcf`` at the challenge's prior and costs."""
-    chosen = {
-        "eer": (metrics.eer_threshold(scores, labels), 0.5),
-        "min_dcf": (metrics.min_dcf_threshold(scores, labels), metrics.P_SPOOF),
-    }
-    return {
-        name: OperatingPoint(threshold, prior, *metrics.error_rates(scores, labels, threshold))
-        for name, (threshold, prior) in chosen.items()
-    }
+def operating_points(
+    scores: np.ndarray, labels: np.ndarray, names: tuple[str, ...] = NAMED
+) -> dict[str, OperatingPoint]:
+    """Named thresholds on calibrated scores, with their error rates on the same trials."""
+    return {name: operating_point(name, scores, labels) for name in dict.fromkeys(names)}
+
+
+def operating_point(name: str, scores: np.ndarray, labels: np.ndarray) -> OperatingPoint:
+    """The threshold that a name asks for on calibrated scores, and its error rates there.
+
+    ``eer``, ``fpr=RATE`` (at most that share of spoof accepted) and ``fnr=RATE`` (at most that share of bonafide
+    missed) hold at even odds, ``min_dcf`` at the challenge's prior and costs, ``prior=P,miss=COST,false_alarm=COST``
+    at its own. Other names raise ``ConfigError``.
+    """
+    form, values = _parsed(name)
+    if form == "cost":
+        threshold, prior = _bayes_threshold(*values), values[0]
+    elif form == "min_dcf":
+        threshold, prior = metrics.min_dcf_threshold(scores, labels), metrics.P_SPOOF
+    elif form == "eer":
+        threshold, prior = metrics.eer_threshold(scores, labels), 0.5
+    else:
+        chosen = metrics.false_alarm_threshold if form == "fpr" else metrics.miss_threshold
+        threshold, prior = chosen(scores, labels, *values), 0.5
+    return OperatingPoint(threshold, prior, *metrics.error_rates(scores, labels, threshold))
+
+
+def cost_point(name: str) -> OperatingPoint | None:
+    """The operating point of ``prior=P,miss=COST,false_alarm=COST``, for which no trials are needed.
+
+    ``None`` for names of another form; ``ConfigError`` for those of none.
+    """
+    form, values = _parsed(name)
+    return OperatingPoint(_bayes_threshold(*values), values[0]) if form == "cost" else None
+
+
+def check_name(name: str) -> None:
+    """Raise ``ConfigError`` for what names no operating point."""
+    _parsed(name)
+
+
+def _bayes_threshold(prior_spoof: float, miss_cost: float, false_alarm_cost: float) -> float:
+    """Log-likelihood ratio from which calling a recording bonafide costs less than calling it spoof."""
+    return math.log(prior_spoof * false_alarm_cost / ((1 - prior_spoof) * miss_cost))
+
+
+def _parsed(name: str) -> tuple[str, tuple[float, ...]]:
+    """Form of an operating point (eer, min_dcf, fpr, fnr, cost) and the numbers in its name."""
+    if name in ("eer", "min_dcf"):
+        return name, ()
+    keys, _, texts = zip(*(part.strip().partition("=") for part in name.split(",")), strict=True)
+    try:
+        values = tuple(float(text) for text in texts)
+    except ValueError:
+        values = ()
+    if values and keys in (("fpr",), ("fnr",)) and 0 <= values[0] < 1:
+        return keys[0], values
+    if values and sorted(keys) == ["false_alarm", "miss", "prior"]:
+        given = dict(zip(keys, values, strict=True))
+        prior, miss, false_alarm = given["prior"], given["miss"], given["false_alarm"]
+        if 0 < prior < 1 and 0 < miss < math.inf and 0 < false_alarm < math.inf:
+            return "cost", (prior, miss, false_alarm)
+    raise ConfigError(
+        f"operating point {name!r}: expected one of {FORMS}, where 0 ≤ RATE < 1, 0 < P < 1 and costs are positive"
+    )

@@ -197,7 +197,7 @@ def _differences(
     names: list[str], seeds: list[int], scores: dict[tuple[str, int], pd.DataFrame], evaluation: Path
 ) -> pd.DataFrame:
     """EER of the yardstick minus that of each other configuration, mean over the seeds, on the same trials."""
-    from pipeline import metrics
+    from pipeline import bootstrap
 
     attacks = pd.read_csv(evaluation / "attacks.csv", keep_default_na=False)
     seen = set(attacks.loc[(attacks["subset"] == "eval") & (attacks["seen"].astype(str) == "True"), "name"])
@@ -212,7 +212,7 @@ def _differences(
                 continue  # no such attacks on eval
             runs = [np.stack([scores[n, s]["score"].to_numpy()[chosen] for s in seeds]) for n in (names[0], name)]
             speakers = trials["speaker"].where(trials["speaker"] != "", trials["utterance_id"])[chosen].astype(str)
-            gain, low, high = metrics.eer_difference(*runs, bonafide[chosen], speakers.to_numpy())
+            gain, low, high = bootstrap.eer_difference(*runs, bonafide[chosen], speakers.to_numpy())
             rows.append(
                 {"config": name, "yardstick": names[0], "attacks": pool, "gain": gain, "low": low, "high": high}
             )

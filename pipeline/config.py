@@ -150,6 +150,11 @@ class TrainConfig:
     warmup_epochs: float = option(1.0, "epochs of linear warm-up before the cosine")
     patience: int = option(15, "epochs without a better dev EER before training stops; 0: never stop early")
     keep: str = option("best", "epoch whose weights are kept: best on dev EER, or last", choices=("best", "last"))
+    operating_point: str = option(
+        "eer",
+        "default threshold of the model, found on dev: eer, min_dcf, fpr=RATE (spoof accepted), fnr=RATE (bonafide "
+        "missed), or prior=P,miss=COST,false_alarm=COST with P the prior of spoof",
+    )
     mixed_precision: str = option("auto", "float16 compute; auto: on a GPU alone", choices=("auto", "on", "off"))
     require_gpu: bool = option(False, "fail at once when TensorFlow sees no GPU")
     seed: int = option(0, "seed of everything random in training")

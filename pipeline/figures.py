@@ -369,8 +369,8 @@ def _signed(value: float) -> str:
 
 def _at_whole_ties(points: metrics.Curve) -> tuple[np.ndarray, np.ndarray]:
     """Miss and false-alarm rate where the threshold passes a score with all trials that share it."""
-    last = np.append(points.thresholds[1:] != points.thresholds[:-1], True)
-    return points.miss[last], points.false_alarm[last]
+    whole = metrics.whole_ties(points)
+    return points.miss[whole], points.false_alarm[whole]
 
 
 def _wilson(hits: int, count: int) -> tuple[float, float, float]:

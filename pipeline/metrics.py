@@ -15,11 +15,8 @@ P_SPOOF = 0.05
 COST_MISS, COST_FALSE_ALARM = 1.0, 10.0
 BAYES_THRESHOLD = -float(np.log((1 - P_SPOOF) * COST_MISS / (P_SPOOF * COST_FALSE_ALARM)))
 """Threshold on a calibrated log-likelihood ratio that the detection cost asks for: −ln 1.9."""
-INTERVAL = (0.025, 0.975)
-_BATCH_WEIGHTS = 1_000_000
-"""Weights held at a time by the bootstrap, which bounds its memory."""
-_ROUNDS = 10
-"""Times that resamples without a class are drawn again before the interval rests on fewer."""
+RATE_TOLERANCE = 1e-9
+"""By how much a rate may pass its limit, as a share of trials is not exact."""
 
 
 class MetricError(ProjectError):
@@ -102,10 +99,29 @@ def min_dcf_threshold(scores: np.ndarray, labels: np.ndarray) -> float:
     return _between(points, int(np.argmin(_dcf(points))))
 
 
+def false_alarm_threshold(scores: np.ndarray, labels: np.ndarray, rate: float) -> float:
+    """The lowest threshold at which at most this share of spoof is accepted."""
+    points = curve(scores, labels)
+    allowed = whole_ties(points) & (points.false_alarm <= rate + RATE_TOLERANCE)
+    return _between(points, int(np.flatnonzero(allowed)[0]))
+
+
+def miss_threshold(scores: np.ndarray, labels: np.ndarray, rate: float) -> float:
+    """The highest threshold at which at most this share of bonafide is missed."""
+    points = curve(scores, labels)
+    allowed = whole_ties(points) & (points.miss <= rate + RATE_TOLERANCE)
+    return _between(points, int(np.flatnonzero(allowed)[-1]))
+
+
+def whole_ties(points: Curve) -> np.ndarray:
+    """Points of a curve at which the threshold passes a score with all trials that share it, ``[trials + 1]`` bool."""
+    return np.append(points.thresholds[1:] != points.thresholds[:-1], True)
+
+
 def act_dcf(scores: np.ndarray, labels: np.ndarray) -> float:
     """Normalised detection cost of calibrated scores at the Bayes threshold."""
     miss, false_alarm = error_rates(scores, labels, BAYES_THRESHOLD)
-    return _normalised_cost(miss, false_alarm)
+    return normalised_cost(miss, false_alarm)
 
 
 def error_rates(scores: np.ndarray, labels: np.ndarray, threshold: float) -> tuple[float, float]:
@@ -173,110 +189,12 @@ def summary(scores: np.ndarray, labels: np.ndarray, *, threshold: float, logits:
     }
 
 
-def eer_interval(
-    scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None = None, *, resamples: int = 1000, seed: int = 0
-) -> tuple[float, float]:
-    """95 % percentile interval of the EER from a bootstrap over groups (speakers), or over trials without them.
-
-    Each resample draws as many groups as there are, with replacement; one that lacks a class is drawn again. All
-    resamples share one sort of the scores, as a resample is nothing but a whole-number weight for each trial.
-
-    Parameters
-    ----------
-    groups : name of each trial's group ``[trials]``, of any type that sorts.
-
-    Raises ``MetricError`` where there is a single group, or where no resample holds both classes.
-    """
-    (values,) = _resampled_eers([scores], labels, groups, resamples, seed)
-    low, high = np.quantile(values, INTERVAL)
-    return float(low), float(high)
-
-
-def eer_difference(
-    first: np.ndarray,
-    second: np.ndarray,
-    labels: np.ndarray,
-    groups: np.ndarray | None = None,
-    *,
-    resamples: int = 1000,
-    seed: int = 0,
-) -> tuple[float, float, float]:
-    """EER of one system minus that of another on the same trials, and its 95 % interval.
-
-    A paired bootstrap: each resample (as in ``eer_interval``) measures both systems on the same draw, so what is hard
-    for both cancels out.
-
-    Parameters
-    ----------
-    first, second : scores ``[trials]`` of a system, or ``[runs, trials]`` of several trainings of it, whose mean EER
-        is compared.
-
-    Raises ``MetricError`` as ``eer_interval`` does.
-    """
-    runs = [np.atleast_2d(system) for system in (first, second)]
-    values = _resampled_eers([*runs[0], *runs[1]], labels, groups, resamples, seed)
-    means = [np.mean(part, axis=0) for part in (values[: len(runs[0])], values[len(runs[0]) :])]
-    low, high = np.quantile(means[0] - means[1], INTERVAL)
-    found = [np.mean([eer(scores, labels) for scores in system]) for system in runs]
-    return float(found[0] - found[1]), float(low), float(high)
-
-
-def _resampled_eers(
-    systems: list[np.ndarray], labels: np.ndarray, groups: np.ndarray | None, resamples: int, seed: int
-) -> list[np.ndarray]:
-    """EERs ``[resamples]`` of each system, the same resamples for all."""
-    names = None if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
-    count = len(labels) if names is None else int(names.max()) + 1
-    ordered = []
-    for scores in systems:
-        scores, classes = checked(scores, labels)
-        order = np.concatenate([np.flatnonzero(classes), np.flatnonzero(~classes)])
-        order = order[np.argsort(scores[order], kind="stable")]
-        # Without groups every trial is as likely as any other, so the weights of one system need no order of their own.
-        member = None if names is None and len(systems) == 1 else order if names is None else names[order]
-        ordered.append((classes[order], member))
-    if count < 2:
-        raise MetricError("an interval needs at least two groups, and all trials are of one")
-    rng = np.random.default_rng(seed)
-    batch = max(1, min(resamples, _BATCH_WEIGHTS // len(labels)))
-    values: list[list[np.ndarray]] = [[] for _ in systems]
-    found = 0
-    for _ in range(_ROUNDS * -(-resamples // batch)):
-        drawn = rng.integers(count, size=(batch, count)) + count * np.arange(batch)[:, None]
-        weights = np.bincount(drawn.ravel(), minlength=batch * count).reshape(batch, count)  # (resamples, groups)
-        for own, (bonafide, member) in zip(values, ordered, strict=True):
-            own.append(_weighted_eer(weights if member is None else weights[:, member], bonafide))
-        found += len(values[0][-1])
-        if found >= resamples:
-            break
-    if not found:
-        raise MetricError("no resample of the groups holds both classes, so the interval is not defined")
-    return [np.concatenate(own)[:resamples] for own in values]
-
-
-def _weighted_eer(weights: np.ndarray, bonafide: np.ndarray) -> np.ndarray:
-    """EER of each resample that holds both classes, from the weights ``[resamples, trials]`` of sorted trials."""
-    totals = weights[:, bonafide].sum(axis=1), weights[:, ~bonafide].sum(axis=1)
-    both = (totals[0] > 0) & (totals[1] > 0)
-    weights, genuine, spoof = weights[both], totals[0][both][:, None], totals[1][both][:, None]  # (resamples, 1)
-    # (miss − false alarm) · genuine · spoof, in whole numbers: it only rises, so it is smallest where the sign turns.
-    gap = np.cumsum(weights * np.where(bonafide, spoof, genuine), axis=1) - genuine * spoof  # (resamples, trials)
-    turn = np.sum(gap < 0, axis=1)[:, None]  # the trial whose copies turn it
-    before = np.where(turn > 0, np.take_along_axis(gap, np.maximum(turn - 1, 0), 1), -genuine * spoof)
-    copy = np.where(bonafide[turn], spoof, genuine)
-    passed = (copy - 1 - 2 * before) // (2 * copy)  # copies under the nearest point, the first of two equally near
-    nearest = before + passed * copy
-    missed = np.sum(weights * (bonafide & (np.arange(len(bonafide)) < turn)), axis=1)[:, None]
-    missed = missed + bonafide[turn] * passed
-    # With miss m and gap d, the false alarm is m − d and the mean of both m − d / 2.
-    return (missed / genuine - nearest / (genuine * spoof) / 2)[:, 0]
-
-
 def _dcf(points: Curve) -> np.ndarray:
-    return _normalised_cost(points.miss, points.false_alarm)
+    return normalised_cost(points.miss, points.false_alarm)
 
 
-def _normalised_cost(miss, false_alarm):
+def normalised_cost(miss: np.ndarray | float, false_alarm: np.ndarray | float) -> np.ndarray | float:
+    """Detection cost of error rates, 1 for the better of accepting all and rejecting all."""
     cost = (1 - P_SPOOF) * COST_MISS * miss + P_SPOOF * COST_FALSE_ALARM * false_alarm
     return cost / min((1 - P_SPOOF) * COST_MISS, P_SPOOF * COST_FALSE_ALARM)
 

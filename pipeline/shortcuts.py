@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline import metrics
+from pipeline import bootstrap, metrics
 from pipeline.config import SAMPLE_RATE_HZ
 
 FEATURES = ("duration_s", "level_dbfs", "roll_off_hz", "leading_silence_s", "trailing_silence_s")
@@ -98,5 +98,5 @@ def _finding(name: str, scores: np.ndarray, labels: np.ndarray, speakers: np.nda
         rows = np.repeat(np.arange(len(labels)), weights)
         if 0 < labels[rows].sum() < len(rows):
             values.append(metrics.auc(scores[rows], labels[rows]))
-    low, high = np.quantile(values, metrics.INTERVAL)
+    low, high = np.quantile(values, bootstrap.INTERVAL)
     return Finding(name, metrics.auc(scores, labels), float(low), float(high), int((~labels).sum()))

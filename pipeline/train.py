@@ -39,6 +39,7 @@ OPTIONS = TrainOptions
 
 def train(config: Config, store_folder: Path) -> Path:
     """The model folder of a configuration on a Store, trained if it is not there yet."""
+    calibration.check_name(config.train.operating_point)
     store = Store.open(store_folder)
     key = fingerprint(
         STAGE_VERSION,
@@ -46,14 +47,16 @@ def train(config: Config, store_folder: Path) -> Path:
         config.front_end,
         config.augment,
         config.model,
-        dataclasses.replace(config.train, require_gpu=False),
+        _learned(config),
     )
     version = f"{config.preset}-{key}"
     folder = artifacts_dir() / "models" / version
     state_file = artifacts_dir() / "training" / key / "state.npz"
-    if folder.exists() and tracking.exists(run_id := bundle.Bundle.load(folder).run_id):
-        with tracking.run(version, stage="train", run_id=run_id):
+    if folder.exists() and tracking.exists((trained := bundle.Bundle.load(folder)).run_id):
+        with tracking.run(version, stage="train", run_id=trained.run_id):
             print(f"already trained: {folder} (another --seed trains another model)")
+            if trained.operating_point != config.train.operating_point:
+                _choose(trained, config.train.operating_point)
         return folder
 
     from pipeline import devices
@@ -146,14 +149,18 @@ def finish(
     work.mkdir(parents=True)
     export.litert(model, work / "model.tflite")
     model.save(work / "model.keras")
+    dev = data.store.manifest.iloc[data.dev][["utterance_id", "label", "speaker"]].assign(score=scores)
     written = bundle.write(
         folder,
         litert=work / "model.tflite",
         keras=work / "model.keras",
         config=config,
         calibration=fitted,
-        operating_points=calibration.operating_points(scores, labels),
-        operating_point="eer",
+        dev_scores=dev,
+        operating_points=calibration.operating_points(
+            scores, labels, (*calibration.NAMED, config.train.operating_point)
+        ),
+        operating_point=config.train.operating_point,
         model_version=version,
         run_id=progress.run_id,
         fingerprint=key,
@@ -166,6 +173,22 @@ def finish(
     mlflow.log_text(architecture.text(model), "architecture/model.txt")
     mlflow.log_figure(architecture.picture(model), "architecture/model.png")
     mlflow.log_artifacts(str(written.folder), "bundle")
+
+
+def _learned(config: Config) -> dict[str, object]:
+    """The training settings that what is learned depends on."""
+    values = dataclasses.asdict(dataclasses.replace(config.train, require_gpu=False))
+    del values["operating_point"]
+    return values
+
+
+def _choose(trained: bundle.Bundle, operating_point: str) -> None:
+    """Change the default operating point of a trained model, on disk and in its run."""
+    import mlflow
+
+    bundle.choose(trained, operating_point)
+    mlflow.log_artifact(str(trained.folder / bundle.INDEX), "bundle")
+    print(f"its default operating point is {operating_point}, where it was {trained.operating_point}")
 
 
 def utterance_logits(model: "keras.Model", store: Store, rows: np.ndarray, config: Config) -> np.ndarray:  # noqa: F821

@@ -83,12 +83,18 @@ def make_bundle(tiny_model, tmp_path: Path):
     from pipeline.calibration import Calibration, OperatingPoint
 
     def make(
-        version: str = "tiny-1", *, dev_eer: float = 0.2, dev_trials: str = "d", run_id: str = ""
+        version: str = "tiny-1",
+        *,
+        dev_eer: float = 0.2,
+        dev_trials: str = "d",
+        dev_scores: "pd.DataFrame | None" = None,  # noqa: F821
+        run_id: str = "",
     ) -> bundle.Bundle:
         return bundle.write(
             tmp_path / "models" / version,
             litert=tiny_model[1],
             keras=tiny_model[2],
+            dev_scores=dev_scores,
             config=preset("smoke"),
             calibration=Calibration(2.0, -0.5),
             operating_points={

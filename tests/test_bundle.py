@@ -1,11 +1,14 @@
 """Model folders: written whole, read with checks, and found by folder, run or registry."""
 
+import dataclasses
 import json
 
 import mlflow
+import numpy as np
+import pandas as pd
 import pytest
 
-from pipeline import bundle, tracking
+from pipeline import bundle, calibration, tracking
 from pipeline.bundle import Bundle
 from pipeline.errors import BundleError, ConfigError
 
@@ -27,8 +30,63 @@ def test_writing_again_replaces_the_folder(make_bundle):
 
 
 def test_unknown_operating_point_lists_those_there_are(make_bundle):
-    with pytest.raises(ConfigError, match="'fpr': this model has eer, min_dcf"):
+    with pytest.raises(ConfigError, match="'fpr': this model has eer, min_dcf; prior=P,miss"):
         make_bundle().point("fpr")
+
+
+def test_a_prior_and_costs_need_no_stored_point(make_bundle):
+    point = make_bundle().point("prior=0.5,miss=1,false_alarm=100")
+    assert (point.threshold, point.prior_spoof) == (pytest.approx(np.log(100)), 0.5)
+
+
+DEV = pd.DataFrame(
+    {
+        "utterance_id": ["007", "a,b", "NA", "d"],
+        "label": ["bonafide", "spoof", "bonafide", "spoof"],
+        "speaker": ["1", "", "nan", "2"],
+        "score": [1.1, -2.0, 0.1 + 0.2, 0.25],
+    }
+)
+
+
+def test_dev_scores_come_back_as_they_were_and_give_further_points(make_bundle):
+    read = Bundle.load(make_bundle(dev_scores=DEV).folder)
+    pd.testing.assert_frame_equal(read.dev_scores, DEV, check_dtype=False)
+    assert read.point("fpr=0.5") == calibration.OperatingPoint(pytest.approx(-0.875), 0.5, 0.0, 0.5)
+    assert make_bundle().dev_scores is None
+    with pytest.raises(ConfigError, match=r"'fpr=0\.5': this model has eer, min_dcf"):
+        make_bundle().point("fpr=0.5")
+
+
+def test_another_default_point_changes_the_index_alone(make_bundle):
+    written = make_bundle(dev_scores=DEV)
+    chosen = bundle.choose(written, "fpr=0.5")
+    assert (chosen.operating_point, chosen.config.train.operating_point) == ("fpr=0.5", "fpr=0.5")
+    assert chosen.point() == written.point("fpr=0.5")
+    assert set(chosen.operating_points) == {"eer", "min_dcf", "fpr=0.5"}
+    assert (chosen.sha256, chosen.calibration) == (written.sha256, written.calibration)
+
+
+def test_a_folder_of_format_1_is_read(make_bundle):
+    index = make_bundle().folder / "bundle.json"
+    values = json.loads(index.read_text()) | {"format": 1}
+    del values["config"]["operating_point"]
+    index.write_text(json.dumps(values))
+    read = Bundle.load(index.parent)
+    assert (read.dev_scores, read.point().threshold) == (None, 0.25)
+
+
+def test_a_model_of_arrays_has_neither_network(make_bundle, tmp_path):
+    np.savez(tmp_path / "gmm.npz", means=np.zeros(3))
+    like = make_bundle()
+    values = {f.name: getattr(like, f.name) for f in dataclasses.fields(like) if f.name not in ("folder", "sha256")}
+    read = bundle.write(tmp_path / "models" / "gmm", arrays=tmp_path / "gmm.npz", **values)
+    assert {p.name for p in read.folder.iterdir()} == {"bundle.json", "model.npz"}
+    assert read.keras is None
+    assert read.scoring_bytes == (tmp_path / "gmm.npz").stat().st_size
+    read.arrays.write_bytes(b"x")
+    with pytest.raises(BundleError, match=r"model\.npz: its checksum"):
+        Bundle.load(read.folder)
 
 
 def test_damage_is_found_and_named(make_bundle):
@@ -46,7 +104,10 @@ def test_damage_is_found_and_named(make_bundle):
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"format": 99}, "format 99 is not 1"), ({"config": {"preset": "x", "warp": 9}}, "another version.*'warp'")],
+    [
+        ({"format": 99}, "format 99 is none of 1, 2"),
+        ({"config": {"preset": "x", "warp": 9}}, "another version.*'warp'"),
+    ],
 )
 def test_other_versions_are_refused(make_bundle, change, message):
     index = make_bundle().folder / "bundle.json"

@@ -9,6 +9,7 @@ from sklearn.linear_model import LogisticRegression
 
 from pipeline import calibration, metrics
 from pipeline.calibration import Calibration
+from pipeline.errors import ConfigError
 from pipeline.metrics import MetricError
 
 
@@ -104,10 +105,34 @@ def test_apply_keeps_the_shape():
 def test_operating_points_state_their_error_rates():
     scores, labels = normal(1298, 12008)
     points = calibration.operating_points(2 * scores, labels)
-    assert list(points) == ["eer", "min_dcf"]
+    assert list(points) == ["eer", "min_dcf", "fpr=0.01", "fnr=0.01"]
     assert (points["eer"].prior_spoof, points["min_dcf"].prior_spoof) == (0.5, 0.05)
     assert (points["eer"].miss + points["eer"].false_alarm) / 2 == pytest.approx(0.158716608, abs=1e-9)
     assert points["eer"].threshold == pytest.approx(0, abs=0.02)
     cost = (0.95 * points["min_dcf"].miss + 0.5 * points["min_dcf"].false_alarm) / 0.5
     assert cost == pytest.approx(0.424988631, abs=1e-9)
     assert points["min_dcf"].threshold == pytest.approx(metrics.BAYES_THRESHOLD, abs=0.15)
+    assert 0.0099 < points["fpr=0.01"].false_alarm <= 0.01
+    assert 0.009 < points["fnr=0.01"].miss <= 0.01
+    assert points["fnr=0.01"].threshold < points["eer"].threshold < points["fpr=0.01"].threshold
+
+
+def test_a_cost_point_is_bayes_threshold_whatever_the_trials():
+    name = "prior=0.05,miss=1,false_alarm=10"
+    found = calibration.operating_point(name, *normal(100, 900))
+    assert found.threshold == pytest.approx(-0.641853886, abs=1e-9)
+    assert (found.prior_spoof, found.miss) == (0.05, metrics.error_rates(*normal(100, 900), found.threshold)[0])
+    bare = calibration.cost_point("false_alarm=10, prior=0.05, miss=1")
+    assert (bare.threshold, bare.prior_spoof, bare.miss) == (found.threshold, 0.05, None)
+    assert calibration.cost_point("prior=0.5,miss=1,false_alarm=1").threshold == 0
+    assert calibration.cost_point("fpr=0.02") is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "far", "fpr", "fpr=", "fpr=1", "fpr=-0.1", "fnr=nan", "fpr=0.1,fnr=0.1", "prior=0.05", "eer=0.1"]
+    + [f"prior={p},miss={m},false_alarm={f}" for p, m, f in ((0, 1, 1), (1, 1, 1), (0.5, 0, 1), (0.5, 1, "inf"))],
+)
+def test_what_names_no_operating_point_is_refused_with_what_does(name):
+    with pytest.raises(ConfigError, match="expected one of eer, min_dcf, fpr=RATE, fnr=RATE, prior=P,miss=COST"):
+        calibration.check_name(name)
