@@ -1,9 +1,8 @@
 """The model folder: everything that scoring needs, in one place, checked by checksum when it is read.
 
-It holds ``model.tflite`` (or ``model.npz`` for a model of plain arrays), ``model.keras``, ``dev_scores.csv`` and
-``bundle.json`` with calibration, operating points, configuration and versions. Training writes it; evaluate, register,
-score and serve only read it. Nothing in it is a pickle, and reading it imports neither TensorFlow nor MLflow (but for
-MLflow URIs).
+It holds ``model.tflite``, ``model.keras``, ``dev_scores.csv`` and ``bundle.json`` with calibration, operating points,
+configuration and versions. Training writes it; evaluate, register, score and serve only read it. Nothing in it is a
+pickle, and reading it imports neither TensorFlow nor MLflow (but for MLflow URIs).
 """
 
 import dataclasses
@@ -25,7 +24,6 @@ READABLE = (1, 2)
 """Formats that can be read; format 1 has no dev scores."""
 INDEX = "bundle.json"
 LITERT = "model.tflite"
-ARRAYS = "model.npz"
 KERAS = "model.keras"
 DEV_SCORES = "dev_scores.csv"
 DEV_COLUMNS = ("utterance_id", "label", "speaker", "score")
@@ -59,13 +57,8 @@ class Bundle:
 
     @property
     def litert(self) -> Path:
-        """The LiteRT file, which a model of plain arrays does not have."""
+        """The file that scores."""
         return self.folder / LITERT
-
-    @property
-    def arrays(self) -> Path:
-        """The arrays of a model that is no network, which a network does not have."""
-        return self.folder / ARRAYS
 
     @property
     def keras(self) -> Path | None:
@@ -75,11 +68,6 @@ class Bundle:
             return None
         _check(path, self.sha256[KERAS])
         return path
-
-    @property
-    def scoring_bytes(self) -> int:
-        """Size of the file that scores: what running the model costs, told without a clock."""
-        return (self.litert if self.litert.is_file() else self.arrays).stat().st_size
 
     @cached_property
     def dev_scores(self) -> "pd.DataFrame | None":  # noqa: F821
@@ -162,8 +150,7 @@ _PLAIN = ("operating_point", "model_version", "run_id", "fingerprint", "versions
 def write(
     folder: Path,
     *,
-    litert: Path | None = None,
-    arrays: Path | None = None,
+    litert: Path,
     keras: Path | None = None,
     dev_scores: "pd.DataFrame | None" = None,  # noqa: F821
     **values,
@@ -172,7 +159,7 @@ def write(
 
     Parameters
     ----------
-    litert, arrays, keras : files to copy; one of the first two scores.
+    litert, keras : files to copy; the first scores, the second is for training on and for looking inside.
     dev_scores : columns ``DEV_COLUMNS``.
     values : the other fields of ``Bundle``.
     """
@@ -180,9 +167,9 @@ def write(
     unfinished = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
-    for name, source in ((LITERT, litert), (ARRAYS, arrays), (KERAS, keras)):
-        if source:
-            shutil.copyfile(source, unfinished / name)
+    shutil.copyfile(litert, unfinished / LITERT)
+    if keras:
+        shutil.copyfile(keras, unfinished / KERAS)
     if dev_scores is not None:
         dev_scores[list(DEV_COLUMNS)].to_csv(unfinished / DEV_SCORES, index=False)
     index = {

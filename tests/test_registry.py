@@ -1,11 +1,18 @@
 """The registry's rule, on a real store: candidates, champions, and what their versions say."""
 
+import hashlib
+import json
+from pathlib import Path
+
 import mlflow
+import numpy as np
+import pandas as pd
 import pytest
 
-from pipeline import bundle, registry, tracking
+from pipeline import bundle, metrics, registry, tracking
 from pipeline.bundle import Bundle
 from pipeline.config import REGISTERED_MODEL
+from pipeline.errors import ConfigError
 
 
 @pytest.fixture
@@ -18,34 +25,119 @@ def alias(client: mlflow.MlflowClient, name: str) -> str:
     return version.tags["model_version"]
 
 
-def test_the_first_the_better_and_the_worse(make_bundle, client):
-    assert registry.register(make_bundle("first", dev_eer=0.2).folder).promoted
+@pytest.fixture
+def trained(make_bundle):
+    """Writes a model folder whose dev scores separate the classes by ``distance``."""
+
+    def make(version: str, distance: float = 1.0, *, litert_padding: int = 0, **values) -> Bundle:
+        rng = np.random.default_rng(4)
+        label = np.where(np.arange(300) % 2 == 0, "bonafide", "spoof")
+        scores = rng.normal(size=300) + distance * (label == "bonafide") - distance / 2
+        dev = pd.DataFrame(
+            {
+                "utterance_id": [f"D_{i}" for i in range(300)],
+                "label": label,
+                "speaker": [f"s{i % 15}" for i in range(300)],
+                "score": scores,
+            }
+        )
+        written = make_bundle(version, dev_scores=dev, dev_eer=metrics.eer(scores, label == "bonafide"), **values)
+        if litert_padding:
+            pad(written.folder, litert_padding)
+        return Bundle.load(written.folder)
+
+    return make
+
+
+def pad(folder: Path, count: int) -> None:
+    """Make the file that scores larger, which a LiteRT file bears."""
+    model = folder / "model.tflite"
+    model.write_bytes(model.read_bytes() + bytes(count))
+    index = json.loads((folder / "bundle.json").read_text())
+    index["sha256"]["model.tflite"] = hashlib.sha256(model.read_bytes()).hexdigest()
+    (folder / "bundle.json").write_text(json.dumps(index))
+
+
+def test_the_first_the_worse_the_better_and_back(trained, client):
+    assert registry.register(trained("first", 1.0).folder).promoted
     assert alias(client, "champion") == alias(client, "candidate") == "first"
 
-    assert not registry.register(make_bundle("worse", dev_eer=0.3).folder).promoted
+    worse = registry.register(trained("worse", 0.2).folder)
+    assert not worse.promoted
+    assert worse.reason.startswith("worse: dev EER ")
     assert (alias(client, "champion"), alias(client, "candidate")) == ("first", "worse")
 
-    decision = registry.register(make_bundle("better", dev_eer=0.1).folder)
-    assert decision.reason == "dev EER 10.00 % against 20.00 % of first"
+    better = trained("better", 3.0)
+    decision = registry.register(better.folder)
+    assert decision.reason.startswith(f"better: dev EER {100 * better.dev_eer:.2f} % against ")
     assert alias(client, "champion") == "better"
     assert Bundle.load(bundle.find("")).model_version == "better"
     assert Bundle.load(bundle.find(f"models:/{REGISTERED_MODEL}@champion")).model_version == "better"
 
     tags = client.get_model_version_by_alias(REGISTERED_MODEL, "champion").tags
-    assert tags.items() >= {"against": "first", "promoted": "true", "dev_eer": "0.100000"}.items()
+    assert tags.items() >= {"against": "first", "promoted": "true", "previous_champion": "1"}.items()
+    assert 0 < float(tags["dev_eer_difference_low"]) < float(tags["dev_eer_difference"])
+    assert float(tags["dev_eer"]) == pytest.approx(better.dev_eer, abs=1e-6)
+    assert float(tags["dev_eer_champion"]) - float(tags["dev_eer"]) == pytest.approx(
+        float(tags["dev_eer_difference"]), abs=2e-6
+    )
+
+    assert registry.main(["--rollback", "true"]) == 0
+    assert alias(client, "champion") == "first"
+    assert Bundle.load(bundle.find("")).model_version == "first"
+    assert client.get_model_version(REGISTERED_MODEL, "3").tags["rolled_back"] == "true"
+    with pytest.raises(ConfigError, match="version 1 is the first champion"):
+        registry.rollback()
 
 
-def test_equal_is_not_better(make_bundle):
-    registry.register(make_bundle("first", dev_eer=0.2).folder)
-    assert not registry.register(make_bundle("second", dev_eer=0.2).folder).promoted
+def test_equal_is_not_better_but_equal_and_cheaper_is(trained, client):
+    registry.register(trained("first", litert_padding=2_000_000).folder)
+    same = registry.register(trained("same", litert_padding=1_999_000).folder)
+    assert not same.promoted
+    assert same.reason.startswith("not told apart, and not cheaper: ")
+    small = registry.register(trained("small").folder)
+    assert small.promoted
+    assert small.reason.startswith("not told apart, and cheaper: ")
+    assert int(small.numbers["model_bytes"]) + 2_000_000 == int(small.numbers["model_bytes_champion"])
+    assert alias(client, "champion") == "small"
 
 
-def test_other_dev_trials_do_not_compare(make_bundle, client):
-    registry.register(make_bundle("first", dev_eer=0.2).folder)
-    decision = registry.register(make_bundle("elsewhere", dev_eer=0.1, dev_trials="other").folder)
+def test_other_dev_trials_do_not_compare(trained, client):
+    registry.register(trained("first").folder)
+    decision = registry.register(trained("elsewhere", 3.0, dev_trials="other").folder)
     assert not decision.promoted
     assert "dev trials are not those of the champion first" in decision.reason
     assert alias(client, "champion") == "first"
+
+
+def test_without_dev_scores_there_is_no_verdict(trained, make_bundle, client):
+    registry.register(make_bundle("old").folder)
+    decision = registry.register(trained("recent", 3.0).folder)
+    assert not decision.promoted
+    assert decision.reason.startswith("old holds no dev scores, which promotion rests on; train both on one Store")
+    assert (alias(client, "champion"), alias(client, "candidate")) == ("old", "recent")
+
+
+def test_nothing_to_go_back_to_says_so(trained):
+    with pytest.raises(ConfigError, match="nothing to go back to, there is no champion"):
+        registry.main(["--rollback", "true"])
+    with pytest.raises(ConfigError, match="takes no --model"):
+        registry.main(["--rollback", "true", "--model", "x"])
+
+
+def test_eval_and_the_model_card_are_beside_the_decision(trained, client):
+    with tracking.run("run", stage="train") as run:
+        mlflow.log_metric("eval/eer", 0.25)
+        mlflow.log_text("# Card\n" + "a line of it\n" * 1000, "model_card.md")
+    registry.register(trained("first", run_id=run.info.run_id).folder)
+    version = client.get_model_version(REGISTERED_MODEL, "1")
+    assert version.tags["eval_eer"] == "0.250000"
+    assert version.description.startswith("# Card\na line of it\n")
+    assert version.description.endswith(f"The whole card: runs:/{run.info.run_id}/model_card.md\n")
+    assert 4900 < len(version.description) <= 5000
+    registry.register(trained("second", 3.0).folder)
+    assert client.get_model_version(REGISTERED_MODEL, "2").description.startswith("second was not evaluated")
+    assert client.get_model_version(REGISTERED_MODEL, "2").tags["eval_eer_champion"] == "0.250000"
 
 
 def test_registering_again_only_says_so(make_bundle, client, capsys):
@@ -66,8 +158,6 @@ def test_the_model_lands_in_the_run_that_trained_it(make_bundle, client):
 def test_the_environment_of_the_model_has_no_tensorflow_and_no_pickle(make_bundle):
     registry.register(make_bundle().folder)
     local = mlflow.artifacts.download_artifacts(f"models:/{REGISTERED_MODEL}@champion")
-    from pathlib import Path
-
     files = [p for p in Path(local).rglob("*") if p.is_file()]
     assert not [p for p in files if p.suffix in (".pkl", ".pickle", ".joblib")]
     requirements = (Path(local) / "requirements.txt").read_text()
