@@ -219,13 +219,14 @@ def _log(folder: Path, config: Config, clips_per_s: float, aside: bool) -> str:
     """The MLflow run of a Store: counts, durations, figures, what was rejected; returns its id."""
     import mlflow
 
-    from pipeline import corpus_figures, tracking
+    from pipeline import corpus_figures, shortcuts, tracking
 
     opened = store.Store.open(folder)
     figures = folder / "figures"
     shutil.rmtree(figures, ignore_errors=True)
     corpus_figures.write_all(opened, figures)
     table = opened.manifest
+    audit = shortcuts.of(opened)
     tags = {"corpus": opened.name, "split": opened.split_by}
     with tracking.run(folder.name, stage="preprocess", tags=tags, aside=aside) as run:
         tracking.log_config(config)
@@ -239,17 +240,20 @@ def _log(folder: Path, config: Config, clips_per_s: float, aside: bool) -> str:
             "hours": float(table["duration_s"].sum() / 3600),
             "speed/preprocess_clips_per_s": clips_per_s,
         }
-        mlflow.log_metrics({k: float(v) for k, v in (counts | totals).items()})
+        mlflow.log_metrics({k: float(v) for k, v in (counts | totals | shortcuts.named(audit)).items()})
         groups = table.groupby(["split", "label", "attack", "speaker"])["duration_s"].agg(["size", "sum"])
         groups = groups.rename(columns={"size": "clips", "sum": "seconds"}).reset_index()
         mlflow.log_text(groups.to_csv(index=False), "counts.csv")
         mlflow.log_artifact(str(folder / store.REJECTED))
+        mlflow.log_text(audit.to_csv(index=False), shortcuts.FILENAME)
         mlflow.log_artifacts(str(figures), "figures")
         return run.info.run_id
 
 
 def summary(folder: Path) -> str:
-    """Utterances by subset and class, what was rejected and why, and where the Store is."""
+    """Utterances by subset and class, what was rejected and why, the shortcut audit, and where the Store is."""
+    from pipeline import shortcuts
+
     opened = store.Store.open(folder)
     table = pd.crosstab(opened.manifest["split"], opened.manifest["label"]).reindex(manifest.SUBSETS, fill_value=0)
     lines = [table.to_string(), f"split by {opened.split_by}"]
@@ -258,6 +262,7 @@ def summary(folder: Path) -> str:
     lines += [f"rejected {count}: {kind}" for kind, count in kinds.items()]
     if len(rejected):
         lines.append(f"each of them with its reason: {folder / store.REJECTED}")
+    lines.append(shortcuts.text(shortcuts.of(opened)))
     return "\n".join([*lines, f"Store: {folder}"])
 
 
