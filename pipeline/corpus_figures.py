@@ -35,21 +35,33 @@ def write_all(store: Store, folder: Path) -> None:
 
 
 def example(store: Store, row: int, settings: FrontEndConfig, *, longest_s: float) -> Figure:
-    """The log-mel spectrogram, by librosa, of the beginning of a Store's row, in dB relative to its maximum."""
+    """The log-mel spectrogram of the beginning of a Store's row."""
     import librosa
 
-    mels = {"n_mels": settings.n_mels, "fmin": settings.fmin_hz, "fmax": settings.fmax_hz}
     wave = store.waveform(row)[: round(longest_s * SAMPLE_RATE_HZ)] / np.float32(audio.FULL_SCALE)
-    power = librosa.feature.melspectrogram(
-        y=wave, sr=SAMPLE_RATE_HZ, n_fft=settings.n_fft, hop_length=settings.hop_samples, **mels
-    )
     said = store.manifest.iloc[row]
     return figures.mel_spectrogram(
-        librosa.power_to_db(power, ref=np.max),
+        log_mel_db(wave, settings),
         hop_s=settings.hop_samples / SAMPLE_RATE_HZ,
-        band_hz=librosa.mel_frequencies(**mels),
+        band_hz=librosa.mel_frequencies(n_mels=settings.n_mels, fmin=settings.fmin_hz, fmax=settings.fmax_hz),
         title=f"{said['label']}: {said['utterance_id']}",
     )
+
+
+def log_mel_db(wave: np.ndarray, settings: FrontEndConfig) -> np.ndarray:
+    """The log-mel spectrogram ``[bands, frames]``, by librosa, of a waveform, in dB relative to its maximum."""
+    import librosa
+
+    power = librosa.feature.melspectrogram(
+        y=wave,
+        sr=SAMPLE_RATE_HZ,
+        n_fft=settings.n_fft,
+        hop_length=settings.hop_samples,
+        n_mels=settings.n_mels,
+        fmin=settings.fmin_hz,
+        fmax=settings.fmax_hz,
+    )
+    return librosa.power_to_db(power, ref=np.max)
 
 
 @figures.styled

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullLocator
 from scipy.special import expit, ndtri
@@ -166,6 +167,13 @@ def det(trials: Mapping[str, Trials], *, title: str = "Detection error trade-off
     """Miss against false alarm on normal-deviate axes, with the equal-error point of each named set of trials."""
     figure = Figure(figsize=FIGURE_SIZE, layout="constrained")
     axes = figure.add_subplot()
+    draw_det(axes, trials)
+    axes.set_title(title)
+    return figure
+
+
+def draw_det(axes: Axes, trials: Mapping[str, Trials]) -> None:
+    """Draw what ``det`` shows into axes of the common style."""
     finest = 0.05
     for (name, (scores, labels)), look, marker in zip(trials.items(), LINES, "osD^", strict=False):
         points = metrics.curve(scores, labels)
@@ -198,9 +206,7 @@ def det(trials: Mapping[str, Trials], *, title: str = "Detection error trade-off
         ylim=(low, high),
         aspect="equal",
     )
-    axes.set_title(title)
     axes.legend(loc="best", framealpha=0.9, frameon=True, edgecolor="none")
-    return figure
 
 
 @styled

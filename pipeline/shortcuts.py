@@ -256,7 +256,7 @@ def _scores(table: np.ndarray, labels: np.ndarray, speakers: np.ndarray, seed: i
     for fitted, held_out in folds.split(table, labels, speakers):
         if 0 < labels[fitted].sum() < len(fitted):
             model = make_pipeline(
-                StandardScaler(), curved, LogisticRegression(class_weight="balanced", max_iter=1000)
+                StandardScaler(), curved, LogisticRegression(class_weight="balanced", solver="newton-cholesky")
             ).fit(table[fitted], labels[fitted])
             scores[held_out] = model.decision_function(table[held_out])
     return scores

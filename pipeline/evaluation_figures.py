@@ -1,0 +1,108 @@
+"""The figures of an evaluation that show intervals side by side: two systems, and robustness.
+
+As in ``figures``: data in, a matplotlib ``Figure`` out.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from pipeline import figures, robustness
+from pipeline.paired import Difference
+
+
+@figures.styled
+def two_systems(
+    names: Sequence[str],
+    scores: Sequence[np.ndarray],
+    labels: np.ndarray,
+    differences: Mapping[str, Difference],
+    *,
+    subset: str,
+) -> Figure:
+    """Error trade-off of both systems, and by how much the first is better on each group of trials.
+
+    Parameters
+    ----------
+    names : of the system and of the one it is held against.
+    scores : of both, each ``[trials]``.
+    differences : by name of the group, in order.
+    """
+    figure = Figure(figsize=(11.0, 5.0), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=[1, 1])
+    figures.draw_det(left, {name: (own, labels) for name, own in zip(names, scores, strict=True)})
+    left.set_title(f"Detection error trade-off, {subset}")
+    for y, found in enumerate(differences.values()):
+        if found.low is not None:
+            right.plot(
+                [100 * found.low, 100 * found.high], [y, y], color=figures.INK, linewidth=1.6, marker="|", markersize=9
+            )
+        right.plot([100 * found.difference], [y], "o", color=figures.BLUE, markersize=8, markeredgecolor="white")
+        said = f"{100 * found.other_eer:.1f} % → {100 * found.own_eer:.1f} %"
+        right.annotate(said, (100 * found.difference, y), (0, 9), textcoords="offset points", ha="center", fontsize=10)
+    right.axvline(0, color=figures.GREY, linestyle="--", linewidth=1.4)
+    right.set_yticks(range(len(differences)), list(differences))
+    right.set_ylim(len(differences) - 0.4, -0.6)
+    right.margins(x=0.15)
+    reach = max(abs(x) for x in right.get_xlim())
+    right.set_xlim(-reach, reach)
+    right.set_xlabel(f"EER of {names[1]}\nminus EER of {names[0]} (percentage points)")
+    right.set_title("Gain, with 95 % paired interval")
+    right.text(
+        0.99, 0.01, f"{names[0]} better →", transform=right.transAxes, ha="right", fontsize=10, color=figures.GREY
+    )
+    right.text(0.01, 0.01, "← worse", transform=right.transAxes, ha="left", fontsize=10, color=figures.GREY)
+    right.grid(axis="y", visible=False)
+    right.tick_params(axis="y", length=0)
+    return figure
+
+
+@figures.styled
+def robustness_sweep(table: pd.DataFrame, *, subset: str) -> Figure:
+    """EER against SNR, codec, duration and level, each with its interval; the clean EER is a line through all."""
+    figure = Figure(figsize=(11.0, 4.2), layout="constrained")
+    panels = figure.subplots(1, 4, sharey=True, width_ratios=[1.7, 1.15, 1.1, 0.8])
+    clean = table[table["condition"] == robustness.CLEAN].iloc[0]
+    for axes in panels:
+        axes.axhspan(100 * clean["eer_low"], 100 * clean["eer_high"], color="#e9e9e9", linewidth=0)
+        axes.axhline(100 * clean["eer"], color=figures.GREY, linestyle="--", linewidth=1.4)
+    ends = [clean["value"]]
+    for offset, (noise, look, marker) in enumerate(zip(robustness.NOISES, figures.LINES, "os^", strict=False)):
+        own = table[table["condition"] == noise]
+        _points(panels[0], own, np.arange(len(own)) + 0.12 * (offset - 1), look=look, marker=marker, label=noise)
+        ends = list(own["value"])
+    panels[0].set_xticks(range(len(ends)), [value.removesuffix(" dB") for value in ends])
+    panels[0].set(xlabel="Signal-to-noise ratio (dB)", ylabel=f"EER, {subset} (%)", title="Noise")
+    for axes, condition, label, unit in (
+        (panels[1], "codec", "Codec", ""),
+        (panels[2], "duration", "Middle of the clip kept (s)", " s"),
+        (panels[3], "level", "Gain (dB)", " dB"),
+    ):
+        own = table[table["condition"] == condition]
+        look = {"color": figures.BLUE, "linestyle": "-" if condition == "duration" else ""}
+        _points(axes, own, np.arange(len(own)), look=look, marker="o")
+        ticks = [
+            value.removesuffix(unit).replace("-", "−") if unit else value.replace(" ", "\n", 1)
+            for value in own["value"]
+        ]
+        axes.set_xticks(range(len(own)), ticks)
+        axes.set(xlabel=label, title=condition.capitalize())
+        axes.set_xlim(-0.5, len(own) - 0.5)
+    for axes in panels:
+        axes.grid(axis="x", visible=False)
+    panels[0].set_ylim(bottom=0)
+    handles, labels = panels[0].get_legend_handles_labels()
+    note = f"dashed: clean, {100 * clean['eer']:.1f} %, with its interval"
+    figure.legend(handles, labels, loc="outside lower left", ncols=3, fontsize=10, title=note, alignment="left")
+    return figure
+
+
+def _points(axes: Axes, table: pd.DataFrame, x: np.ndarray, *, look: dict, marker: str, label: str = "") -> None:
+    eer, low, high = (100 * table[name].to_numpy(float) for name in ("eer", "eer_low", "eer_high"))
+    bars = np.nan_to_num(np.maximum([eer - low, high - eer], 0))
+    axes.errorbar(
+        x, eer, bars, **look, marker=marker, markersize=6, linewidth=1.6, capsize=3, elinewidth=1, label=label
+    )
