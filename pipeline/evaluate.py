@@ -9,25 +9,43 @@ import dataclasses
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from pipeline import audio, bundle, cli, corpus_figures, figures, manifest, metrics, preprocess, report, tracking
+from pipeline import (
+    audio,
+    bundle,
+    cli,
+    evaluation_figures,
+    inspection,
+    manifest,
+    model_card,
+    paired,
+    preprocess,
+    report,
+    robustness,
+    shortcuts,
+    tracking,
+)
 from pipeline.assessment import Evaluation, Group, assess
 from pipeline.bundle import Bundle
-from pipeline.config import BONAFIDE, Config, artifacts_dir, option
+from pipeline.config import artifacts_dir, option
 from pipeline.detector import Detector
 from pipeline.errors import ConfigError
+from pipeline.evaluation_summary import Outcome, Rival, of_training, summarise, training_run
 from pipeline.progress import track
 from pipeline.store import Store
+from pipeline.training_data import left_out
 
 SECTIONS = ("corpus", "audio")
 SUBSETS = ("dev", "eval")
 INDEX = "evaluation.json"
+METRICS_A_CALL = 500
+"""Metrics that are logged in one call; MLflow takes 1,000."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +53,15 @@ class EvaluateOptions:
     """What to evaluate, on what."""
 
     model: str = option("", "model folder, runs:/ID or models:/NAME@ALIAS; empty: the champion")
+    against: str = option("", "another model, named as model is, that it is compared with on the same trials")
     store: str = option(
         "", "folder of a Store; empty: that of the corpus named here, or else of the model's own corpus"
     )
     subset: str = option(",".join(SUBSETS), "subsets to score, comma separated (train, dev, eval)")
+    robustness: bool = option(
+        False, "measure the EER under noise, codecs, shortness and gain too (every trial is scored 22 times)"
+    )
+    saliency: bool = option(True, "draw what the model looks at in single clips (loads TensorFlow)")
     output: str = option("", "folder for report, figures and scores; empty: artifacts/evaluations/MODEL")
 
 
@@ -51,206 +74,145 @@ def evaluate(model: Bundle, store: Store, subset: str) -> Evaluation:
     waves = (store.waveform(row) / np.float32(audio.FULL_SCALE) for row in rows)
     logits = track(Detector(model).utterance_logits(waves), total=len(rows), what=f"score {subset}")
     logits = np.fromiter(logits, np.float64, len(rows))
-    trials = store.manifest.iloc[rows][["utterance_id", "label", "attack", "speaker"]].reset_index(drop=True)
+    conditions = manifest.conditions(store.manifest)
+    columns = ["utterance_id", "label", "attack", "speaker", *conditions]
+    trials = store.manifest.iloc[rows][columns].reset_index(drop=True)
     trials = trials.assign(logit=logits, score=model.calibration.apply(logits))
-    heard = set(store.manifest["attack"].iloc[store.subset("train")]) if of_training(model, store) else None
-    return assess(trials, subset=subset, threshold=model.point().threshold, heard=heard)
+    heard = None
+    if of_training(model, store):
+        trained = store.subset("train")
+        heard = set(store.manifest["attack"].iloc[trained[~left_out(store, model.config.train)[trained]]])
+    return assess(trials, subset=subset, threshold=model.point().threshold, heard=heard, conditions=conditions)
 
 
-def of_training(model: Bundle, store: Store) -> bool:
-    """Whether the Store is the one that the model was trained on, told by its dev trials."""
-    return model.dev_trials == store.trials("dev")
+def run(
+    model_folder: Path,
+    store_folder: Path,
+    subsets: Sequence[str] = SUBSETS,
+    output: Path | None = None,
+    *,
+    against: Path | None = None,
+    robust: bool = False,
+    saliency: bool = True,
+) -> Path:
+    """Evaluate a model folder on a Store, log it, and return the folder that holds the report and all files.
 
-
-def run(model_folder: Path, store_folder: Path, subsets: Sequence[str] = SUBSETS, output: Path | None = None) -> Path:
-    """Evaluate a model folder on a Store, log it, and return the folder that holds the report and all files."""
+    ``against``, ``robust`` and ``saliency`` are the options of those names.
+    """
     model, store = Bundle.load(model_folder), Store.open(store_folder)
     if not any(len(store.subset(name)) for name in subsets):
         raise ConfigError(f"--subset {','.join(subsets)}: {store.folder} has no clips there; choose another subset")
+    other = Bundle.load(against) if against else None
     own = of_training(model, store) and bool(model.run_id) and tracking.exists(model.run_id)
     folder = output or artifacts_dir() / "evaluations" / model.model_version
-    tags = {} if own else {"model_version": model.model_version, "corpus": store.name, "split": store.split_by}
+    tags = {} if own else {"model_version": model.model_version, **tracking.tags(model.config, store)}
     with tracking.run(
         f"evaluate {model.model_version}", stage="evaluate", tags=tags, run_id=model.run_id if own else None
     ):
+        if not own:
+            tracking.log_inputs(store, subsets)
         evaluations = [evaluate(model, store, subset) for subset in subsets]
+        complete = [e for e in evaluations if not e.note]
+        main = next((e for e in complete if e.subset == "eval"), complete[-1] if complete else evaluations[-1])
+        outcome = Outcome(
+            model,
+            store,
+            evaluations,
+            training_run(model),
+            shortcuts.of(store),
+            main.subset,
+            rival=compare(other, store, evaluations, model) if other else None,
+            robustness=robustness.sweep(model, store, main.subset) if robust and complete else None,
+            clips=inspection.inspect(model, store, main, look=saliency),
+        )
         with tempfile.TemporaryDirectory() as work:
-            training = _training_run(model)
-            write(Path(work), model, store, evaluations, training)
-            log(Path(work), evaluations, step=training.epochs if own else 0)
+            write(Path(work), outcome)
+            log(Path(work), outcome, step=outcome.training.epochs if own else 0)
             if output is None:
                 shutil.rmtree(folder, ignore_errors=True)
             shutil.copytree(work, folder, dirs_exist_ok=True)
     return folder
 
 
-@dataclass(frozen=True)
-class TrainingRun:
-    """What MLflow knows of the training: metrics by epoch, the epoch kept, the device, the command."""
-
-    history: dict[str, list[tuple[int, float]]] = dataclasses.field(default_factory=dict)
-    epochs: int = 0
-    kept_epoch: int | None = None
-    facts: dict[str, str] = dataclasses.field(default_factory=dict)
-    command: str = ""
-
-
-def _training_run(model: Bundle) -> TrainingRun:
-    if not (model.run_id and tracking.exists(model.run_id)):
-        return TrainingRun()
-    import mlflow
-
-    client = mlflow.MlflowClient()
-    data = client.get_run(model.run_id).data
-    # Evaluations are logged under the same names one step later; only training logs the time of an epoch.
-    epochs = {m.step for m in client.get_metric_history(model.run_id, "speed/epoch_s")}
-    names = [f"{subset}/{metric}" for subset in ("train", "dev") for metric in ("loss", "eer", "auc")]
-    history = {
-        name: [(m.step, m.value) for m in client.get_metric_history(model.run_id, name) if m.step in epochs]
-        for name in names
-    }
-    facts = {name: data.params[name] for name in ("device", "precision") if name in data.params}
-    if commit := data.tags.get("mlflow.source.git.commit"):
-        facts["git commit"] = commit
-    kept = data.metrics.get("best_epoch")
-    return TrainingRun(history, len(epochs), None if kept is None else int(kept), facts, data.tags.get("command", ""))
+def compare(other: Bundle, store: Store, evaluations: Sequence[Evaluation], model: Bundle) -> Rival:
+    """Hold evaluations of a model against another model on the same trials: all, seen attacks, unseen attacks."""
+    theirs, differences = [], {}
+    seen = {g.name: g.seen for e in evaluations for g in e.groups if g.kind == "attack"}
+    for own in evaluations:
+        rival = evaluate(other, store, own.subset)
+        theirs.append(rival)
+        if own.note:
+            continue
+        heard = own.trials["attack"].map(seen)
+        groups = {"all attacks": np.full(len(own.trials), True)}
+        groups |= {
+            f"{name} attacks": (heard == is_seen).to_numpy() for name, is_seen in (("seen", True), ("unseen", False))
+        }
+        differences[own.subset] = {
+            name: paired.compare(
+                own.trials[chosen | own.labels],
+                rival.scores[chosen | own.labels],
+                threshold=model.point().threshold,
+                other_threshold=other.point().threshold,
+            )
+            for name, chosen in groups.items()
+            if (chosen & ~own.labels).any()
+        }
+    return Rival(other.model_version, other.operating_point, tuple(theirs), differences)
 
 
-def write(folder: Path, model: Bundle, store: Store, evaluations: Sequence[Evaluation], training: TrainingRun) -> None:
+def write(folder: Path, outcome: Outcome) -> None:
     """Write scores, tables, figures, report and model card."""
-    drawn = draw(model, store, evaluations, training)
+    drawn = evaluation_figures.draw(outcome)
     for name, picture in drawn.items():
         path = folder / "figures" / f"{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(picture)
-    scores = pd.concat([e.trials.assign(subset=e.subset) for e in evaluations])
+    scores = pd.concat([e.trials.assign(subset=e.subset) for e in outcome.evaluations])
     columns = ["subset", "utterance_id", "label", "attack", "speaker", "logit", "score"]
     scores[columns].to_csv(folder / "scores.csv", index=False)
-    attacks = [
-        {"subset": e.subset, **dataclasses.asdict(g)} for e in evaluations for g in e.groups if g.kind == "attack"
-    ]
-    names = ["subset", *(f.name for f in dataclasses.fields(Group))]
-    pd.DataFrame(attacks, columns=names).drop(columns="kind").to_csv(folder / "attacks.csv", index=False)
-    summary = summarise(model, store, evaluations, training)
+    groups = [{"subset": e.subset, **dataclasses.asdict(g)} for e in outcome.evaluations for g in e.groups]
+    table = pd.DataFrame(groups, columns=["subset", *(f.name for f in dataclasses.fields(Group))])
+    attacks = table[table["kind"] == "attack"].drop(columns=["kind", "condition", "against"])
+    attacks.to_csv(folder / "attacks.csv", index=False)
+    table[table["kind"].isin(["condition", "speaker"])].drop(columns="seen").to_csv(folder / "groups.csv", index=False)
+    outcome.audit.to_csv(folder / shortcuts.FILENAME, index=False)
+    if outcome.robustness is not None:
+        outcome.robustness.to_csv(folder / "robustness.csv", index=False)
+    if outcome.rival:
+        rows = [
+            {"subset": subset, "group": name, **dataclasses.asdict(found)}
+            for subset, own in outcome.rival.differences.items()
+            for name, found in own.items()
+        ]
+        pd.DataFrame(rows).to_csv(folder / "against.csv", index=False)
+    summary = summarise(outcome)
     (folder / INDEX).write_text(json.dumps(summary, indent=1), encoding="utf-8")
-    (folder / "report.html").write_text(report.html(summary, drawn), encoding="utf-8")
-    (folder / "model_card.md").write_text(report.model_card(summary), encoding="utf-8")
+    sounds = [(clip.picture, clip.sound) for clip in outcome.clips]
+    (folder / "report.html").write_text(report.html(summary, drawn, sounds), encoding="utf-8")
+    (folder / "model_card.md").write_text(model_card.markdown(summary), encoding="utf-8")
 
 
-def log(folder: Path, evaluations: Sequence[Evaluation], *, step: int) -> None:
+def log(folder: Path, outcome: Outcome, *, step: int) -> None:
     """Log metrics and files to the active run.
 
     ``step`` is one past the last epoch, so that these and not the last epoch's are the run's latest values.
     """
     import mlflow
 
-    for evaluation in evaluations:
-        mlflow.log_metrics(evaluation.named(), step=step)
+    found = shortcuts.named(outcome.audit)
+    for evaluation in outcome.evaluations:
+        found |= evaluation.named()
+    if outcome.robustness is not None:
+        found |= robustness.named(outcome.robustness, outcome.main)
+    if outcome.rival:
+        mlflow.set_tag("against", outcome.rival.version)
+        for subset, groups in outcome.rival.differences.items():
+            found |= groups["all attacks"].named(f"{subset}/against")
+    names = list(found)
+    for first in range(0, len(names), METRICS_A_CALL):
+        mlflow.log_metrics({name: found[name] for name in names[first : first + METRICS_A_CALL]}, step=step)
     mlflow.log_artifacts(str(folder))
-
-
-def summarise(model: Bundle, store: Store, evaluations: Sequence[Evaluation], training: TrainingRun) -> dict:
-    """Everything that the report, the model card and the printed tables say, as JSON-able values."""
-    point = model.point()
-    data = []
-    for subset in manifest.SUBSETS:
-        table = store.manifest.iloc[store.subset(subset)]
-        bonafide = table["label"] == BONAFIDE
-        data.append(
-            {
-                "subset": subset,
-                "bonafide": int(bonafide.sum()),
-                "spoof": int((~bonafide).sum()),
-                "speakers": int(table.loc[table["speaker"] != "", "speaker"].nunique()),
-                "attacks": int(table.loc[~bonafide, "attack"].nunique()),
-                "hours": float(table["duration_s"].sum() / 3600),
-            }
-        )
-    return {
-        "model": {
-            "version": model.model_version,
-            "run_id": model.run_id,
-            "operating_point": model.operating_point,
-            **dataclasses.asdict(point),
-            "slope": model.calibration.slope,
-            "intercept": model.calibration.intercept,
-        },
-        "store": {
-            "name": store.name,
-            "folder": store.folder.name,
-            "split_by": store.split_by,
-            "of_training": of_training(model, store),
-        },
-        "data": data,
-        "results": {
-            e.subset: {
-                "metrics": e.metrics,
-                "note": e.note,
-                "groups": [dataclasses.asdict(group) for group in e.groups],
-            }
-            for e in evaluations
-        },
-        "settings": model.config.flat(),
-        "environment": {**training.facts, **model.versions},
-        "commands": {"train": training.command, "evaluate": tracking.command()},
-    }
-
-
-def draw(model: Bundle, store: Store, evaluations: Sequence[Evaluation], training: TrainingRun) -> dict[str, bytes]:
-    """The figures as PNG by name (``training_curves``, ``eval/roc``, ``examples/spoof`` …), in the report's order."""
-    drawn = {}
-    if any(training.history.values()):
-        drawn["training_curves"] = figures.training_curves(training.history, kept_epoch=training.kept_epoch)
-    point = model.point()
-    for e in evaluations:
-        if e.trials.empty:
-            continue
-        both = not e.note
-        pair = {e.subset: (e.scores, e.labels)}
-        counts = metrics.confusion(e.scores, e.labels, point.threshold)
-        drawn[f"{e.subset}/confusion"] = figures.confusion(
-            counts, threshold=point.threshold, title=f"Confusion matrix, {e.subset}"
-        )
-        drawn[f"{e.subset}/scores"] = figures.score_histogram(
-            e.scores,
-            e.labels,
-            threshold=point.threshold,
-            threshold_name=model.operating_point,
-            title=f"Scores, {e.subset}",
-        )
-        if both:
-            drawn[f"{e.subset}/roc"] = figures.roc(pair, title=f"ROC, {e.subset}")
-            drawn[f"{e.subset}/det"] = figures.det(pair, title=f"Detection error trade-off, {e.subset}")
-            drawn[f"{e.subset}/reliability"] = figures.reliability(
-                {"calibrated": e.scores, "before calibration": e.trials["logit"].to_numpy()},
-                e.labels,
-                title=f"Reliability, {e.subset}",
-            )
-            attacks = [g for g in e.groups if g.kind == "attack"]
-            drawn[f"{e.subset}/attacks"] = figures.attack_eer(
-                [g.name for g in attacks],
-                [g.eer for g in attacks],
-                [None if g.eer_low is None else (g.eer_low, g.eer_high) for g in attacks],
-                seen=[g.seen for g in attacks],
-                trials=[g.trials for g in attacks],
-                overall=e.metrics["eer"],
-                title=f"EER by attack, {e.subset}",
-            )
-    drawn |= _examples(model.config, store, evaluations)
-    return {name: figures.png(figure) for name, figure in drawn.items()}
-
-
-def _examples(config: Config, store: Store, evaluations: Sequence[Evaluation]) -> Mapping[str, "figures.Figure"]:
-    """The log-mel spectrogram of one recording of each class, as far as the model hears at a time."""
-    rows = np.concatenate([store.subset(e.subset) for e in evaluations])
-    labels = store.manifest["label"].iloc[rows].to_numpy()
-    return {
-        f"examples/{label}": corpus_figures.example(
-            store, int(rows[labels == label][0]), config.front_end, longest_s=config.train.clip_s
-        )
-        for label in manifest.LABELS
-        if (labels == label).any()
-    }
 
 
 def table_text(folder: Path) -> str:
@@ -274,7 +236,15 @@ def main(argv: list[str] | None = None) -> int:
         typed = vars(parser.parse_args(argv))
         named = any(typed[name] for name in cli.option_names(SECTIONS, None))
         store_folder = preprocess.ensure(config if named else Bundle.load(model_folder).config)
-    folder = run(model_folder, store_folder, subsets, Path(options.output) if options.output else None)
+    folder = run(
+        model_folder,
+        store_folder,
+        subsets,
+        Path(options.output) if options.output else None,
+        against=bundle.find(options.against) if options.against else None,
+        robust=options.robustness,
+        saliency=options.saliency,
+    )
     print(f"\n{table_text(folder)}\n")
     for what, name in (("report", "report.html"), ("figures", "figures"), ("scores", "scores.csv")):
         print(f"{what:<9}{folder / name}")

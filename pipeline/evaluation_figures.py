@@ -1,7 +1,4 @@
-"""The figures of an evaluation that show intervals side by side: two systems, and robustness.
-
-As in ``figures``: data in, a matplotlib ``Figure`` out.
-"""
+"""All figures of an evaluation, and those that show intervals side by side: two systems, and robustness."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,8 +7,85 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pipeline import figures, robustness
+from pipeline import corpus_figures, figures, manifest, metrics, robustness
+from pipeline.assessment import Evaluation
+from pipeline.bundle import Bundle
+from pipeline.evaluation_summary import Outcome
 from pipeline.paired import Difference
+
+
+def draw(outcome: Outcome) -> dict[str, bytes]:
+    """The figures as PNG by name (``training_curves``, ``eval/roc``, ``examples/spoof`` …), in the report's order."""
+    drawn = {}
+    training, model = outcome.training, outcome.model
+    if any(training.history.values()):
+        drawn["training_curves"] = figures.training_curves(training.history, kept_epoch=training.kept_epoch)
+    for e in outcome.evaluations:
+        if not e.trials.empty:
+            drawn |= {f"{e.subset}/{name}": figure for name, figure in _of_subset(e, model).items()}
+    if outcome.rival:
+        versions = model.model_version, outcome.rival.version
+        for own, other in zip(outcome.evaluations, outcome.rival.evaluations, strict=True):
+            if found := outcome.rival.differences.get(own.subset):
+                scores = own.scores, other.scores
+                drawn[f"{own.subset}/against"] = two_systems(versions, scores, own.labels, found, subset=own.subset)
+    if outcome.robustness is not None:
+        drawn["robustness"] = robustness_sweep(outcome.robustness, subset=outcome.main)
+    drawn |= _examples(outcome)
+    return {name: figures.png(figure) for name, figure in drawn.items()}
+
+
+def _of_subset(e: Evaluation, model: Bundle) -> dict[str, Figure]:
+    """What every subset has; of one with a single class, what is defined for it."""
+    threshold = model.point().threshold
+    drawn = {
+        "confusion": figures.confusion(
+            metrics.confusion(e.scores, e.labels, threshold), threshold=threshold, title=f"Confusion matrix, {e.subset}"
+        ),
+        "scores": figures.score_histogram(
+            e.scores,
+            e.labels,
+            threshold=threshold,
+            threshold_name=model.operating_point if len(model.operating_point) <= 12 else "",
+            title=f"Scores, {e.subset}",
+        ),
+    }
+    if e.note:
+        return drawn
+    pair = {e.subset: (e.scores, e.labels)}
+    attacks = [g for g in e.groups if g.kind == "attack"]
+    return drawn | {
+        "roc": figures.roc(pair, title=f"ROC, {e.subset}"),
+        "det": figures.det(pair, title=f"Detection error trade-off, {e.subset}"),
+        "reliability": figures.reliability(
+            {"calibrated": e.scores, "before calibration": e.trials["logit"].to_numpy()},
+            e.labels,
+            title=f"Reliability, {e.subset}",
+        ),
+        "attacks": figures.attack_eer(
+            [g.name for g in attacks],
+            [g.eer for g in attacks],
+            [None if g.eer_low is None else (g.eer_low, g.eer_high) for g in attacks],
+            seen=[g.seen for g in attacks],
+            trials=[g.trials for g in attacks],
+            overall=e.metrics["eer"],
+            title=f"EER by attack, {e.subset}",
+        ),
+    }
+
+
+def _examples(outcome: Outcome) -> dict[str, Figure]:
+    """The log-mel spectrogram of one recording of each class, as far as the model hears at a time."""
+    store, config = outcome.store, outcome.model.config
+    rows = np.concatenate([store.subset(e.subset) for e in outcome.evaluations])
+    labels = store.manifest["label"].iloc[rows].to_numpy()
+    return {
+        f"examples/{label}": corpus_figures.example(
+            store, int(rows[labels == label][0]), config.front_end, longest_s=config.train.clip_s
+        )
+        for label in manifest.LABELS
+        if (labels == label).any()
+    }
 
 
 @figures.styled

@@ -44,6 +44,17 @@ class Difference:
         """Whether ``own`` is worse beyond doubt."""
         return self.high is not None and self.high < 0
 
+    def named(self, stem: str) -> dict[str, float]:
+        """The figures by their MLflow names: ``eval/against/eer_difference`` …"""
+        values = {
+            "eer": self.other_eer,
+            "eer_difference": self.difference,
+            "eer_difference_low": self.low,
+            "eer_difference_high": self.high,
+            "mcnemar_p": self.p,
+        }
+        return {f"{stem}/{name}": value for name, value in values.items() if value is not None}
+
 
 def compare(trials: pd.DataFrame, other: np.ndarray, *, threshold: float, other_threshold: float) -> Difference:
     """Compare a system's scored trials (utterance_id, label, speaker, score) with another's scores of the same.

@@ -1,310 +1,317 @@
-"""What an evaluation says, for people: a web page, a model card and tables for the terminal.
+"""What an evaluation says, for people: a web page, and tables for the terminal.
 
-All three are rendered from the same summary, the one that ``evaluate`` writes as ``evaluation.json``, so they cannot
-disagree. The page is one file that needs no network: figures are inlined, and there is no script in it.
+Both are rendered from the same summary as the model card, the one that ``evaluate`` writes as ``evaluation.json``, so
+they cannot disagree. The page is one file that needs no network: figures and sounds are inlined, and there is no script
+in it.
 """
 
-import base64
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
+from itertools import groupby
+from pathlib import Path
 
-METRICS = {
-    "eer": ("EER", "equal error rate: misses and false alarms are equally frequent; lower is better"),
-    "auc": ("ROC AUC", "chance that a bonafide clip scores above a spoofed one; 1 is perfect, 0.5 chance"),
-    "min_dcf": ("minDCF", "least detection cost (spoof 5 %, a false alarm costs 10 misses); 1 says nothing"),
-    "act_dcf": ("actDCF", "the same cost at the threshold that calibrated scores should have"),
-    "cllr": ("Cllr", "cost of the scores as log-likelihood ratios, in bits; 0 is perfect, 1 says nothing"),
-    "accuracy": ("accuracy", "share of right decisions at the threshold"),
-    "precision": ("precision", "share of bonafide among clips called bonafide"),
-    "recall": ("recall", "share of bonafide clips called bonafide"),
-    "f1": ("F1", "harmonic mean of precision and recall"),
-    "loss": ("loss", "binary cross-entropy of the raw output, in nats"),
-}
-"""Label and meaning of each figure of merit, in the order of the tables."""
+from pipeline import report_format as form
+from pipeline.markup import encoded, gallery, image, note, pairs, table
+from pipeline.report_format import MISSING
+from pipeline.shortcuts import ALL, LIMIT
+
 HEADLINE = ("eer", "auc", "min_dcf", "cllr")
-MISSING = "–"
-TITLES = {
-    "training_curves": "Training",
-    "eval": "Figures: eval",
-    "dev": "Figures: dev",
-    "train": "Figures: train",
-    "examples": "What the model hears",
-}
-STYLE = """
-:root { --ink: #1d1d1f; --soft: #5c6066; --line: #d9dce0; --accent: #0072b2; }
-* { box-sizing: border-box; }
-body { margin: 0 auto; padding: 2.5rem 1.5rem 4rem; max-width: 62rem; background: #fff; color: var(--ink);
-  font: 16px/1.55 "Source Serif 4", "Iowan Old Style", Charter, Georgia, "DejaVu Serif", serif; }
-h1, h2, h3, th, .label, figcaption { font-family: "Inter", "Helvetica Neue", Arial, "DejaVu Sans", sans-serif; }
-h1 { font-size: 1.7rem; line-height: 1.2; margin: 0 0 .3rem; overflow-wrap: anywhere; }
-h2 { font-size: 1.15rem; margin: 2.6rem 0 .8rem; padding-top: .7rem; border-top: 2px solid var(--ink); }
-h3 { font-size: 1rem; margin: 1.6rem 0 .5rem; }
-p { margin: .5rem 0; max-width: 44rem; }
-.lead, .note { color: var(--soft); }
-.note { font-size: .88rem; }
-.warning { border-left: 4px solid #c25400; padding: .3rem .9rem; background: #fdf4ec; max-width: none; }
-.headline { display: grid; grid-template-columns: repeat(auto-fit, minmax(12rem, 1fr)); gap: 1rem 2rem;
-  margin: 1.5rem 0; }
-.label { font-size: .82rem; color: var(--soft); }
-.value { font-size: 2rem; line-height: 1.2; }
-.interval { font-size: .88rem; color: var(--soft); }
-table { border-collapse: collapse; font-size: .93rem; font-variant-numeric: tabular-nums; margin: .6rem 0; }
-th { font-size: .82rem; font-weight: 600; text-align: left; color: var(--soft); vertical-align: bottom; }
-th, td { padding: .28rem 1.6rem .28rem 0; border-bottom: 1px solid var(--line); }
-td { vertical-align: top; }
-td:first-child { min-width: 6rem; }
-.number { text-align: right; white-space: nowrap; }
-td.about { color: var(--soft); font-size: .85rem; }
-.figures { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 1.2rem 1.6rem; align-items: start; }
-.figures .wide { grid-column: 1 / -1; }
-.figures .bars { grid-column: 1 / -1; max-width: 44rem; }
-figure { margin: 0; break-inside: avoid; }
-img { max-width: 100%; height: auto; display: block; }
-pre { background: #f5f6f7; padding: .7rem .9rem; overflow-x: auto; white-space: pre-wrap; font-size: .85rem; }
-.columns { columns: 2; column-gap: 2.5rem; }
-.columns table { width: 100%; margin: 0; }
-.columns tr { break-inside: avoid; }
-.columns td { overflow-wrap: anywhere; }
-@media (max-width: 44rem) { .figures { grid-template-columns: minmax(0, 1fr); } .columns { columns: 1; } }
-@media print {
-  body { padding: 0; max-width: none; font-size: 10.5pt; }
-  h2, h3 { break-after: avoid; }
-  tr { break-inside: avoid; }
-}
-@page { margin: 16mm; }
-"""
+GALLERIES = {"training_curves": "Training", "eval": "Eval", "dev": "Dev", "train": "Train", "examples": "Examples"}
+"""Title of the figures by the first part of their names, in order."""
+ELSEWHERE = ("reliability", "robustness", "against")
+"""Figures that stand in sections of their own."""
+MOST_ROWS = 50
+"""Rows of a table of groups at most, the hardest; all are in ``groups.csv``."""
 
 
 def text(summary: Mapping) -> str:
     """The tables as plain text: all figures of the subsets side by side, then pools and attacks."""
     results, model = summary["results"], summary["model"]
-    parts = [_plain(["", *results], [[name, *values] for name, _, values in _metric_rows(results)])]
-    parts.append(_threshold(model))
+    parts = [_plain(["", *results], [[name, *values] for name, _, values in form.metric_rows(results)])]
+    parts.append(form.threshold(model))
+    if against := form.against_text(summary):
+        parts.append(against)
     for subset, result in results.items():
-        if result["groups"]:
+        if groups := form.ordered(result["groups"]):
             rows = [
-                [g["name"], _seen(g), f"{g['trials']:,}", f"{g['speakers']:,}", _rate(g), g["note"]]
-                for g in _ordered(result["groups"])
+                [g["name"], form.seen(g), f"{g['trials']:,}", f"{g['speakers']:,}", form.rate(g), g["note"]]
+                for g in groups
             ]
             header = [f"{subset}: attack", "seen", "trials", "speakers", "EER (95 %)", ""]
             parts.append(_plain(header, rows, left=(0, 1, 5)))
-    return "\n\n".join(parts + _warnings(summary))
+    if rows := summary.get("robustness"):
+        cells = [[f"{r['condition']} {r['value']}".rstrip(), form.rate(r)] for r in rows]
+        parts.append(_plain([f"{summary['main']}: robustness", "EER (95 %)"], cells))
+    return "\n\n".join(parts + form.warnings(summary))
 
 
-def html(summary: Mapping, figures: Mapping[str, bytes]) -> str:
+def html(summary: Mapping, figures: Mapping[str, bytes], clips: Sequence[tuple[bytes, bytes]] = ()) -> str:
     """The report as one self-contained page.
 
     Parameters
     ----------
-    summary : see ``evaluate.summarise``.
+    summary : see ``evaluation_summary.summarise``.
     figures : PNG by name (``training_curves``, ``eval/roc`` …), in the order of the page.
+    clips : picture (PNG) and sound (FLAC) of each of the summary's clips.
     """
-    model, results, store = summary["model"], summary["results"], summary["store"]
-    head = [f"<h1>{escape(model['version'])}</h1>", f'<p class="lead">{escape(_lead(summary))}</p>']
-    head += [f'<p class="warning">{escape(warning)}</p>' for warning in _warnings(summary)]
-    head.append(_headline(results))
-    data = [
-        [d["subset"], *(f"{d[n]:,}" for n in ("bonafide", "spoof", "speakers", "attacks")), f"{d['hours']:.2f}"]
-        for d in summary["data"]
-    ]
+    model, results = summary["model"], summary["results"]
+    head = [f"<h1>{escape(model['version'])}</h1>", f'<p class="lead">{escape(form.lead(summary))}</p>']
+    head += [_headline(summary), *(f'<p class="warning">{escape(w)}</p>' for w in form.warnings(summary))]
     sections = {
-        "Trained on": f"<p>{escape(_trained_on(summary))}</p>"
-        + _table(["subset", "bonafide clips", "spoof clips", "speakers", "attacks", "hours"], data),
-        "Results": _table(
-            ["", *results, "what it is"],
-            [[name, *values, about] for name, about, values in _metric_rows(results)],
-            about=True,
-        )
-        + f'<p class="note">{escape(_threshold(model))} {escape(_INTERVALS)}</p>',
+        "Trained on": _trained_on(summary),
+        "Results": _results(summary, figures),
+        "Seen and unseen attacks": _attacks(summary, "pool"),
+        "Attacks": _attacks(summary, "attack"),
+        "Conditions": _conditions(summary),
+        "Robustness": _robustness(summary, figures),
+        "Shortcut audit": _shortcuts(summary),
+        "Single clips": _clips(summary["clips"], clips, summary["main"]),
+        "Calibration and thresholds": _calibration(summary, figures),
+        "Figures": _galleries(figures),
+        "Environment": pairs(summary["environment"] | {"run": model["run_id"] or MISSING})
+        + "<h3>Settings</h3>"
+        + pairs(summary["settings"]),
+        "Command": _commands(summary),
     }
-    for subset, result in reversed(results.items()):
-        if result["groups"]:
-            sections[f"Attacks: {subset}"] = _attack_tables(result["groups"])
-    for name, title in TITLES.items():
-        chosen = {key: picture for key, picture in figures.items() if key.split("/")[0] == name}
-        if chosen:
-            sections[title] = _gallery(chosen)
-    commands = "\n".join(command for command in summary["commands"].values() if command)
-    sections["Made by"] = f"<h3>Commands</h3><pre>{escape(commands)}</pre>"
-    sections["Made by"] += "<h3>Environment</h3>" + _pairs(summary["environment"] | {"run": model["run_id"] or MISSING})
-    sections["Made by"] += "<h3>Settings</h3>" + _pairs(summary["settings"])
-    body = "\n".join(head) + "".join(f"\n<h2>{escape(title)}</h2>\n{content}" for title, content in sections.items())
-    title = f"{model['version']} on {store['name']}"
+    body = "\n".join(head)
+    body += "".join(f"\n<h2>{escape(title)}</h2>\n{part}" for title, part in sections.items() if part)
+    title = f"{model['version']} on {summary['store']['name']}: {', '.join(results)}"
+    style = Path(__file__).with_suffix(".css").read_text(encoding="utf-8")
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n<link rel="icon" href="data:,">\n'
-        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
+        f"<title>{escape(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
     )
 
 
-def model_card(summary: Mapping) -> str:
-    """A model card in Markdown, under the usual headings."""
-    results, model = summary["results"], summary["model"]
-    columns = list(results)
-    rows = ["| " + " | ".join(["", *columns]) + " |", "|---|" + "---:|" * len(columns)]
-    rows += ["| " + " | ".join([name, *values]) + " |" for name, _, values in _metric_rows(results)]
-    groups = []
-    for subset, result in results.items():
-        for g in _ordered(result["groups"]):
-            note = f" ({g['note']})" if g["note"] else ""
-            groups.append(f"- {subset}, {_cell(g['name'])}: EER {_rate(g)}, {g['trials']:,} spoof trials{note}")
-    data = [
-        f"- {d['subset']}: {d['bonafide']:,} bonafide and {d['spoof']:,} spoof clips, {d['speakers']:,} speakers, "
-        f"{d['attacks']:,} attacks, {d['hours']:.2f} h"
-        for d in summary["data"]
-    ]
-    commands = [f"    {command}" for command in summary["commands"].values() if command]
-    sections = {
-        "Intended use": "Tells recordings of live human speech (bonafide) from speech that was replayed, synthesised "
-        "or converted (spoof). A score is a log-likelihood ratio, higher = more bonafide. It is one piece of evidence, "
-        "for triage and research; a person decides.",
-        "Limits": "\n".join(f"- {limit}" for limit in (*_warnings(summary), *_LIMITS)),
-        "Data": "\n".join([_trained_on(summary), "", *data]),
-        "Metrics": "\n".join([*rows, "", f"{_threshold(model)} {_INTERVALS}", "", *groups]),
-        "Ethics": "A miss calls a person's real voice a fake, a false alarm lets a fake pass; which is worse depends "
-        "on the use, and so does the threshold. Error rates can differ between languages, voices and recording "
-        "conditions, above all those that training lacked: measure them on your own before relying on a score. "
-        "Recordings of voices are personal data.",
-        "Licence": "Code: Apache-2.0. The recordings keep the licences of their corpus; whether they allow the use and "
-        "distribution of a model trained on them is for its user to check.",
-        "Made by": "\n".join(commands) or "The command is not known.",
-    }
-    body = "".join(f"\n## {title}\n\n{content}\n" for title, content in sections.items())
-    return f"# {model['version']}\n\n{_lead(summary)}\n{body}"
-
-
-_INTERVALS = "Intervals of the EER are 95 % bootstrap intervals over speakers."
-_LIMITS = (
-    "Attacks, languages, microphones, rooms and codecs that training did not hear can be far harder than these figures "
-    "say; compare seen with unseen attacks below.",
-    "It judges how speech was made, not what is said or who speaks, and says nothing about cut or reordered speech.",
-    "Very short or very noisy recordings carry little evidence.",
-)
-
-
-def _lead(summary: Mapping) -> str:
-    settings, store = summary["settings"], summary["store"]
-    return (
-        f"Preset {settings['preset']}: {settings['backbone']} on {settings['front_end']} spectrograms of "
-        f"{settings['clip_s']:g} s, evaluated on {' and '.join(summary['results'])} of {store['name']}."
-    )
+def _headline(summary: Mapping) -> str:
+    """The main figures of the main subset, and how they compare with the other system."""
+    subset = summary["main"]
+    values = summary["results"][subset]["metrics"]
+    if "eer" not in values:
+        return ""
+    cards = []
+    for key in HEADLINE:
+        value, _, interval = form.value(key, values).partition(" (")
+        below = f'<div class="interval">95 %: {interval.rstrip(")")}</div>' if interval else ""
+        label = f"{form.METRICS[key][0]}, {subset}"
+        cards.append(f'<div><div class="label">{label}</div><div class="value">{value}</div>{below}</div>')
+    against = form.against_text(summary)
+    return f'<div class="headline">{"".join(cards)}</div>' + (f"<p>{escape(against)}</p>" if against else "")
 
 
 def _trained_on(summary: Mapping) -> str:
-    store, settings = summary["store"], summary["settings"]
-    if not store["of_training"]:
-        return (
-            f"The model was trained on the corpus {settings['corpus']}. The figures here are of another Store, "
-            f"{store['folder']}, split by {store['split_by']}:"
-        )
-    return f"Corpus {store['name']}, split by {store['split_by']} (Store {store['folder']})."
-
-
-def _warnings(summary: Mapping) -> list[str]:
-    store, found = summary["store"], []
-    if store["split_by"] == "stratified":
-        found.append("The split was drawn clip by clip, so train and eval share speakers: these figures leak.")
-    if store["name"] == "synthetic":
-        found.append("The corpus is synthetic sound for tests: these figures say nothing about real speech.")
-    found += [f"{subset}: {r['note']}." for subset, r in summary["results"].items() if r["note"]]
-    return found
-
-
-def _threshold(model: Mapping) -> str:
-    return (
-        f"Decisions at the operating point {model['operating_point']}: score {_signed(model['threshold'])}, chosen "
-        f"on dev, where it has {100 * model['miss']:.1f} % misses and {100 * model['false_alarm']:.1f} % false alarms."
-    )
-
-
-def _signed(score: float) -> str:
-    """Two decimals and a sign, none for zero."""
-    return f"{score:+.2f}".replace("+0.00", "0.00").replace("-0.00", "0.00").replace("-", "−")
-
-
-def _metric_rows(results: Mapping) -> list[tuple[str, str, list[str]]]:
-    """Name, meaning and the value in each subset, of every figure that some subset has."""
-    rows = []
-    for key, (name, about) in METRICS.items():
-        values = [_value(key, result["metrics"]) for result in results.values()]
-        if any(value != MISSING for value in values):
-            rows.append((name, about, values))
-    return rows
-
-
-def _value(key: str, values: Mapping[str, float]) -> str:
-    if key not in values:
-        return MISSING
-    return _rate(values) if key == "eer" else f"{values[key]:.4f}"
-
-
-def _rate(values: Mapping) -> str:
-    low, high = values.get("eer_low"), values.get("eer_high")
-    interval = "" if low is None else f" ({100 * low:.1f}–{100 * high:.1f})"
-    return f"{100 * values['eer']:.2f} %{interval}"
-
-
-def _ordered(groups: Sequence[Mapping]) -> list[Mapping]:
-    """Pools first, then attacks from the hardest to the easiest."""
-    return sorted(groups, key=lambda g: (g["kind"] != "pool", g["name"] if g["kind"] == "pool" else "", -g["eer"]))
-
-
-def _seen(group: Mapping) -> str:
-    return {True: "yes", False: "no", None: MISSING}[group["seen"]]
-
-
-def _headline(results: Mapping) -> str:
-    """The main figures of eval, or of the last subset that has them."""
-    complete = [name for name, result in results.items() if "eer" in result["metrics"]]
-    if not complete:
-        return ""
-    subset = "eval" if "eval" in complete else complete[-1]
-    values = results[subset]["metrics"]
-    cards = []
-    for key in HEADLINE:
-        value, _, interval = _value(key, values).partition(" (")
-        note = f'<div class="interval">95 %: {interval.rstrip(")")}</div>' if interval else ""
-        label = f"{METRICS[key][0]}, {subset}"
-        cards.append(f'<div><div class="label">{label}</div><div class="value">{value}</div>{note}</div>')
-    return f'<div class="headline">{"".join(cards)}</div>'
-
-
-def _attack_tables(groups: Sequence[Mapping]) -> str:
-    header = ["", "seen in training", "spoof trials", "speakers", "EER (95 %)", ""]
     rows = [
-        [g["name"], _seen(g), f"{g['trials']:,}", f"{g['speakers']:,}", _rate(g), g["note"]] for g in _ordered(groups)
+        [d["subset"], *(f"{d[n]:,}" for n in ("bonafide", "spoof", "speakers", "attacks")), f"{d['hours']:.2f}"]
+        for d in summary["data"]
     ]
-    note = "Spoof of each attack against all bonafide clips of the subset, the hardest attack first."
-    return f'{_table(header, rows, left=(0, 1, 5))}<p class="note">{note}</p>'
+    header = ["subset", "bonafide clips", "spoof clips", "speakers", "attacks", "hours"]
+    return f"<p>{escape(form.trained_on(summary))}</p>" + table(header, rows)
 
 
-def _gallery(figures: Mapping[str, bytes]) -> str:
-    tags = []
-    for name, picture in figures.items():
-        kind = "wide" if name == "training_curves" else "bars" if name.endswith("/attacks") else "plain"
-        source = base64.b64encode(picture).decode()
-        tags.append(f'<figure class="{kind}"><img alt="{escape(name)}" src="data:image/png;base64,{source}"></figure>')
-    return f'<div class="figures">{"".join(tags)}</div>'
+def _results(summary: Mapping, figures: Mapping[str, bytes]) -> str:
+    results = summary["results"]
+    rows = [[name, *values, about] for name, about, values in form.metric_rows(results)]
+    said = f"{form.threshold(summary['model'])} {form.INTERVALS}"
+    parts = [table(["", *results, "what it is"], rows, about=True), note(said)]
+    if against := summary.get("against"):
+        parts.append(f"<h3>Against {escape(against['version'])}</h3>")
+        rows = [
+            [
+                f"{subset}, {name}",
+                f"{found['trials']:,}",
+                form.percent(found["own_eer"]),
+                form.percent(found["other_eer"]),
+                _points(found),
+                f"{found['own_right']:,} : {found['other_right']:,}",
+                form.probability(found["p"]),
+            ]
+            for subset, groups in reversed(against["differences"].items())
+            for name, found in groups.items()
+        ]
+        header = ["", "trials", "EER", "its EER", "gain in points (95 %)", "right alone", "McNemar p"]
+        parts.append(table(header, rows))
+        parts.append(
+            note(
+                "A paired bootstrap over speakers: both systems are measured on the same resamples. Right alone: "
+                "trials that one system decides rightly at its own operating point and the other does not, this one "
+                "first."
+            )
+        )
+        parts.append(gallery({k: v for k, v in figures.items() if k.endswith("/against")}))
+    return "".join(parts)
 
 
-def _table(
-    header: Sequence[str], rows: Iterable[Sequence[str]], *, left: Sequence[int] = (0,), about: bool = False
-) -> str:
-    """A table; columns outside ``left`` are numbers. With ``about`` the last column explains the row."""
-    kinds = ["" if i in left else ' class="number"' for i in range(len(header))]
-    if about:
-        kinds[-1] = ' class="about"'
-    top = "".join(f"<th{kind}>{escape(cell)}</th>" for kind, cell in zip(kinds, header, strict=True))
-    body = "".join(
-        "<tr>" + "".join(f"<td{kind}>{escape(cell)}</td>" for kind, cell in zip(kinds, row, strict=True)) + "</tr>"
-        for row in rows
+def _points(found: Mapping) -> str:
+    interval = "" if found["low"] is None else f" ({100 * found['low']:.1f} to {100 * found['high']:.1f})"
+    return f"{100 * found['difference']:.1f}{interval}".replace("-", "−")
+
+
+def _attacks(summary: Mapping, kind: str) -> str:
+    header = ["", "seen in training", "spoof trials", "speakers", "EER (95 %)", ""]
+    parts = []
+    for subset, result in reversed(summary["results"].items()):
+        rows = [
+            [g["name"], form.seen(g), f"{g['trials']:,}", f"{g['speakers']:,}", form.rate(g), g["note"]]
+            for g in form.ordered(result["groups"])
+            if g["kind"] == kind
+        ]
+        if rows:
+            parts.append(f"<h3>{escape(subset)}</h3>{table(header, rows, left=(0, 1, 5))}")
+    said = "Spoof of each attack against all bonafide clips of the subset, the hardest attack first."
+    return "".join(parts) + (note(said) if parts and kind == "attack" else "")
+
+
+def _conditions(summary: Mapping) -> str:
+    """A table for each condition of each subset, and one of speakers."""
+    parts = []
+    for subset, result in reversed(summary["results"].items()):
+        kept = [g for g in result["groups"] if g["kind"] in ("condition", "speaker")]
+        for name, own in groupby(kept, key=lambda g: g["condition"] or "speaker"):
+            groups = sorted(own, key=lambda g: -g["eer"])
+            rows = [
+                [g["name"], f"{g['bonafide']:,}", f"{g['trials']:,}", form.rate(g), _about(g)]
+                for g in groups[:MOST_ROWS]
+            ]
+            parts.append(f"<h3>{escape(f'{subset}: {name}')}</h3>")
+            parts.append(table([name, "bonafide", "spoof", "EER (95 %)", ""], rows, left=(0, 4)))
+            if len(groups) > MOST_ROWS:
+                parts.append(note(f"The hardest {MOST_ROWS} of {len(groups):,}; all are in groups.csv."))
+            if len(groups) > summary["most_values"]:
+                more = (
+                    f"More than {summary['most_values']} values: no intervals, and none of it among MLflow's metrics."
+                )
+                parts.append(note(more))
+    said = (
+        "A value that both classes have is its spoof against its bonafide clips. One that a single class has, such as "
+        "a replay device, is measured against all clips of the other. Intervals of a single speaker are over clips."
     )
-    return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
+    return "".join(parts) + (note(said) if parts else "")
 
 
-def _pairs(values: Mapping[str, object]) -> str:
-    rows = "".join(f"<tr><td>{escape(str(k))}</td><td>{escape(str(v))}</td></tr>" for k, v in values.items())
-    return f'<div class="columns"><table><tbody>{rows}</tbody></table></div>'
+def _about(group: Mapping) -> str:
+    said = [f"against all {group['against']}"] if group["against"] else []
+    return ", ".join(said + ([group["note"]] if group["note"] else []))
+
+
+def _robustness(summary: Mapping, figures: Mapping[str, bytes]) -> str:
+    rows = summary.get("robustness")
+    if not rows:
+        return note("Not measured; evaluate with --robustness true measures it.")
+    cells = [[r["condition"], r["value"], form.rate(r), f"{r['trials']:,}"] for r in rows]
+    said = (
+        "Each trial degraded as said, with the same noise at every ratio. Babble is six live voices of other speakers; "
+        "durations keep the middle of a clip, and all of a shorter one; +20 dB clips at full scale."
+    )
+    return (
+        gallery({k: v for k, v in figures.items() if k == "robustness"})
+        + table(["condition", "", f"EER on {summary['main']} (95 %)", "trials"], cells, left=(0, 1))
+        + note(said)
+    )
+
+
+def _shortcuts(summary: Mapping) -> str:
+    """Area under the ROC by attack and kind of shortcut; what is worth a warning is bold."""
+    findings = summary["shortcuts"]["findings"]
+    if not findings:
+        return note("Not possible: the Store holds one class or one speaker.")
+    kinds = list(dict.fromkeys(f["kind"] for f in findings))
+    rows = {}
+    for f in findings:
+        rows.setdefault(f["name"], {})[f["kind"]] = f
+    cells = [
+        [
+            "all attacks" if name == ALL else name,
+            *((form.area(own[kind]), own[kind]["low"] > LIMIT) for kind in kinds),
+            f"{own[kinds[0]]['spoof_trials']:,}",
+        ]
+        for name, own in list(rows.items())[:MOST_ROWS]
+    ]
+    said = (
+        "How well the classes of the whole Store are told apart without the voice: area under the ROC of a regression "
+        "on what the column names, on speakers that it was not fitted on; 0.5 is chance. Silences: the recording with "
+        f"its speech removed. Bold where the whole interval lies over {LIMIT}: such trials can be solved without "
+        "listening."
+    )
+    return f'<div class="scroll">{table(["attack", *kinds, "spoof clips"], cells, kind="wide-table")}</div>{note(said)}'
+
+
+def _clips(known: Sequence[Mapping], media: Sequence[tuple[bytes, bytes]], subset: str) -> str:
+    parts = []
+    for right, title in ((True, "The surest right answers"), (False, "The worst mistakes")):
+        articles = []
+        for clip, (picture, sound) in zip(known, media, strict=True):
+            if clip["right"] is right:
+                place = Path(clip["path"])
+                name = escape(f"{clip['utterance_id']}: {clip['label']}, score {clip['score']:+.2f}")
+                link = escape(place.as_uri() if place.is_absolute() else clip["path"])
+                articles.append(
+                    f'<article><figure>{image(name, picture)}</figure><audio controls preload="none" '
+                    f'src="data:audio/flac;base64,{encoded(sound)}"></audio>'
+                    f'<p><a href="{link}">{escape(clip["path"])}</a></p></article>'
+                )
+        if articles:
+            parts.append(f'<h3>{title} on {escape(subset)}</h3><div class="clips">{"".join(articles)}</div>')
+    said = (
+        "Above, the window that decided most; below it, where drawn, what each place adds to the score (integrated "
+        "gradients): blue speaks for bonafide, orange for spoof. The player holds the first six seconds."
+    )
+    return "".join(parts) + (note(said) if parts else "")
+
+
+def _calibration(summary: Mapping, figures: Mapping[str, bytes]) -> str:
+    model, results = summary["model"], summary["results"]
+    rows = []
+    for subset, result in reversed(results.items()):
+        for key in ("cllr", "act_dcf"):
+            if key in result["uncalibrated"]:
+                before, after = result["uncalibrated"][key], form.value(key, result["metrics"])
+                rows.append([f"{form.METRICS[key][0]}, {subset}", f"{before:.4f}", after])
+    fitted = (
+        f"Score = {model['slope']:.3f} · logit {'+' if model['intercept'] >= 0 else '−'} "
+        f"{abs(model['intercept']):.3f}, a logistic regression fitted on dev. A score is the natural logarithm of how "
+        "much likelier a recording is under bonafide than under spoof."
+    )
+    parts = [f"<p>{escape(fitted)}</p>"]
+    if rows:
+        parts.append(table(["", "before calibration", "calibrated (95 %)"], rows))
+    subsets = list(results)
+    points = [
+        [
+            p["name"],
+            form.signed(p["threshold"]),
+            f"{p['prior_spoof']:g}",
+            form.percent(p["miss"]),
+            form.percent(p["false_alarm"]),
+            *(form.percent(p["rates"][s][i]) if s in p["rates"] else MISSING for s in subsets for i in (0, 1)),
+        ]
+        for p in summary["operating_points"]
+    ]
+    header = ["operating point", "threshold", "prior of spoof", "misses where chosen", "false alarms where chosen"]
+    header += [f"{what}, {s}" for s in subsets for what in ("misses", "false alarms")]
+    parts.append(f'<div class="scroll">{table(header, points, kind="wide-table")}</div>')
+    parts.append(
+        note("Thresholds are chosen on dev alone. A miss is bonafide called spoof, a false alarm the reverse.")
+    )
+    return "".join(parts) + gallery({k: v for k, v in figures.items() if k.endswith("/reliability")})
+
+
+def _galleries(figures: Mapping[str, bytes]) -> str:
+    parts = []
+    for first, title in GALLERIES.items():
+        own = {
+            name: picture
+            for name, picture in figures.items()
+            if name.split("/")[0] == first and name.split("/")[-1] not in ELSEWHERE
+        }
+        if own:
+            parts.append(f"<h3>{title}</h3>{gallery(own)}")
+    return "".join(parts)
+
+
+def _commands(summary: Mapping) -> str:
+    lines = "\n".join(command for command in summary["commands"].values() if command)
+    return f"<pre>{escape(lines)}</pre>"
 
 
 def _plain(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: Sequence[int] = (0,)) -> str:
@@ -314,8 +321,3 @@ def _plain(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: Sequen
         for row in (header, *rows)
     ]
     return "\n".join(line.rstrip() for line in lines)
-
-
-def _cell(value: str) -> str:
-    """Text that Markdown shows as it is."""
-    return "".join(f"\\{c}" if c in "\\`*_[]<>|#" else c for c in value)

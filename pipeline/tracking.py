@@ -7,7 +7,7 @@ under ``mlflow run`` the run that MLflow has already opened.
 import os
 import platform
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from importlib import metadata
 
@@ -103,6 +103,33 @@ def log_config(config: Config) -> None:
     import mlflow
 
     mlflow.log_params({f"config/{name}": value for name, value in config.flat().items()})
+
+
+def tags(config: Config, store: "Store") -> dict[str, str]:  # noqa: F821
+    """What runs of models are told apart by in ``mlflow ui``, the same in every stage."""
+    return {
+        "preset": config.preset,
+        "backbone": config.model.backbone,
+        "front_end": config.front_end.front_end,
+        "normalisation": config.front_end.normalisation,
+        "corpus": store.name,
+        "split": store.split_by + (" (speakers leak)" if store.split_by == "stratified" else ""),
+        "seed": str(config.train.seed),
+    }
+
+
+def log_inputs(store: "Store", subsets: Sequence[str]) -> None:  # noqa: F821
+    """Log subsets of a Store as dataset inputs of the active run."""
+    import mlflow
+    from mlflow.data.sources import LocalArtifactDatasetSource
+
+    for subset in subsets:
+        table = store.manifest.iloc[store.subset(subset)]
+        if len(table):
+            columns = table[["utterance_id", "label", "speaker", "attack", "duration_s"]]
+            source = LocalArtifactDatasetSource(str(store.folder))
+            dataset = mlflow.data.from_pandas(columns, source=source, name=f"{store.name}-{subset}")
+            mlflow.log_input(dataset, context=subset)
 
 
 def versions() -> dict[str, str]:

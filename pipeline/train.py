@@ -65,7 +65,7 @@ def train(config: Config, store_folder: Path) -> Path:
     data = Data.of(store, config.train)
     saved = checkpoint.load(state_file)
     known_run = saved[0].run_id if saved and tracking.exists(saved[0].run_id) else None
-    with tracking.run(version, stage="train", run_id=known_run, tags=_tags(config, store)) as run:
+    with tracking.run(version, stage="train", run_id=known_run, tags=tracking.tags(config, store)) as run:
         if known_run is None:
             _log_start(config, data, device, key)
             for epoch, row in enumerate(saved[0].history if saved else []):
@@ -240,22 +240,8 @@ def _line(epoch: int, epochs: int, row: dict[str, float], better: bool) -> str:
     return " | ".join(parts) + (" | best" if better else "")
 
 
-def _tags(config: Config, store: Store) -> dict[str, str]:
-    split = store.split_by + (" (speakers leak)" if store.split_by == "stratified" else "")
-    return {
-        "preset": config.preset,
-        "backbone": config.model.backbone,
-        "front_end": config.front_end.front_end,
-        "normalisation": config.front_end.normalisation,
-        "corpus": store.name,
-        "split": split,
-        "seed": str(config.train.seed),
-    }
-
-
 def _log_start(config: Config, data: Data, device: "devices.Device", key: str) -> None:  # noqa: F821
     import mlflow
-    from mlflow.data.sources import LocalArtifactDatasetSource
 
     tracking.log_config(config)
     facts = {
@@ -266,14 +252,7 @@ def _log_start(config: Config, data: Data, device: "devices.Device", key: str) -
     }
     mlflow.log_params(facts | {f"version/{name}": value for name, value in tracking.versions().items()})
     mlflow.set_tag("command", tracking.command())
-    for subset in ("train", "dev", "eval"):
-        table = data.store.manifest.iloc[data.store.subset(subset)]
-        if len(table):
-            columns = table[["utterance_id", "label", "speaker", "attack", "duration_s"]]
-            dataset = mlflow.data.from_pandas(
-                columns, source=LocalArtifactDatasetSource(str(data.store.folder)), name=f"{data.store.name}-{subset}"
-            )
-            mlflow.log_input(dataset, context=subset)
+    tracking.log_inputs(data.store, ("train", "dev", "eval"))
 
 
 def _log_epoch(epoch: int, row: dict[str, float]) -> None:

@@ -4,11 +4,13 @@ The model is one dense layer on the samples of a window, so numpy is its oracle.
 """
 
 import json
+import shutil
 
 import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+from selenium.webdriver.support.ui import WebDriverWait
 
 from pipeline import bundle, evaluate, manifest, metrics, store, tracking, windows
 from pipeline.calibration import Calibration, OperatingPoint
@@ -43,6 +45,7 @@ def make_store(folder, *, seed=0, name="toy") -> Store:
                     "split": subset,
                     "speaker": f"{subset}{i % 5}",
                     "attack": attack,
+                    "recorder": f"R0{1 + i // 4 % 2}" if spoof else "",
                 }
             )
     table = manifest.make(rows, corpus=name).assign(
@@ -111,24 +114,27 @@ def opened(tmp_path):
     return make_store(tmp_path / "data" / "toy-0")
 
 
+def write_bundle(folder, litert, opened: Store, *, run_id="", config=CONFIG, calibration=CALIBRATION) -> bundle.Bundle:
+    return bundle.write(
+        folder,
+        litert=litert,
+        config=config,
+        calibration=calibration,
+        operating_points={"eer": POINT},
+        operating_point="eer",
+        model_version=folder.name,
+        run_id=run_id,
+        fingerprint="f",
+        versions={"keras": "3"},
+        dev_trials=opened.trials("dev"),
+        dev_eer=0.1,
+    )
+
+
 @pytest.fixture
 def make_bundle(litert, tmp_path):
-    def make(opened: Store, *, run_id="", version="toy-1"):
-        return bundle.write(
-            tmp_path / "models" / version,
-            litert=litert,
-            keras=None,
-            config=CONFIG,
-            calibration=CALIBRATION,
-            operating_points={"eer": POINT},
-            operating_point="eer",
-            model_version=version,
-            run_id=run_id,
-            fingerprint="f",
-            versions={"keras": "3"},
-            dev_trials=opened.trials("dev"),
-            dev_eer=0.1,
-        )
+    def make(opened: Store, *, version="toy-1", **values):
+        return write_bundle(tmp_path / "models" / version, litert, opened, **values)
 
     return make
 
@@ -157,7 +163,17 @@ def test_scores_are_calibrated_means_over_windows(opened, make_bundle):
     assert found.trials["logit"].to_numpy() == pytest.approx(logits, abs=1e-5)
     assert found.scores == pytest.approx(CALIBRATION.apply(logits), abs=1e-4)
     assert found.metrics["eer"] == metrics.eer(found.scores, found.labels)
-    assert {g.name: g.seen for g in found.groups} == {"A01": True, "A07": False, "seen": True, "unseen": False}
+    seen = {g.name: g.seen for g in found.groups if g.kind in ("attack", "pool")}
+    assert seen == {"A01": True, "A07": False, "seen": True, "unseen": False}
+    recorders = [(g.name, g.against, g.trials, g.bonafide) for g in found.groups if g.condition == "recorder"]
+    assert recorders == [("R01", "bonafide", 8, 16), ("R02", "bonafide", 8, 16)]
+    assert sum(g.kind == "speaker" for g in found.groups) == 5
+
+
+def test_attacks_that_training_left_out_are_unseen(opened, make_bundle):
+    model = make_bundle(opened, config=CONFIG.replace(leave_out="A01"))
+    found = evaluate.evaluate(model, opened, "eval")
+    assert {g.name: g.seen for g in found.groups if g.kind == "attack"} == {"A01": False, "A07": False}
 
 
 def test_the_evaluation_of_a_training_run_lands_in_it(opened, make_bundle, training_run, tmp_path, monkeypatch):
@@ -176,7 +192,8 @@ def test_the_evaluation_of_a_training_run_lands_in_it(opened, make_bundle, train
     history = mlflow.MlflowClient().get_metric_history(training_run, "dev/eer")
     assert [m.step for m in history] == [0, 1, 2, 3]
 
-    files = {"scores.csv", "attacks.csv", "evaluation.json", "report.html", "model_card.md", "figures"}
+    files = {"scores.csv", "attacks.csv", "groups.csv", "shortcuts.csv", "evaluation.json", "report.html"}
+    files |= {"model_card.md", "figures"}
     assert files <= artifacts(training_run)
     assert {path.name for path in folder.iterdir()} == files
     drawn = {"confusion", "scores", "roc", "det", "reliability", "attacks"}
@@ -198,7 +215,9 @@ def test_the_evaluation_of_a_training_run_lands_in_it(opened, make_bundle, train
     ]
     page = (folder / "report.html").read_text()
     assert "python -m pipeline.train --preset smoke" in page
-    assert page.count("data:image/png;base64,") == 1 + 2 * len(drawn) + 2
+    shown = json.loads((folder / "evaluation.json").read_text())["clips"]
+    assert page.count("data:image/png;base64,") == 1 + 2 * len(drawn) + 2 + len(shown)
+    assert page.count("data:audio/flac;base64,") == len(shown) == 8
 
 
 def test_another_store_gets_a_run_of_its_own(opened, make_bundle, training_run, tmp_path):
@@ -208,12 +227,100 @@ def test_another_store_gets_a_run_of_its_own(opened, make_bundle, training_run, 
     assert folder == tmp_path / "mine"
     assert "eval/eer" not in mlflow.get_run(training_run).data.metrics
     run = mlflow.search_runs(filter_string="tags.stage = 'evaluate'", experiment_names=["spoof-detector"]).iloc[0]
-    assert (run["tags.model_version"], run["tags.corpus"]) == ("toy-1", "other")
+    tags = ("model_version", "preset", "backbone", "front_end", "corpus", "split", "seed")
+    expected = ["toy-1", "smoke", "efficientnetb0", "logmel", "other", "official", "0"]
+    assert [run[f"tags.{name}"] for name in tags] == expected
+    (used,) = mlflow.get_run(run["run_id"]).inputs.dataset_inputs
+    assert used.dataset.name == "other-eval"
     assert run["metrics.eval/eer"] >= 0
     text = evaluate.table_text(folder)
     assert "A07" in text
     assert "unseen" not in text
     assert "of another Store" in (folder / "report.html").read_text()
+
+
+@pytest.fixture(scope="module")
+def everything(litert, tracking_uri, tmp_path_factory):
+    """The folder of an evaluation with all that can be asked for."""
+    place = tmp_path_factory.mktemp("everything")
+    opened = make_store(place / "toy-0")
+    model = write_bundle(place / "toy-3", litert, opened)
+    other = write_bundle(place / "toy-2", litert, opened, calibration=Calibration(1.0, 5.0))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", tracking_uri)
+        mlflow.set_tracking_uri(None)
+        folder = place / "evaluation"
+        return evaluate.run(model.folder, opened.folder, output=folder, against=other.folder, robust=True)
+
+
+def test_against_another_model_and_robustness_are_in_files_run_and_report(everything):
+    against = pd.read_csv(everything / "against.csv").set_index(["subset", "group"])
+    assert list(against.index) == [
+        *(
+            (s, g)
+            for s in ("dev", "eval")
+            for g in ("all attacks", "seen attacks", "unseen attacks")
+            if (s, g) != ("dev", "unseen attacks")
+        ),
+    ]
+    same = against.loc[("eval", "all attacks")]
+    # the same network: another calibration changes the decisions, and not the order of scores
+    assert (same["difference"], same["low"], same["high"]) == (0, 0, 0)
+    scores = pd.read_csv(everything / "scores.csv").query("subset == 'eval'")
+    truth = scores["label"] == "bonafide"
+    own, other = (scores["score"] >= 0.25) == truth, (scores["logit"] + 5 >= 0.25) == truth
+    assert same["own_right"] == (own & ~other).sum() > 0
+    assert same["other_right"] == (other & ~own).sum()
+
+    sweep = pd.read_csv(everything / "robustness.csv")
+    assert len(sweep) == 1 + 3 * 4 + 3 + 4 + 2
+    (run,) = mlflow.search_runs(
+        filter_string="tags.against = 'toy-2'", output_format="list", search_all_experiments=True
+    )
+    logged = run.data.metrics
+    clean = float(sweep.loc[sweep["condition"] == "clean", "eer"].iloc[0])
+    assert logged["eval/robustness/clean/eer"] == logged["eval/eer"] == pytest.approx(clean)
+    assert logged["eval/against/mcnemar_p"] == pytest.approx(same["p"])
+    assert logged["eval/recorder/R01/eer"] >= 0
+    assert "shortcuts/duration/auc" in logged
+    assert {p.stem for p in (everything / "figures").glob("**/*.png")} >= {"robustness", "against"}
+    assert "Against toy-2" in evaluate.table_text(everything)
+    assert "at worst" in (everything / "model_card.md").read_text()
+
+
+@pytest.mark.skipif(shutil.which("chromedriver") is None, reason="needs chromium and its driver")
+def test_a_browser_without_network_shows_the_report_without_a_complaint(everything, tmp_path):
+    """Every figure and sound loads from the page itself; nothing outside it is asked for, and the console is silent."""
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"):
+        options.add_argument(argument)
+    options.add_argument("--host-resolver-rules=MAP * ~NOTFOUND")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
+    try:
+        driver.execute_cdp_cmd("Network.enable", {})
+        offline = {"offline": True, "latency": 0, "downloadThroughput": 0, "uploadThroughput": 0}
+        driver.execute_cdp_cmd("Network.emulateNetworkConditions", offline)
+        page = (everything / "report.html").as_uri()
+        driver.get(page)
+        wait = WebDriverWait(driver, 30)
+        wait.until(lambda d: d.execute_script("return [...document.images].every(i => i.complete)"))
+        assert driver.execute_script("return [...document.images].map(i => i.naturalWidth)").count(0) == 0
+        driver.execute_script("document.querySelectorAll('audio').forEach(a => { a.preload = 'auto'; a.load(); })")
+        wait.until(
+            lambda d: d.execute_script("return [...document.querySelectorAll('audio')].every(a => a.duration > 0)")
+        )
+        events = [json.loads(entry["message"])["message"] for entry in driver.get_log("performance")]
+        asked = {e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"}
+        # The browser's own first page, and what is in the report itself.
+        assert {url for url in asked if not url.startswith(("chrome:", "data:"))} == {page}
+        assert driver.get_log("browser") == []
+        widths = driver.execute_script("return [document.documentElement.scrollWidth, window.innerWidth]")
+        assert widths[0] <= widths[1], "nothing runs out of the page"
+    finally:
+        driver.quit()
 
 
 def test_a_subset_of_one_class_is_said_to_be(opened, make_bundle):
