@@ -146,6 +146,7 @@ class TrainConfig:
     batch_size: int = option(32, "clips a batch, over all devices")
     epochs: int = option(60, "epochs at most")
     learning_rate: float = option(1e-3, "highest learning rate of Adam")
+    weight_decay: float = option(0.0, "decoupled weight decay of Adam; biases and normalisation are left out")
     schedule: str = option("cosine", "learning rate over the steps", choices=("cosine", "constant"))
     warmup_epochs: float = option(1.0, "epochs of linear warm-up before the cosine")
     patience: int = option(15, "epochs without a better dev EER before training stops; 0: never stop early")

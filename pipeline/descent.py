@@ -27,8 +27,10 @@ def build(config: Config, steps: int) -> keras.Model:
         from pipeline.blending import PseudoSpoofing
 
         model = PseudoSpoofing(model, share=settings.pseudo_spoofs, seed=settings.seed)
+    optimizer = keras.optimizers.Adam(rate, weight_decay=settings.weight_decay or None)
+    optimizer.exclude_from_weight_decay(var_names=["bias", "beta", "gamma"])
     # XLA, which Keras would choose on a GPU, knows no shapes that depend on what was drawn.
-    model.compile(keras.optimizers.Adam(rate), keras.losses.BinaryCrossentropy(from_logits=True), jit_compile=False)
+    model.compile(optimizer, keras.losses.BinaryCrossentropy(from_logits=True), jit_compile=False)
     model.optimizer.build(model.trainable_variables)
     return model
 

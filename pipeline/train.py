@@ -79,11 +79,16 @@ def fit(
     config: Config,
     data: Data,
     device: "devices.Device",  # noqa: F821
-    state_file: Path,
+    state_file: Path | None,
     saved: tuple[Progress, list[np.ndarray], list[np.ndarray]] | None,
     run_id: str,
+    after_epoch: Callable[[Progress], None] = lambda progress: None,
 ) -> tuple[Progress, list[np.ndarray]]:
-    """Train until the last epoch or until patience ends; returns the progress and the weights that are kept."""
+    """Train until the last epoch or until patience ends; returns the progress and the weights that are kept.
+
+    Without ``state_file`` nothing is left on disk. ``after_epoch`` hears how far training is and may end it by an
+    exception.
+    """
     from pipeline import descent, mixtures
 
     settings, method = config.train, mixtures if config.model.backbone == "gmm" else descent
@@ -99,7 +104,8 @@ def fit(
         print(f"going on after epoch {progress.epoch} of {settings.epochs}")
     else:
         progress, best = Progress(run_id), []
-        checkpoint.save(state_file, progress, [v.numpy() for v in state], best)
+        if state_file:
+            checkpoint.save(state_file, progress, [v.numpy() for v in state], best)
     print(
         f"train {len(data.train)} clips, dev {len(data.dev)} clips, {steps} steps an epoch on {device.name}, "
         f"{device.precision}; the first step compiles the network",
@@ -118,7 +124,9 @@ def fit(
         _log_epoch(progress.epoch, row)
         progress.history.append(row)
         progress.epoch += 1
-        checkpoint.save(state_file, progress, [v.numpy() for v in state], best)
+        if state_file:
+            checkpoint.save(state_file, progress, [v.numpy() for v in state], best)
+        after_epoch(progress)
     return progress, best
 
 
@@ -218,6 +226,8 @@ def _epoch(
             f"{name}/accuracy": float(np.mean((logits >= 0) == labels)),
             f"{name}/auc": metrics.auc(logits, labels),
             f"{name}/eer": metrics.eer(logits, labels),
+            f"{name}/min_dcf": metrics.min_dcf(logits, labels),
+            f"{name}/cllr": metrics.cllr(calibration.fit(logits, labels).apply(logits), labels),
         }
     return row | {
         "speed/clips_per_s": len(data.train) / trained_s,

@@ -13,7 +13,7 @@ import mlflow
 import numpy as np
 import pytest
 
-from pipeline import audio, checkpoint, devices, evaluate, train
+from pipeline import audio, checkpoint, descent, devices, evaluate, tracking, train
 from pipeline.bundle import Bundle
 from pipeline.config import PROJECT_ROOT, Config, preset
 from pipeline.detector import Detector
@@ -131,6 +131,40 @@ def test_killed_and_run_again_ends_as_if_never_stopped(finished, trained, synthe
     for name, values in history.items():
         points = {m.step: m.value for m in client.get_metric_history(again.run_id, name)}
         assert [points[step] for step in range(EPOCHS)] == pytest.approx(values, abs=1e-6)
+
+
+class EnoughError(Exception):
+    """Ends a training."""
+
+
+def test_who_listens_after_each_epoch_can_end_the_training(synthetic_store, smoke, tmp_path):
+    config = smoke.replace(backbone="lcnn", dense_units=8, epochs=9)
+    heard = []
+
+    def listener(progress):
+        heard.append((progress.epoch, progress.best_epoch, set(progress.history[-1])))
+        if progress.epoch == 2:
+            raise EnoughError
+
+    data = train.Data.of(synthetic_store, config.train)
+    with tracking.run("trial", stage="trial") as run, pytest.raises(EnoughError):
+        train.fit(config, data, devices.prepare(config.train), None, None, run.info.run_id, listener)
+    assert [epoch for epoch, *_ in heard] == [1, 2]
+    assert all(0 <= best < epoch for epoch, best, _ in heard)
+    assert {"dev/eer", "dev/auc", "dev/loss", "dev/min_dcf", "dev/cllr"} <= heard[0][2]
+    assert not (tmp_path / "artifacts").exists(), "nothing is left on disk without a state file"
+
+
+def test_weight_decay_shrinks_kernels_alone(smoke):
+    config = smoke.replace(backbone="lcnn", dense_units=8, weight_decay=0.1, schedule="constant", learning_rate=0.01)
+    model = descent.build(config, 1)
+    variables = model.trainable_variables
+    before = [v.numpy() for v in variables]
+    model.optimizer.apply_gradients([(keras.ops.zeros_like(v), v) for v in variables])
+    shrunk = {v.path for v, old in zip(variables, before, strict=True) if not np.array_equal(v.numpy(), old)}
+    assert shrunk == {v.path for v in variables if v.name == "kernel"}
+    kernel, old = next((v.numpy(), old) for v, old in zip(variables, before, strict=True) if v.name == "kernel")
+    np.testing.assert_allclose(kernel, old * (1 - 0.1 * 0.01), rtol=1e-5)
 
 
 def test_a_gpu_that_is_not_there_is_an_error():
