@@ -88,7 +88,7 @@ def build_parser(
 
 def option_names(sections: Sequence[str], options: type | None) -> list[str]:
     """Names of all options of a command, in the order of its help."""
-    own = [f.name for f in dataclasses.fields(options)] if options is not None else []
+    own = [flag(f) for f in dataclasses.fields(options)] if options is not None else []
     shared = ["preset", "config"] if sections else []
     return own + shared + [f.name for s in sections for f in dataclasses.fields(SECTIONS[s])]
 
@@ -112,8 +112,13 @@ def resolve(
     config = config.replace(**{n: convert(exposed[n], v) for n, v in given.items() if n in exposed})
     if options is None:
         return config, None
-    own = {f.name: f for f in dataclasses.fields(options)}
-    return config, options(**{n: convert(own[n], v) for n, v in given.items() if n in own})
+    own = {flag(f): f for f in dataclasses.fields(options)}
+    return config, options(**{own[n].name: convert(own[n], v) for n, v in given.items() if n in own})
+
+
+def flag(field: dataclasses.Field) -> str:
+    """The name of an option; a field whose name would be a keyword of Python ends in an underscore (``from_``)."""
+    return field.name.rstrip("_")
 
 
 def convert(field: dataclasses.Field, value: object) -> object:
@@ -171,8 +176,9 @@ def _add(group: argparse._ArgumentGroup, field: dataclasses.Field, default: obje
     shown = str(default).lower() if isinstance(default, bool) else default
     note = "" if shown in ("", None) else f" (default: {shown})"
     allowed = f" [{', '.join(choices)}]" if choices else ""
+    alone = {"nargs": "?", "const": "true"} if field.type is bool else {}
     group.add_argument(
-        f"--{field.name}", default="", metavar=_type_name(field.type).upper(), help=f"{about}{allowed}{note}"
+        f"--{flag(field)}", default="", metavar=_type_name(field.type).upper(), help=f"{about}{allowed}{note}", **alone
     )
 
 

@@ -1,19 +1,36 @@
-"""Pieces of a web page as HTML: tables, figures and small print, with everything from outside escaped."""
+"""The web pages that this project writes: their one look, and their pieces with everything from outside escaped.
+
+A page is one file that needs no network: figures are inlined, and there is no script in it.
+"""
 
 import base64
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from html import escape
+from pathlib import Path
 
 
-def gallery(figures: Mapping[str, bytes]) -> str:
-    """Figures side by side, wide ones over the whole width; nothing for none."""
+STYLE = Path(__file__).with_name("page.css")
+
+
+def page(title: str, head: str, sections: Mapping[str, str]) -> str:
+    """A whole page: ``head``, then each section that has content under its title; both are HTML, titles are text."""
+    body = head + "".join(f"\n<h2>{escape(name)}</h2>\n{part}" for name, part in sections.items() if part)
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n<link rel="icon" href="data:,">\n'
+        f"<title>{escape(title)}</title>\n<style>\n{STYLE.read_text(encoding='utf-8')}</style>\n</head>\n"
+        f"<body>\n{body}\n</body>\n</html>\n"
+    )
+
+
+def gallery(figures: Mapping[str, bytes], *, wide: Collection[str] = (), bars: Collection[str] = ()) -> str:
+    """Figures side by side; nothing for none. ``wide`` ones, by the last part of their names, take the whole width."""
     if not figures:
         return ""
     tags = []
     for name, picture in figures.items():
         last = name.split("/")[-1]
-        kind = "wide" if last in ("training_curves", "robustness", "against") else "plain"
-        kind = "bars" if last == "attacks" else kind
+        kind = "wide" if last in wide else "bars" if last in bars else "plain"
         tags.append(f'<figure class="{kind}">{image(escape(name), picture)}</figure>')
     return f'<div class="figures">{"".join(tags)}</div>'
 

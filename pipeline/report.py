@@ -8,10 +8,9 @@ in it.
 from collections.abc import Mapping, Sequence
 from html import escape
 from itertools import groupby
-from pathlib import Path
 
 from pipeline import report_format as form
-from pipeline.markup import encoded, gallery, image, note, pairs, table
+from pipeline.markup import encoded, gallery, image, note, page, pairs, table
 from pipeline.report_format import MISSING
 from pipeline.shortcuts import ALL, LIMIT
 
@@ -20,6 +19,8 @@ GALLERIES = {"training_curves": "Training", "eval": "Eval", "dev": "Dev", "train
 """Title of the figures by the first part of their names, in order."""
 ELSEWHERE = ("reliability", "robustness", "against")
 """Figures that stand in sections of their own."""
+WIDE, BARS = ("training_curves", "robustness", "against"), ("attacks",)
+"""Figures, by the last part of their names, that take the page's whole width, or that of its text."""
 MOST_ROWS = 50
 """Rows of a table of groups at most, the hardest; all are in ``groups.csv``."""
 
@@ -73,15 +74,8 @@ def html(summary: Mapping, figures: Mapping[str, bytes], clips: Sequence[tuple[b
         + pairs(summary["settings"]),
         "Command": _commands(summary),
     }
-    body = "\n".join(head)
-    body += "".join(f"\n<h2>{escape(title)}</h2>\n{part}" for title, part in sections.items() if part)
     title = f"{model['version']} on {summary['store']['name']}: {', '.join(results)}"
-    style = Path(__file__).with_suffix(".css").read_text(encoding="utf-8")
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n<link rel="icon" href="data:,">\n'
-        f"<title>{escape(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
-    )
+    return page(title, "\n".join(head), sections)
 
 
 def _headline(summary: Mapping) -> str:
@@ -138,7 +132,7 @@ def _results(summary: Mapping, figures: Mapping[str, bytes]) -> str:
                 "first."
             )
         )
-        parts.append(gallery({k: v for k, v in figures.items() if k.endswith("/against")}))
+        parts.append(gallery({k: v for k, v in figures.items() if k.endswith("/against")}, wide=WIDE))
     return "".join(parts)
 
 
@@ -204,7 +198,7 @@ def _robustness(summary: Mapping, figures: Mapping[str, bytes]) -> str:
         "durations keep the middle of a clip, and all of a shorter one; +20 dB clips at full scale."
     )
     return (
-        gallery({k: v for k, v in figures.items() if k == "robustness"})
+        gallery({k: v for k, v in figures.items() if k == "robustness"}, wide=WIDE)
         + table(["condition", "", f"EER on {summary['main']} (95 %)", "trials"], cells, left=(0, 1))
         + note(said)
     )
@@ -305,7 +299,7 @@ def _galleries(figures: Mapping[str, bytes]) -> str:
             if name.split("/")[0] == first and name.split("/")[-1] not in ELSEWHERE
         }
         if own:
-            parts.append(f"<h3>{title}</h3>{gallery(own)}")
+            parts.append(f"<h3>{title}</h3>{gallery(own, wide=WIDE, bars=BARS)}")
     return "".join(parts)
 
 

@@ -43,6 +43,7 @@ def run(
     stage: str,
     tags: Mapping[str, str] | None = None,
     run_id: str | None = None,
+    parent_run_id: str | None = None,
     aside: bool = False,
 ) -> Iterator["mlflow.ActiveRun"]:  # noqa: F821
     """The MLflow run of one stage, active inside the block.
@@ -53,11 +54,14 @@ def run(
     stage : value of the tag ``stage`` (preprocess, train, …).
     run_id : run to go on with. A different run that ``mlflow run`` has opened for this process is tagged
         ``continued_in`` with it and closed.
+    parent_run_id : run, of another process, that this one is nested in.
     aside : leave the run that ``mlflow run`` has opened to a later stage of this process.
     """
     configure()
     import mlflow
 
+    if parent_run_id:
+        os.environ.pop("MLFLOW_RUN_ID", None)  # inherited from the process of the parent run
     opened_by_mlflow = os.environ.get("MLFLOW_RUN_ID")
     nested = mlflow.active_run() is not None
     if run_id and opened_by_mlflow and opened_by_mlflow != run_id and not nested:
@@ -65,14 +69,19 @@ def run(
         client.set_tag(opened_by_mlflow, "continued_in", run_id)
         client.set_terminated(opened_by_mlflow)
         del os.environ["MLFLOW_RUN_ID"]
-    if not opened_by_mlflow and not nested and "MLFLOW_EXPERIMENT_NAME" not in os.environ:
+    experiment_id = None
+    if parent_run_id:
+        experiment_id = mlflow.get_run(parent_run_id).info.experiment_id
+    elif not opened_by_mlflow and not nested and "MLFLOW_EXPERIMENT_NAME" not in os.environ:
         mlflow.set_experiment(EXPERIMENT)
     own_run = _without_run_of_mlflow() if aside and opened_by_mlflow else nullcontext()
-    with own_run, mlflow.start_run(run_id=run_id, run_name=None if run_id else name, nested=nested) as active:
+    start = {"experiment_id": experiment_id, "parent_run_id": parent_run_id, "nested": nested}
+    with own_run, mlflow.start_run(run_id=run_id, run_name=None if run_id else name, **start) as active:
         if opened_by_mlflow == active.info.run_id:
             mlflow.set_tag("mlflow.runName", name)
         # MLflow's page then opens with runs and models, and not with traces of language models.
-        mlflow.set_experiment_tag("mlflow.experimentKind", "custom_model_development")
+        if not parent_run_id:
+            mlflow.set_experiment_tag("mlflow.experimentKind", "custom_model_development")
         mlflow.set_tags({"stage": stage, **(tags or {})} if run_id is None else dict(tags or {}))
         yield active
 
@@ -144,9 +153,10 @@ def versions() -> dict[str, str]:
 
 
 def command() -> str:
-    """The command line of this process, as it can be typed again."""
+    """The command line of this process, as it can be typed again; a password in a URL is left out."""
+    import re
     import shlex
 
     spec = getattr(sys.modules.get("__main__"), "__spec__", None)
     program = ["-m", spec.name] if spec else [sys.argv[0]]
-    return shlex.join(["python", *program, *sys.argv[1:]])
+    return re.sub(r"(://[^:/@\s]+):[^@\s]+@", r"\1:***@", shlex.join(["python", *program, *sys.argv[1:]]))

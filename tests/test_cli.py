@@ -23,6 +23,7 @@ class ScoreLike:
     input: tuple[str, ...] = option((), "files or folders")
     subset: str = option("eval", "subset to work on", choices=("train", "dev", "eval"))
     windows_out: bool = option(False, "one row a window")
+    from_: str = option("", "where the files come from")
     threads: int = option(2, "threads, 100 % of them busy")
 
 
@@ -92,6 +93,15 @@ def test_a_configuration_file_may_hold_options_of_other_sections(tmp_path):
 def test_values_become_their_fields_type():
     config, _ = parse("--epochs", "3", "--learning_rate", "1e-4", "--balance", "False", "--require_gpu", "true")
     assert config == Config().replace(epochs=3, learning_rate=1e-4, balance=False, require_gpu=True)
+
+
+def test_a_flag_without_a_value_is_true():
+    assert parse("--windows_out", "--threads", "3", options=ScoreLike)[1] == ScoreLike(windows_out=True, threads=3)
+    assert not parse("--windows_out", "false", options=ScoreLike)[1].windows_out
+
+
+def test_an_option_may_have_the_name_of_a_keyword():
+    assert parse("--from", "here", options=ScoreLike)[1].from_ == "here"
 
 
 def test_own_options_and_positional_values():
@@ -178,6 +188,7 @@ def test_option_names_are_those_of_the_help():
         "input",
         "subset",
         "windows_out",
+        "from",
         "threads",
         "preset",
         "config",

@@ -36,6 +36,23 @@ def test_a_stage_inside_another_is_its_child():
     assert mlflow.get_run(inner.info.run_id).data.tags["mlflow.parentRunId"] == outer.info.run_id
 
 
+def test_a_run_can_lie_in_the_run_of_another_process(monkeypatch):
+    experiment = mlflow.create_experiment("elsewhere")
+    parent = mlflow.MlflowClient().create_run(experiment).info.run_id
+    monkeypatch.setenv("MLFLOW_RUN_ID", parent)
+    with tracking.run("trial 1", stage="trial", parent_run_id=parent) as run:
+        pass
+    assert run.info.run_id != parent
+    assert run.info.experiment_id == experiment
+    assert mlflow.get_run(run.info.run_id).data.tags["mlflow.parentRunId"] == parent
+
+
+def test_the_command_shows_no_password(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["search.py", "--storage", "postgresql://me:secret@host/db", "--trials", "3"])
+    assert "secret" not in tracking.command()
+    assert tracking.command().endswith("--storage postgresql://me:***@host/db --trials 3")
+
+
 def test_the_run_that_mlflow_run_opened_is_used(monkeypatch):
     opened = mlflow.MlflowClient().create_run(mlflow.create_experiment("elsewhere")).info.run_id
     monkeypatch.setenv("MLFLOW_RUN_ID", opened)
