@@ -20,7 +20,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 # TensorFlow's errors, without its start-up notices and warnings.
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help install demo test lint format ci lock ui bench-preprocess bench-training clean
+.PHONY: help install demo test lint format ci lock ui bench-preprocess bench-training bench-tuning clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' Makefile
@@ -68,6 +68,9 @@ bench-preprocess: install ## Time preprocessing against the original notebook's 
 
 bench-training: install ## Time a training step with full augmentation against the bare network
 	$(BIN)/python -m benchmarks.training --augment_strength 1
+
+bench-tuning: install ## Compare searches with and without pruning on the demo corpus (three seeds each; hours on 2 cores)
+	$(BIN)/python -m benchmarks.tuning
 
 clean: ## Remove all that runs made: artifacts/, mlruns/, mlflow.db (asks first; YES=1: does not ask)
 	@echo "Removes every corpus, Store, run, model and checkpoint under $(CURDIR):"

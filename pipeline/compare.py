@@ -99,7 +99,8 @@ def run(
                 print(f"\n== {name}, seed {seed} ==", flush=True)
                 model_folder = train.train(config.replace(seed=seed), store_folder)
                 evaluation = _evaluated(model_folder, store_folder)
-                rows.append({"config": name, "seed": seed, **_figures(evaluation), **_cost(model_folder, store_folder)})
+                about = {"config": name, "seed": seed, "model": model_folder.name}
+                rows.append({**about, **_figures(evaluation), **_cost(model_folder, store_folder)})
                 scores[name, seed] = pd.read_csv(evaluation / "scores.csv", keep_default_na=False)
         table = pd.DataFrame(rows)
         unheard = _without_families(configs, seeds, store_folder, families, scores)

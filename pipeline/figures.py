@@ -230,7 +230,7 @@ def score_histogram(
     axes.axvline(threshold, color=INK, linestyle="--", linewidth=1.6, label=shown)
     axes.set(xlabel="Calibrated score (nats): spoof ← → bonafide", ylabel="Share of class (%)")
     axes.margins(x=0)
-    _title_over_legend(figure, title)
+    title_over_legend(figure, title)
     axes.grid(axis="x", visible=False)
     return figure
 
@@ -315,7 +315,7 @@ def attack_eer(
     axes.set(xlabel="EER against all bonafide trials (%), with 95 % interval", ylim=(len(order) - 0.4, -0.6))
     axes.set_xlim(0, max(1.0, axes.get_xlim()[1]))
     more = f": the hardest {len(order)} of {len(names)}" if len(names) > len(order) else ""
-    _title_over_legend(figure, title + more)
+    title_over_legend(figure, title + more)
     axes.grid(axis="y", visible=False)
     axes.tick_params(axis="y", length=0)
     return figure
@@ -353,7 +353,7 @@ def mel_spectrogram(db: np.ndarray, *, hop_s: float, band_hz: np.ndarray, title:
     return figure
 
 
-def _title_over_legend(figure: Figure, title: str) -> None:
+def title_over_legend(figure: Figure, title: str) -> None:
     """Title, then the legend in one row, then the axes: nothing can lie on the data."""
     legend = figure.legend(
         title=title,

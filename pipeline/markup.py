@@ -8,8 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 
-
-STYLE = Path(__file__).with_name("page.css")
+STYLE = Path(__file__).with_name("markup.css")
 
 
 def page(title: str, head: str, sections: Mapping[str, str]) -> str:

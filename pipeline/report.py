@@ -8,6 +8,7 @@ in it.
 from collections.abc import Mapping, Sequence
 from html import escape
 from itertools import groupby
+from pathlib import Path
 
 from pipeline import report_format as form
 from pipeline.markup import encoded, gallery, image, note, page, pairs, table

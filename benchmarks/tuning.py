@@ -1,0 +1,57 @@
+"""Searches with and without pruning: trials an hour, and the best dev EER of each, study seed by study seed.
+
+Both sides start from the same configuration and run the same number of trials. The hours are those that the trials ran,
+as the study has them, so a benchmark that was stopped goes on by the same command.
+"""
+
+import argparse
+import statistics
+from pathlib import Path
+
+from pipeline.config import artifacts_dir
+from tuning import results, search, study
+
+MODES = {"without pruning": ["--no_pruning"], "hyperband": ["--pruner", "hyperband"]}
+
+
+def run(seed: int, mode: str, storage: str, options: argparse.Namespace, more: list[str]) -> tuple[float, float, str]:
+    """Trials an hour and the best dev EER of one search, and how its trials ended."""
+    name = f"{options.preset}-{options.epochs}-{mode.replace(' ', '-')}-{seed}"
+    folder = artifacts_dir() / "tuning" / "benchmark" / name
+    command = ["--preset", options.preset, "--epochs", str(options.epochs), "--trials", str(options.trials)]
+    command += ["--study", name, "--seed", str(seed), "--storage", storage, "--output", str(folder)]
+    search.main([*command, "--final_seeds", "none", *MODES[mode], *more])
+    own = study.load(study.storage(storage, 60), name)
+    ended = own.get_trials(deepcopy=False, states=study.FINISHED)[: options.trials]
+    hours = sum(one.duration.total_seconds() for one in ended) / 3600
+    return len(ended) / hours, study.ranked(own)[0].user_attrs["dev"]["dev/eer"], results.counts(own)
+
+
+def main() -> None:
+    """Run the benchmark and print its table."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0], epilog="Other options go to the search.")
+    parser.add_argument("--trials", type=int, default=20, help="trials of each search (default: %(default)s)")
+    parser.add_argument("--epochs", type=int, default=16, help="epochs of a trial (default: %(default)s)")
+    parser.add_argument("--seeds", default="0,1,2", help="seeds of the studies (default: %(default)s)")
+    parser.add_argument("--preset", default="demo", help="preset to start from (default: %(default)s)")
+    options, more = parser.parse_known_args()
+    folder = artifacts_dir() / "tuning"
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    found = {
+        (mode, seed): run(seed, mode, f"sqlite:///{folder / 'benchmark.db'}", options, more)
+        for seed in map(int, options.seeds.split(","))
+        for mode in MODES
+    }
+    print(f"\n{'seed':<6}{'':<18}{'trials/h':>9}{'best dev EER':>14}  trials")
+    for (mode, seed), (rate, eer, counts) in found.items():
+        print(f"{seed:<6}{mode:<18}{rate:>9.1f}{100 * eer:>12.2f} %  {counts}")
+    plain, pruned = MODES
+    ratios = [found[pruned, seed][0] / found[plain, seed][0] for mode, seed in found if mode == plain]
+    spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
+    print(f"pruning runs {statistics.median(ratios):.2f} ({spread}) times as many trials an hour")
+    means = [statistics.mean(100 * found[m, s][1] for m, s in found if m == mode) for mode in MODES]
+    print(f"mean of the best dev EERs: {means[0]:.2f} % without pruning, {means[1]:.2f} % with it")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""A search as its users start it, in places of its own, watched through its storage."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import mlflow
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from pipeline.config import PROJECT_ROOT
+from pipeline.store import Store
+from tuning import study
+
+TINY = {"preset": "smoke", "backbone": "lcnn", "dense_units": 4, "batch_size": 45, "epochs": 3, "hop_samples": 400}
+"""A real training of about a second."""
+DEADLINE_S = 500
+
+
+class Search:
+    """Commands that share artifacts, tracking store and study."""
+
+    def __init__(self, folder: Path, store: Store, url: str = "", **options: object):
+        self.folder = folder
+        self.url = url or f"sqlite:///{folder / 'artifacts' / 'tuning' / 'studies.db'}"
+        self.tracking_uri = f"sqlite:///{folder / 'mlflow.db'}"
+        self.client = mlflow.MlflowClient(self.tracking_uri, self.tracking_uri)
+        given = {"storage": url, "study": "one", "store": store.folder, "params": "dropout,learning_rate"}
+        self.options = TINY | given | options
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "SPOOF_ARTIFACTS": str(self.folder / "artifacts"),
+            "MLFLOW_TRACKING_URI": self.tracking_uri,
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        }
+
+    def start(self, program: tuple[str, ...] = (sys.executable, "tuning/search.py"), **more) -> subprocess.Popen:
+        """The command, in a process group of its own."""
+        words = [word for name, value in (self.options | more).items() for word in (f"--{name}", str(value))]
+        log = (self.folder / "log.txt").open("a")
+        return subprocess.Popen(
+            [*program, *words], cwd=PROJECT_ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True
+        )
+
+    def finish(self, process: subprocess.Popen) -> None:
+        """Wait for a command; it must have succeeded."""
+        assert process.wait(DEADLINE_S) == 0, (self.folder / "log.txt").read_text()[-3000:]
+
+    def wait(self, process: subprocess.Popen, until: Callable[[list[FrozenTrial]], bool]) -> list[FrozenTrial]:
+        """The trials, as soon as they are what is waited for."""
+        deadline = time.monotonic() + DEADLINE_S
+        while not until(trials := self.trials()):
+            assert process.poll() is None, (self.folder / "log.txt").read_text()[-3000:]
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        return trials
+
+    def trials(self) -> list[FrozenTrial]:
+        """What the study holds; nothing before it is there."""
+        try:
+            return optuna.load_study(storage=study.storage(self.url, 60), study_name="one").get_trials()
+        except (KeyError, study.ConfigError):
+            return []
+
+    def runs(self, stage: str) -> list[mlflow.entities.Run]:
+        """MLflow runs of a stage."""
+        experiments = [one.experiment_id for one in self.client.search_experiments()]
+        return self.client.search_runs(experiments, f"tags.stage = '{stage}'")
+
+
+def kill(process: subprocess.Popen) -> None:
+    """SIGKILL to a command and to all that it started."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def finished(trials: list[FrozenTrial]) -> list[FrozenTrial]:
+    """Trials that count."""
+    return [one for one in trials if one.state in (TrialState.COMPLETE, TrialState.PRUNED)]
+
+
+def running(trials: list[FrozenTrial]) -> list[FrozenTrial]:
+    """Trials that a process works on, in a run of their own."""
+    return [one for one in trials if one.state == TrialState.RUNNING and "run_id" in one.user_attrs]

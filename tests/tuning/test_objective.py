@@ -1,0 +1,47 @@
+"""What a trial is worth."""
+
+import pytest
+
+from pipeline.checkpoint import Progress
+from pipeline.config import preset
+from pipeline.errors import ConfigError
+from tuning import objective
+
+HISTORY = [
+    {"dev/eer": 0.3, "dev/cllr": 0.8, "train/eer": 0.2},
+    {"dev/eer": 0.1, "dev/cllr": 0.5, "train/eer": 0.1},
+    {"dev/eer": 0.2, "dev/cllr": 0.4, "train/eer": 0.0},
+]
+
+
+def test_cllr_orders_equal_eers_and_no_others():
+    def worth(eer, cllr):
+        return objective.values(["eer"], {"dev/eer": eer, "dev/cllr": cllr})[0]
+
+    assert worth(0.1, 0.3) < worth(0.1, 0.4) < worth(0.1 + 1 / 1920, 0.0)
+    assert worth(0.1, 1.0) == pytest.approx(0.1, abs=1e-5), "the EER can be read off it"
+
+
+def test_other_objectives_are_the_metric_itself():
+    metrics = {"dev/eer": 0.1, "dev/cllr": 0.3, "dev/auc": 0.9, "latency_ms": 4.0}
+    assert objective.values(["auc", "latency", "cllr"], metrics) == [0.9, 4.0, 0.3]
+    assert objective.OBJECTIVES["auc"].direction == "maximize"
+
+
+def test_a_trial_is_worth_the_epoch_that_training_keeps():
+    progress = Progress("run", epoch=3, best_epoch=1, history=HISTORY)
+    assert objective.kept(progress, "best") == {"dev/eer": 0.1, "dev/cllr": 0.5}
+    assert objective.kept(progress, "last") == {"dev/eer": 0.2, "dev/cllr": 0.4}
+
+
+def test_objectives_that_make_no_sense_are_named():
+    assert objective.names("eer, latency") == ("eer", "latency")
+    with pytest.raises(ConfigError, match="--objective 'minDCF': choose among eer, min_dcf, cllr, auc, loss, latency"):
+        objective.names("minDCF")
+    with pytest.raises(ConfigError, match="give a figure of merit beside it"):
+        objective.names("latency")
+
+
+def test_latency_counts_the_windows_of_a_second():
+    short = preset("smoke").replace(backbone="lcnn", dense_units=8)
+    assert 0 < objective.latency_ms(short) < 1000

@@ -1,0 +1,59 @@
+"""Two commands, as two machines would run them, on one study in a real PostgreSQL; one of them is killed."""
+
+import postgres
+import pytest
+from optuna.trial import TrialState
+from search_process import Search, finished, kill, running
+
+TRIALS = 4
+
+
+@pytest.fixture(scope="module")
+def url():
+    programs = postgres.programs()
+    if programs is None:
+        pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
+    with postgres.server(programs) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def shared(url, synthetic_store, tmp_path_factory) -> tuple[Search, int]:
+    """A search that finished with the help of a second command until that was killed; the trial it left."""
+    place = Search(tmp_path_factory.mktemp("shared"), synthetic_store, url, trials=TRIALS, final_seeds="none")
+    leader = place.start()
+    place.wait(leader, running)
+    helper = place.start(join="true")
+    place.wait(helper, lambda trials: any(of(helper, one) for one in running(trials)))
+    (left,) = [one for one in place.trials() if of(helper, one)]
+    kill(helper)
+    place.finish(leader)
+    return place, left.number
+
+
+def of(command, one) -> bool:
+    """Whether a process of the command runs the trial."""
+    import psutil
+
+    pid = int(one.user_attrs.get("worker", "host:0:0").split(":")[1])
+    return pid in {child.pid for child in psutil.Process(command.pid).children(recursive=True)}
+
+
+def test_the_study_is_complete_and_every_trial_ended_once(shared):
+    place, _ = shared
+    trials = place.trials()
+    assert TRIALS <= len(finished(trials)) <= TRIALS + 1, "two machines may start the last trial at the same moment"
+    assert all(one.state.is_finished() for one in trials)
+    assert [one.number for one in trials] == list(range(len(trials)))
+    runs = [run.data.tags["trial"] for run in place.runs("trial")]
+    assert sorted(runs, key=int) == [str(one.number) for one in trials], "one run a trial"
+    assert len({run.data.tags["mlflow.parentRunId"] for run in place.runs("trial")}) == len(place.runs("tune")) == 1
+
+
+def test_a_killed_worker_loses_its_running_trial_alone_and_that_is_retried(shared):
+    place, left = shared
+    trials = place.trials()
+    assert [one.number for one in trials if one.state == TrialState.FAIL] == [left]
+    (again,) = [one for one in trials if one.system_attrs.get("failed_trial") == left]
+    assert again.params == trials[left].params
+    assert again.state in (TrialState.COMPLETE, TrialState.PRUNED)

@@ -1,0 +1,267 @@
+"""The figures of a study: the table of its trials in, a matplotlib ``Figure`` out.
+
+Optuna's own figures leave pruned trials out and cut their labels; these show every trial, in the look of the project's
+other figures.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import optuna
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap, Normalize
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.trial import TrialState
+
+from pipeline import figures
+from pipeline.figures import BLUE, GREY, INK, ORANGE
+from tuning import results, study
+from tuning.objective import OBJECTIVES
+
+COLOURS = LinearSegmentedColormap.from_list("trials", ("#08306b", BLUE, "#9ecae1", "#deebf7"))
+"""Dark is good."""
+LIGHT = "#b5b5b5"
+BEHIND = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.8}
+"""Keeps the lines that cross a label from making it unreadable."""
+MIN_IMPORTANCE_TRIALS = 4
+
+
+def draw(own: optuna.Study) -> dict[str, bytes]:
+    """The figures as PNG by name; those that the study holds too little for are left out."""
+    settings, table = study.settings_of(own), results.table(own)
+    shown = table[table["state"].isin(["complete", "pruned"])].reset_index(drop=True)
+    if not (shown["state"] == "complete").any():
+        return {}
+    first, drawn = settings.objectives[0], {}
+    drawn["history"] = history(shown, first)
+    if len(settings.objectives) > 1:
+        front = [one.number for one in own.best_trials]
+        drawn["pareto_front"] = pareto_front(shown, settings.objectives[:2], front)
+    elif curves := {t.number: t.intermediate_values for t in own.get_trials(deepcopy=False) if t.intermediate_values}:
+        drawn["intermediate_values"] = intermediate_values(curves, shown, first)
+    drawn["slices"] = slices(shown, settings.space, first)
+    drawn["parallel_coordinates"] = parallel_coordinates(shown, settings.space, first)
+    if weights := importances(own):
+        drawn["importances"] = importance(weights, first)
+    return {name: figures.png(figure) for name, figure in drawn.items()}
+
+
+def importances(own: optuna.Study) -> dict[str, float]:
+    """Share of the variance that each parameter explains (fANOVA); empty where there is too little to tell."""
+    complete = own.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    values = {one.values[0] for one in complete}
+    varied = {name for one in complete for name in one.params}
+    if len(complete) < MIN_IMPORTANCE_TRIALS or len(values) < 2 or len(varied) < 2:
+        return {}
+    evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
+    return optuna.importance.get_param_importances(own, evaluator=evaluator, target=lambda one: one.values[0])
+
+
+@figures.styled
+def history(table: pd.DataFrame, objective: str) -> Figure:
+    """Every trial in its order, and the best so far."""
+    figure, axes = _one(9.6, 4.4)
+    values = _values(table, objective)
+    complete = (table["state"] == "complete").to_numpy()
+    _scatter(axes, table["trial"].to_numpy(), values, table)
+    worst, best = (-np.inf, np.maximum) if _maximised(objective) else (np.inf, np.minimum)
+    so_far = best.accumulate(np.where(complete, values, worst))
+    known = np.isfinite(so_far)
+    axes.step(table["trial"][known], so_far[known], where="post", color=INK, linewidth=1.4, label="best so far")
+    axes.set_xlabel("trial")
+    axes.set_ylabel(_label(objective))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    figures.title_over_legend(figure, "Trials")
+    return figure
+
+
+@figures.styled
+def intermediate_values(curves: Mapping[int, Mapping[int, float]], table: pd.DataFrame, objective: str) -> Figure:
+    """What each trial was worth after each of its epochs."""
+    figure, axes = _one(9.6, 4.4)
+    best = _best(table, objective)
+    states = dict(zip(table["trial"], table["state"], strict=True))
+    sources = dict(zip(table["trial"], table["source"], strict=True))
+    looks = {
+        "pruned": {"color": LIGHT, "linewidth": 1.1, "marker": "x", "markevery": [-1], "zorder": 1},
+        "complete": {"color": BLUE, "linewidth": 1.1, "alpha": 0.6, "zorder": 2},
+        "default parameters": {"color": ORANGE, "linewidth": 2.2, "linestyle": "--", "zorder": 3},
+        "best": {"color": INK, "linewidth": 2.4, "zorder": 4},
+    }
+    for number, curve in sorted(curves.items()):
+        if number not in states:
+            continue
+        name = "best" if number == best else "default parameters" if sources[number] == study.DEFAULT else None
+        name = name or states[number]
+        known = axes.get_legend_handles_labels()[1]
+        steps, values = zip(*sorted(curve.items()), strict=True)
+        scaled = np.array(values) * _scale(objective)
+        axes.plot(steps, scaled, **looks[name], label=None if name in known else name)
+    axes.set_xlabel("epochs")
+    axes.set_ylabel(f"{_label(objective)}, best epoch so far")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    figures.title_over_legend(figure, "Trials by epoch")
+    return figure
+
+
+@figures.styled
+def slices(table: pd.DataFrame, space: Mapping[str, BaseDistribution], objective: str) -> Figure:
+    """The objective over each parameter."""
+    columns = len(space) if len(space) < 5 else 3
+    rows = -(-len(space) // columns)
+    figure = Figure(figsize=(9.6, 1.1 + 2.9 * rows), layout="constrained")
+    panels = figure.subplots(rows, columns, sharey=True, squeeze=False)
+    for axes, (name, about) in zip(panels.flat, space.items(), strict=False):
+        positions, ticks = _positions(table[name], about)
+        _scatter(axes, positions, _values(table, objective), table, labelled=axes is panels[0, 0])
+        axes.set_xlabel(name)
+        if ticks:
+            axes.set_xticks(range(len(ticks)), ticks, rotation=20 if max(map(len, ticks)) > 6 else 0)
+            axes.set_xlim(-0.5, len(ticks) - 0.5)
+        else:
+            axes.set_xscale("log" if about.log else "linear")
+    for axes in list(panels.flat)[len(space) :]:
+        axes.set_visible(False)
+    for axes in panels[:, 0]:
+        axes.set_ylabel(_label(objective))
+    figures.title_over_legend(figure, f"{OBJECTIVES[objective].title} by parameter")
+    return figure
+
+
+@figures.styled
+def parallel_coordinates(table: pd.DataFrame, space: Mapping[str, BaseDistribution], objective: str) -> Figure:
+    """Every trial as one line over the parameters to the objective; the best are dark, pruned ones grey."""
+    figure, axes = _one(9.6, 4.4)
+    values = _values(table, objective)
+    complete = (table["state"] == "complete").to_numpy()
+    low, high = values.min(), values.max()
+    span = (high - low) or 1.0
+    heights, marks = [], []
+    for name, about in space.items():
+        positions, ticks = _positions(table[name], about)
+        if ticks:
+            places = np.linspace(0.05, 0.95, len(ticks))
+            heights.append(np.interp(positions, range(len(ticks)), places))
+            marks.append(list(zip(places, ticks, strict=True)))
+            continue
+        ends = np.array([about.low, about.high], dtype=float)
+        scaled = np.log10([*ends, *positions]) if about.log else np.array([*ends, *positions])
+        heights.append((scaled[2:] - scaled[0]) / (scaled[1] - scaled[0]))
+        middle = 10 ** scaled[:2].mean() if about.log else ends.mean()
+        marks.append([(0.0, f"{about.low:.2g}"), (0.5, f"{middle:.2g}"), (1.0, f"{about.high:.2g}")])
+    heights.append((values - low) / span)
+    marks.append([(share, f"{low + share * span:.3g}") for share in (0.0, 0.5, 1.0)])
+    best_and_worst = values[complete].min(), values[complete].max()
+    colour = Normalize(*(best_and_worst[::-1] if _maximised(objective) else best_and_worst))
+    # The best are drawn last, over the others.
+    order = np.argsort(values if _maximised(objective) else -values, kind="stable")
+    for row in sorted(order, key=lambda r: complete[r]):
+        shown = {"color": COLOURS(colour(values[row])), "linewidth": 1.8} if complete[row] else {"color": "#d8d8d8"}
+        axes.plot(range(len(heights)), [height[row] for height in heights], **({"linewidth": 1.0} | shown))
+    for place, ticks in enumerate(marks):
+        axes.axvline(place, color=GREY, linewidth=1.0, zorder=0)
+        for height, text in ticks:
+            axes.annotate(
+                text,
+                (place, height),
+                (5, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=9,
+                bbox=BEHIND,
+                zorder=9,
+            )
+    axes.set_xticks(range(len(marks)), [*space, _label(objective)])
+    axes.set_xlim(-0.1, len(marks) - 1 + 0.35)
+    axes.set_yticks([])
+    axes.grid(visible=False)
+    for side in axes.spines.values():
+        side.set_visible(False)
+    axes.set_title("Parallel coordinates (the darker, the better; grey: pruned)")
+    return figure
+
+
+@figures.styled
+def importance(weights: Mapping[str, float], objective: str) -> Figure:
+    """Share of the objective's variance that each parameter explains."""
+    figure, axes = _one(7.4, 1.4 + 0.45 * len(weights))
+    names = list(weights)[::-1]
+    shares = [100 * weights[name] for name in names]
+    axes.barh(names, shares, color=BLUE, height=0.6)
+    for place, share in enumerate(shares):
+        axes.text(share + 1, place, f"{share:.0f} %", va="center")
+    axes.set_xlim(0, 100)
+    axes.set_xlabel(f"share of the variance of {OBJECTIVES[objective].title} (%)")
+    axes.grid(axis="y", visible=False)
+    axes.set_title("Importance of the parameters")
+    return figure
+
+
+@figures.styled
+def pareto_front(table: pd.DataFrame, objectives: Sequence[str], front: Sequence[int]) -> Figure:
+    """Two objectives against each other; the front is what no other trial beats in both."""
+    figure, axes = _one(9.6, 4.8)
+    across, up = (_values(table, name) for name in reversed(objectives))
+    _scatter(axes, across, up, table)
+    chosen = table["trial"].isin(front).to_numpy()
+    order = np.argsort(across[chosen])
+    axes.plot(across[chosen][order], up[chosen][order], color=INK, linewidth=1.4, label="Pareto front")
+    for x, y, number in zip(across[chosen], up[chosen], table["trial"][chosen], strict=True):
+        axes.annotate(f"{number}", (x, y), (6, 5), textcoords="offset points", fontsize=9)
+    axes.set_xlabel(_label(objectives[1]))
+    axes.set_ylabel(_label(objectives[0]))
+    figures.title_over_legend(figure, "Pareto front, with trial numbers")
+    return figure
+
+
+def _one(width: float, height: float) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots()
+
+
+def _scatter(axes: Axes, x: np.ndarray, y: np.ndarray, table: pd.DataFrame, *, labelled: bool = True) -> None:
+    complete = (table["state"] == "complete").to_numpy()
+    looks = {
+        "pruned": (~complete, {"marker": "x", "color": LIGHT, "markersize": 6, "markeredgewidth": 1.6}),
+        "complete": (complete, {"marker": "o", "color": BLUE, "markersize": 6.5, "markeredgecolor": "white"}),
+        study.DEFAULT: (
+            complete & (table["source"] == study.DEFAULT).to_numpy(),
+            {"marker": "s", "color": ORANGE, "markersize": 8, "markeredgecolor": "#7a5400"},
+        ),
+    }
+    for name, (rows, look) in looks.items():
+        if rows.any():
+            axes.plot(x[rows], y[rows], linestyle="none", **look, label=name if labelled else None)
+
+
+def _positions(values: pd.Series, about: BaseDistribution) -> tuple[np.ndarray, list[str]]:
+    """Where values stand on an axis, and the axis' labels where it is one of names."""
+    if isinstance(about, CategoricalDistribution):
+        choices = list(about.choices)
+        return np.array([choices.index(value) for value in values], dtype=float), [str(choice) for choice in choices]
+    return values.to_numpy(dtype=float), []
+
+
+def _values(table: pd.DataFrame, objective: str) -> np.ndarray:
+    return table[OBJECTIVES[objective].metric].to_numpy(dtype=float) * _scale(objective)
+
+
+def _best(table: pd.DataFrame, objective: str) -> int:
+    complete = table[table["state"] == "complete"].reset_index(drop=True)
+    values = _values(complete, objective)
+    return int(complete["trial"][values.argmax() if _maximised(objective) else values.argmin()])
+
+
+def _maximised(objective: str) -> bool:
+    return OBJECTIVES[objective].direction == "maximize"
+
+
+def _scale(objective: str) -> float:
+    return 100.0 if objective == "eer" else 1.0
+
+
+def _label(objective: str) -> str:
+    return OBJECTIVES[objective].title + (" (%)" if objective == "eer" else "")

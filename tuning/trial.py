@@ -1,0 +1,169 @@
+"""One trial, in a process of its own: drawn from the study, trained on the shared Store, told to the study.
+
+TensorFlow keeps memory for every network it has built (about 150 MB for an EfficientNetB0, whatever is cleared), and a
+process that runs out of memory is killed; neither reaches the search this way. The trial is a run of its own, nested
+in the search's. It leaves no weights: the best configuration is trained again, with several seeds.
+"""
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import optuna
+import yaml
+
+from pipeline import tracking
+from pipeline.checkpoint import Progress
+from pipeline.config import Config
+from tuning import abandoned, objective, space, study
+from tuning.study import Settings
+
+STATE, ERROR, DEV, EPOCHS = "state", "error", "dev", "epochs"
+"""What a trial's attributes say besides its parameters: how it failed, the metrics it kept, the epochs it ran."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """Where a trial comes from and what it trains on; ``label`` prefixes its lines where several run at once."""
+
+    storage: str
+    study: str
+    heartbeat_s: int
+    seed: int
+    store: Path
+    require_gpu: bool = False
+    label: bool = False
+
+
+def process(task: Task, drawn: Connection) -> None:
+    """Body of the process: run the study's next trial; its number goes through ``drawn`` as soon as it is known."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the search hears it too, and ends its processes
+    _end_with_parent()
+    study.quietly()
+    own = study.load(study.storage(task.storage, task.heartbeat_s), task.study)
+    study.equip(own, task.seed)
+
+    def run(trial: optuna.Trial) -> list[float]:
+        trial.set_user_attr(abandoned.WORKER, abandoned.this_worker())
+        drawn.send(trial.number)
+        if task.label:
+            sys.stdout = _Labelled(f"trial {trial.number}: ")
+        try:
+            return run_trial(trial, own, task)
+        except Exception as failure:
+            if not isinstance(failure, optuna.TrialPruned):
+                trial.set_user_attr(ERROR, _line(failure))
+            raise
+
+    own.optimize(run, n_trials=1, catch=(Exception,))
+
+
+def run_trial(trial: optuna.Trial, own: optuna.Study, task: Task) -> list[float]:
+    """Train a trial inside its MLflow run; returns its values, or raises ``TrialPruned`` or what made it fail."""
+    settings = study.settings_of(own)
+    params = space.draw(trial, settings.space)
+    config = settings.config.replace(**params, require_gpu=task.require_gpu)
+    tags = {"trial": str(trial.number), "study": own.study_name}
+    if source := trial.user_attrs.get(study.SOURCE):
+        tags["source"] = source
+    name = f"trial {trial.number}"
+    with tracking.run(name, stage="trial", tags=tags, parent_run_id=own.user_attrs[study.RUN_ID]) as run:
+        import mlflow
+
+        trial.set_user_attr(abandoned.RUN, run.info.run_id)
+        mlflow.log_params(params)
+        mlflow.log_text(yaml.safe_dump(config.flat(), sort_keys=False), "config.yaml")
+        state, error = "COMPLETE", None
+        try:
+            values = _train(trial, config, settings, task.store, run.info.run_id)
+        except optuna.TrialPruned as pruned:
+            state, error = "PRUNED", pruned
+        except Exception as failure:
+            state, error = "FAILED", failure
+            mlflow.set_tag("error", _line(failure))
+            mlflow.log_text(traceback.format_exc(), "error.txt")
+        mlflow.set_tag("state", state)
+        # MLflow has no state of its own for what was pruned.
+        mlflow.end_run({"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAILED": "FAILED"}[state])
+    if error:
+        raise error
+    return values
+
+
+def _train(trial: optuna.Trial, config: Config, settings: Settings, store: Path, run_id: str) -> list[float]:
+    import mlflow
+
+    from pipeline import devices, train
+    from pipeline.store import Store
+    from pipeline.training_data import Data
+
+    data = Data.of(Store.open(store), config.train)
+    device = devices.prepare(config.train)
+    listen = listener(trial, config, settings)
+    try:
+        progress, _ = train.fit(config, data, device, None, None, run_id, listen)
+        metrics = dict(objective.kept(progress, config.train.keep))
+        if "latency" in settings.objectives:
+            metrics[objective.LATENCY] = objective.latency_ms(config)
+            trial.set_user_attr(DEV, metrics)
+    finally:
+        if metrics := trial.user_attrs.get(DEV):
+            # One step past the last epoch, so that the run's latest values are those of the epoch that is kept.
+            mlflow.log_metrics(metrics, step=trial.user_attrs[EPOCHS])
+    return objective.values(settings.objectives, metrics)
+
+
+def listener(trial: optuna.Trial, config: Config, settings: Settings) -> Callable[[Progress], None]:
+    """What hears of every epoch: it reports what the trial is worth so far, and ends it where that is too little."""
+    may_be_pruned = len(settings.objectives) == 1 and trial.user_attrs.get(study.SOURCE) != study.DEFAULT
+
+    def after_epoch(progress: Progress) -> None:
+        metrics = objective.kept(progress, config.train.keep)
+        trial.set_user_attr(EPOCHS, progress.epoch)
+        trial.set_user_attr(DEV, metrics)
+        if len(settings.objectives) > 1:
+            return  # Optuna takes reports for one objective alone
+        trial.report(objective.values(settings.objectives, metrics)[0], step=progress.epoch)
+        if may_be_pruned and progress.epoch < config.train.epochs and trial.should_prune():
+            raise optuna.TrialPruned(f"after {progress.epoch} epochs")
+
+    return after_epoch
+
+
+def _line(error: Exception) -> str:
+    """An error in one line, short enough for a tag."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:400]
+
+
+def _end_with_parent() -> None:
+    """Leave no orphan: a search that is killed takes its trials with it, and the same command goes on with them."""
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+class _Labelled:
+    """Standard output with a label before each line."""
+
+    def __init__(self, label: str):
+        self._label, self._out, self._fresh = label, sys.stdout, True
+
+    def write(self, text: str) -> int:
+        for line in text.splitlines(keepends=True):
+            self._out.write((self._label if self._fresh else "") + line)
+            self._fresh = line.endswith("\n")
+        return len(text)
+
+    def flush(self) -> None:
+        self._out.flush()
