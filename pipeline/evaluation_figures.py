@@ -13,6 +13,9 @@ from pipeline.bundle import Bundle
 from pipeline.evaluation_summary import Outcome
 from pipeline.paired import Difference
 
+BLANK = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
+"""Behind words that a line would cross."""
+
 
 def draw(outcome: Outcome) -> dict[str, bytes]:
     """The figures as PNG by name (``training_curves``, ``eval/roc``, ``examples/spoof`` …), in the report's order."""
@@ -116,7 +119,9 @@ def two_systems(
             )
         right.plot([100 * found.difference], [y], "o", color=figures.BLUE, markersize=8, markeredgecolor="white")
         said = f"{100 * found.other_eer:.1f} % → {100 * found.own_eer:.1f} %"
-        right.annotate(said, (100 * found.difference, y), (0, 9), textcoords="offset points", ha="center", fontsize=10)
+        right.annotate(
+            said, (100 * found.difference, y), (0, 9), textcoords="offset points", ha="center", fontsize=10, bbox=BLANK
+        )
     right.axvline(0, color=figures.GREY, linestyle="--", linewidth=1.4)
     right.set_yticks(range(len(differences)), list(differences))
     right.set_ylim(len(differences) - 0.4, -0.6)
@@ -125,10 +130,9 @@ def two_systems(
     right.set_xlim(-reach, reach)
     right.set_xlabel(f"EER of {names[1]}\nminus EER of {names[0]} (percentage points)")
     right.set_title("Gain, with 95 % paired interval")
-    right.text(
-        0.99, 0.01, f"{names[0]} better →", transform=right.transAxes, ha="right", fontsize=10, color=figures.GREY
-    )
-    right.text(0.01, 0.01, "← worse", transform=right.transAxes, ha="left", fontsize=10, color=figures.GREY)
+    small = {"transform": right.transAxes, "fontsize": 10, "color": figures.GREY, "bbox": BLANK}
+    right.text(0.99, 0.02, f"{names[0]} better →", ha="right", **small)
+    right.text(0.01, 0.02, "← worse", ha="left", **small)
     right.grid(axis="y", visible=False)
     right.tick_params(axis="y", length=0)
     return figure

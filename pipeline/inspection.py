@@ -145,10 +145,10 @@ def view(
 
 @figures.styled
 def draw(seen: View, title: str, *, threshold: float, config: Config) -> Figure:
-    """Spectrogram, saliency and score over time of one clip, one above the other on the same seconds."""
+    """Spectrogram and saliency of a window of one clip, and below them the score over the whole of it."""
     panels = 3 if seen.saliency is not None else 2
-    figure = Figure(figsize=(7.4, 2.2 * panels + 0.4), layout="constrained")
-    axes = figure.subplots(panels, 1, sharex=True, height_ratios=[1.25] * (panels - 1) + [0.9])
+    figure = Figure(figsize=(7.4, 2.3 * panels + 0.4), layout="constrained")
+    axes = figure.subplots(panels, 1, height_ratios=[1.25] * (panels - 1) + [0.9])
     spectrogram = axes[0].imshow(seen.spectrogram.T, cmap="magma", **_extent(seen))
     looks = config.front_end.normalisation == "cmvn" and seen.saliency is not None
     figure.colorbar(spectrogram, ax=axes[0], pad=0.01).set_label("deviations" if looks else "dB")
@@ -165,6 +165,8 @@ def draw(seen: View, title: str, *, threshold: float, config: Config) -> Figure:
     for panel in axes[:-1]:
         _frequencies(panel, seen, config.front_end)
         panel.grid(False)
+        panel.tick_params(labelbottom=panel is axes[-2])
+    axes[-2].set_xlabel("Time of the window (s)")
     _over_time(axes[-1], seen, threshold)
     figure.suptitle(title, x=0.01, ha="left")
     return figure
@@ -183,7 +185,8 @@ def _title(trial: pd.Series, threshold: float) -> str:
     called = BONAFIDE if trial["score"] >= threshold else SPOOF
     answer = f"{trial['label']} recognised" if called == trial["label"] else f"{trial['label']} taken for {called}"
     attack = f" ({trial['attack']})" if trial["label"] == SPOOF and trial["attack"] else ""
-    return f"{answer}{attack}: {trial['utterance_id']}, score {trial['score']:+.2f}".replace("-", "−")
+    score = f"{trial['score']:+.2f}".replace("-", "−")
+    return f"{answer}{attack}: {trial['utterance_id']}, score {score}"
 
 
 def _log_mel(window: np.ndarray, settings: FrontEndConfig) -> np.ndarray:
@@ -228,6 +231,10 @@ def _over_time(axes: Axes, seen: View, threshold: float) -> None:
     else:
         axes.hlines(seen.scores, 0, seen.duration_s, color=figures.BLUE, label="score of the only window")
     axes.axhline(threshold, color=figures.INK, linestyle="--", linewidth=1.4, label="threshold")
-    axes.set(xlabel="Time (s)", ylabel="Score (nats)", xlim=(0, max(seen.duration_s, seen.start_s + seen.window_s)))
+    axes.set(
+        xlabel="Time of the clip (s)",
+        ylabel="Score (nats)",
+        xlim=(0, max(seen.duration_s, seen.start_s + seen.window_s)),
+    )
     axes.margins(y=0.2)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.32), ncols=3, fontsize=9)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.34), ncols=3, fontsize=9)

@@ -133,7 +133,7 @@ def _results(summary: Mapping, figures: Mapping[str, bytes]) -> str:
                 "first."
             )
         )
-        parts.append(gallery({k: v for k, v in figures.items() if k.endswith("/against")}, wide=WIDE))
+        parts.append(gallery({k: v for k, v in reversed(figures.items()) if k.endswith("/against")}, wide=WIDE))
     return "".join(parts)
 
 
@@ -158,28 +158,25 @@ def _attacks(summary: Mapping, kind: str) -> str:
 
 
 def _conditions(summary: Mapping) -> str:
-    """A table for each condition of each subset, and one of speakers."""
-    parts = []
-    for subset, result in reversed(summary["results"].items()):
-        kept = [g for g in result["groups"] if g["kind"] in ("condition", "speaker")]
-        for name, own in groupby(kept, key=lambda g: g["condition"] or "speaker"):
-            groups = sorted(own, key=lambda g: -g["eer"])
-            rows = [
-                [g["name"], f"{g['bonafide']:,}", f"{g['trials']:,}", form.rate(g), _about(g)]
-                for g in groups[:MOST_ROWS]
-            ]
-            parts.append(f"<h3>{escape(f'{subset}: {name}')}</h3>")
-            parts.append(table([name, "bonafide", "spoof", "EER (95 %)", ""], rows, left=(0, 4)))
-            if len(groups) > MOST_ROWS:
-                parts.append(note(f"The hardest {MOST_ROWS} of {len(groups):,}; all are in groups.csv."))
-            if len(groups) > summary["most_values"]:
-                more = (
-                    f"More than {summary['most_values']} values: no intervals, and none of it among MLflow's metrics."
-                )
-                parts.append(note(more))
+    """A table for each condition of the main subset, and one of its speakers."""
+    parts, subset = [], summary["main"]
+    kept = [g for g in summary["results"][subset]["groups"] if g["kind"] in ("condition", "speaker")]
+    for name, own in groupby(kept, key=lambda g: g["condition"] or "speaker"):
+        groups = sorted(own, key=lambda g: -g["eer"])
+        rows = [
+            [g["name"], f"{g['bonafide']:,}", f"{g['trials']:,}", form.rate(g), _about(g)] for g in groups[:MOST_ROWS]
+        ]
+        parts.append(f"<h3>{escape(f'{subset}: {name}')}</h3>")
+        parts.append(table([name, "bonafide", "spoof", "EER (95 %)", ""], rows, left=(0, 4)))
+        if len(groups) > MOST_ROWS:
+            parts.append(note(f"The hardest {MOST_ROWS} of {len(groups):,}; all are in groups.csv."))
+        if len(groups) > summary["most_values"]:
+            more = f"More than {summary['most_values']} values: no intervals, and none of it among MLflow's metrics."
+            parts.append(note(more))
     said = (
         "A value that both classes have is its spoof against its bonafide clips. One that a single class has, such as "
-        "a replay device, is measured against all clips of the other. Intervals of a single speaker are over clips."
+        "a replay device, is measured against all clips of the other. Intervals of a single speaker are over clips. "
+        "Conditions of other subsets are in groups.csv."
     )
     return "".join(parts) + (note(said) if parts else "")
 
@@ -276,19 +273,19 @@ def _calibration(summary: Mapping, figures: Mapping[str, bytes]) -> str:
             p["name"],
             form.signed(p["threshold"]),
             f"{p['prior_spoof']:g}",
-            form.percent(p["miss"]),
-            form.percent(p["false_alarm"]),
-            *(form.percent(p["rates"][s][i]) if s in p["rates"] else MISSING for s in subsets for i in (0, 1)),
+            _errors((p["miss"], p["false_alarm"])),
+            *(_errors(p["rates"].get(subset)) for subset in subsets),
         ]
         for p in summary["operating_points"]
     ]
-    header = ["operating point", "threshold", "prior of spoof", "misses where chosen", "false alarms where chosen"]
-    header += [f"{what}, {s}" for s in subsets for what in ("misses", "false alarms")]
-    parts.append(f'<div class="scroll">{table(header, points, kind="wide-table")}</div>')
-    parts.append(
-        note("Thresholds are chosen on dev alone. A miss is bonafide called spoof, a false alarm the reverse.")
-    )
-    return "".join(parts) + gallery({k: v for k, v in figures.items() if k.endswith("/reliability")})
+    header = ["operating point", "threshold", "prior of spoof", "where it was chosen", *subsets]
+    parts.append(table(header, points))
+    parts.append(note("Misses / false alarms: bonafide called spoof, and the reverse. Dev alone chooses thresholds."))
+    return "".join(parts) + gallery({k: v for k, v in reversed(figures.items()) if k.endswith("/reliability")})
+
+
+def _errors(rates: Sequence[float | None] | None) -> str:
+    return MISSING if rates is None or None in rates else " / ".join(form.percent(rate) for rate in rates)
 
 
 def _galleries(figures: Mapping[str, bytes]) -> str:

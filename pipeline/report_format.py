@@ -70,12 +70,14 @@ def against_text(summary: Mapping) -> str:
     if not found:
         return ""
     interval = "not defined" if found["low"] is None else f"{100 * found['low']:.1f} to {100 * found['high']:.1f}"
+    change = "gains" if found["difference"] >= 0 else "loses"
     return (
-        f"Against {against['version']}, whose EER on {summary['main']} is {100 * found['other_eer']:.2f} %, it gains "
-        f"{100 * found['difference']:.1f} percentage points (95 % interval of the paired difference {interval}). At "
+        f"Against {against['version']}, whose EER on {summary['main']} is {100 * found['other_eer']:.2f} %, it "
+        f"{change} {100 * abs(found['difference']):.1f} percentage points (95 % interval of the gain "
+        f"{interval.replace('-', '−')}). At "
         f"the operating points of both, it alone is right on {found['own_right']:,} trials and the other alone on "
         f"{found['other_right']:,} (McNemar's exact p {probability(found['p'])})."
-    ).replace("gains -", "loses ")
+    )
 
 
 def probability(p: float) -> str:

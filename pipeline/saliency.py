@@ -36,7 +36,7 @@ class Looker:
         """Whether there is a spectrogram to look at; a model of the raw waveform has none."""
         if fronts:
             spectrogram = fronts[-1].output
-            self._front = keras.Model(model.inputs, spectrogram)
+            self._front = keras.Model(model.inputs[0], spectrogram)
             self._behind = keras.Model(spectrogram, model.outputs[0])
 
     def spectrogram(self, window: np.ndarray) -> np.ndarray:

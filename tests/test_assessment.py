@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from pipeline import bootstrap, metrics
-from pipeline.assessment import FEW_TRIALS, assess
+from pipeline.assessment import FEW_TRIALS, MOST_VALUES, assess
 from pipeline.metrics import MetricError
 
 
@@ -27,7 +27,7 @@ LABELS = (TRIALS["label"] == "bonafide").to_numpy()
 
 
 def groups(evaluation) -> dict:
-    return {group.name: group for group in evaluation.groups}
+    return {group.name: group for group in evaluation.groups if group.kind in ("attack", "pool")}
 
 
 def test_the_subset_is_measured_on_calibrated_scores_and_the_loss_on_logits():
@@ -62,15 +62,79 @@ def test_small_groups_are_marked():
 
 def test_where_training_is_not_known_no_attack_is_seen_or_unseen():
     found = assess(TRIALS, subset="eval", threshold=0.0, heard=None).groups
-    assert {(group.name, group.seen) for group in found} == {("A01", None), ("A07", None), ("unknown", None)}
+    attacks = {(group.name, group.seen) for group in found if group.kind == "attack"}
+    assert attacks == {("A01", None), ("A07", None), ("unknown", None)}
+    assert not [group for group in found if group.kind == "pool"]
 
 
 def test_metric_names():
     found = assess(TRIALS, subset="eval", threshold=0.0, heard={"A01"}).named()
     whole = {"loss", "accuracy", "precision", "recall", "f1", "auc", "eer", "min_dcf", "act_dcf", "cllr"}
     rates = {"eer", "eer_low", "eer_high"}
-    stems = {"", "attack/A01/", "attack/A07/", "attack/unknown/", "seen/", "unseen/"}
-    assert set(found) == {f"eval/{m}" for m in whole} | {f"eval/{stem}{rate}" for stem in stems for rate in rates}
+    stems = {"attack/A01/", "attack/A07/", "attack/unknown/", "seen/", "unseen/"}
+    stems |= {f"speaker/{name}/" for name in ("S0", "S1", "S2", "S3", "S9")}
+    expected = {f"eval/{metric}{end}" for metric in whole for end in ("", "_low", "_high")}
+    expected |= {f"eval/{stem}{rate}" for stem in stems for rate in rates}
+    assert set(found) == expected | {"eval/uncalibrated/cllr", "eval/uncalibrated/act_dcf"}
+
+
+def test_every_figure_lies_in_its_interval():
+    found = assess(TRIALS, subset="eval", threshold=0.8, heard=None).metrics
+    for name in ("loss", "accuracy", "precision", "recall", "f1", "auc", "eer", "act_dcf", "cllr"):
+        assert found[f"{name}_low"] <= found[name] <= found[f"{name}_high"], name
+
+
+CONDITIONS = TRIALS.assign(
+    recorder=["-"] * 8 + ["R1", "R1", "R2", "R2", "R1", "R1", "R2", ""],
+    phrase=["P1", "P1", "P1", "P2", "P2", "P2", "P3", "", "P1", "P1", "P2", "P2", "P1", "P2", "P2", "P1"],
+    room="one",
+)
+
+
+def test_a_condition_is_measured_within_itself_where_both_classes_have_it_and_else_against_all_of_the_other():
+    found = assess(CONDITIONS, subset="eval", threshold=0.0, heard=None, conditions=["recorder", "phrase", "room"])
+    by_value = {(g.condition, g.name): g for g in found.groups if g.kind == "condition"}
+    assert list(by_value) == [
+        ("recorder", "R1"),
+        ("recorder", "R2"),
+        ("phrase", "P1"),
+        ("phrase", "P2"),
+        ("phrase", "P3"),
+    ]
+    own = {name: (CONDITIONS[name[0]] == name[1]).to_numpy() for name in by_value}
+    for name, against, chosen in (
+        (("recorder", "R1"), "bonafide", own["recorder", "R1"] | LABELS),
+        (("phrase", "P1"), "", own["phrase", "P1"]),
+        (("phrase", "P3"), "spoof", own["phrase", "P3"] | ~LABELS),
+    ):
+        group, kept = by_value[name], CONDITIONS[chosen]
+        kept_labels = LABELS[chosen]
+        assert (group.against, group.trials, group.bonafide) == (against, (~kept_labels).sum(), kept_labels.sum())
+        assert group.eer == metrics.eer(kept["score"].to_numpy(), kept_labels)
+        assert group.note == "few trials"
+    assert {"eval/recorder/R1/eer", "eval/phrase/P3/eer_low"} <= set(found.named())
+
+
+def test_speakers_are_measured_one_by_one_with_intervals_over_their_clips():
+    found = {g.name: g for g in assess(TRIALS, subset="eval", threshold=0.0, heard=None).groups if g.kind == "speaker"}
+    assert {name: (g.bonafide, g.trials, g.against) for name, g in found.items()} == {
+        "S0": (2, 2, ""),
+        "S1": (2, 2, ""),
+        "S2": (2, 8, "spoof"),
+        "S3": (2, 8, "spoof"),
+        "S9": (8, 3, "bonafide"),
+    }
+    assert found["S0"].eer_low is not None
+
+
+def test_of_a_condition_with_many_values_none_is_logged_and_all_are_groups():
+    rows = [("-", f"S{i}", 1.0) for i in range(MOST_VALUES + 1)] + [("A01", "T", 0.0)] * 30
+    many = table(rows)
+    found = assess(many.assign(text=many["utterance_id"]), subset="eval", threshold=0, heard=None, conditions=["text"])
+    values = [g for g in found.groups if g.kind == "condition"]
+    assert len(values) == len(many)
+    assert {g.eer_low for g in values} == {None}
+    assert not [name for name in found.named() if name.startswith(("eval/text/", "eval/speaker/"))]
 
 
 def test_attack_names_become_keys_that_mlflow_takes_and_stay_apart():

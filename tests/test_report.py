@@ -218,14 +218,14 @@ def test_every_part_says_its_numbers():
         ["babble", "10 dB", "30.00 % (29.0–31.0)", "4,300"],
         ["A_hard", "0.81 (0.76–0.86)", "0.81 (0.76–0.86)", "40"],
         ["Cllr, eval", "1.2500", "0.5000 (0.450–0.560)"],
-        ["eer", "−0.26", "0.5", "5.9 %", "6.1 %", "–", "–", "20.0 %", "15.0 %"],
-        ["prior=0.5,miss=1,false_alarm=1", "0.00", "0.5", "–", "–", "–", "–", "–", "–"],
+        ["eer", "−0.26", "0.5", "5.9 % / 6.1 %", "–", "20.0 % / 15.0 %"],
+        ["prior=0.5,miss=1,false_alarm=1", "0.00", "0.5", "–", "–", "–"],
     ):
         assert row in page.rows, row[0]
     assert [row[0] for row in page.rows].index("R02") < [row[0] for row in page.rows].index("R01"), "hardest first"
     source = report.html(SUMMARY, FIGURES, CLIPS)
     assert source.count('class="number strong"') == 2
-    assert "it gains 7.1 percentage points (95 % interval of the paired difference 5.0 to 9.0)" in page.text
+    assert "it gains 7.1 percentage points (95 % interval of the gain 5.0 to 9.0)" in page.text
     assert page.references.count(f"data:audio/flac;base64,{base64.b64encode(b'fLaC wrong').decode()}") == 1
 
 

@@ -13,7 +13,7 @@ SPACE: dict[str, BaseDistribution] = {
     "learning_rate": FloatDistribution(1e-5, 3e-3, log=True),
     "augment_strength": FloatDistribution(0.0, 1.0),
     "weight_decay": CategoricalDistribution((0.0, 1e-4, 1e-3, 1e-2, 1e-1)),
-    "front_end": CategoricalDistribution(("logmel", "logspec", "lfcc")),
+    "front_end": CategoricalDistribution(("logmel", "logspec", "lfcc", "cqt")),
     "normalisation": CategoricalDistribution(("peak", "cmvn", "none")),
     "clip_s": CategoricalDistribution((1.0, 2.0, 3.0, 4.0)),
     "n_mels": CategoricalDistribution((40, 64, 80, 128)),
