@@ -8,7 +8,8 @@ import hashlib
 import io
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,9 +20,14 @@ from pipeline.errors import AudioError
 
 FULL_SCALE = 32768.0
 BLOCK_SAMPLES = 1 << 16
-RATES_HZ = (4000, 384000)
-"""Sample rates that are taken for real."""
-MAX_CHANNELS = 32
+MIN_RATE_HZ = 4000
+"""Lower sample rates are not taken for real."""
+FFMPEG_FORMATS = (
+    "aac,ac3,aiff,amr,amrnb,amrwb,asf,au,caf,flac,flv,g722,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mp3,mpeg,mpegts,ogg,"
+    "w64,wav"
+)
+"""Containers that FFmpeg may find in a recording. Playlists are not among them: they name other files and addresses,
+and FFmpeg would read those."""
 SUFFIXES = frozenset(
     {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".aac", ".mp4", ".webm", ".amr", ".g722", ".wma"}
     | {".aif", ".aiff", ".au", ".mka", ".mkv", ".mov", ".3gp"}
@@ -30,16 +36,33 @@ SUFFIXES = frozenset(
 Source = str | os.PathLike | bytes
 
 
-DEFAULT_LIMITS = AudioConfig()
+@dataclass(frozen=True)
+class Limits:
+    """What decoding a file may cost, whatever the recording in it. ``max_samples`` counts those of all channels."""
+
+    max_bytes: float = math.inf
+    max_channels: int = 32
+    max_rate_hz: int = 384000
+    max_samples: float = math.inf
 
 
-def decode(source: Source, *, config: AudioConfig = DEFAULT_LIMITS, format_hint: str = "") -> np.ndarray:
+DEFAULT_CONFIG, DEFAULT_LIMITS = AudioConfig(), Limits()
+
+
+def decode(
+    source: Source,
+    *,
+    config: AudioConfig = DEFAULT_CONFIG,
+    limits: Limits = DEFAULT_LIMITS,
+    format_hint: str = "",
+) -> np.ndarray:
     """Decode a recording.
 
     Parameters
     ----------
     source : path, or the bytes of a file. WAV, FLAC, OGG, Opus and MP3 are read by libsndfile, all else by FFmpeg.
     config : limits on duration and level.
+    limits : limits on the file.
     format_hint : FFmpeg's name of a headerless format (``g722``); by default taken from the suffix.
 
     Returns
@@ -49,18 +72,11 @@ def decode(source: Source, *, config: AudioConfig = DEFAULT_LIMITS, format_hint:
     Raises
     ------
     AudioError
-        Unreadable, empty, not finite, too short, too long or silent. Decoding stops as soon as a limit is passed, so a
-        small file of hours of audio costs no more than one at the limit.
+        Unreadable, empty, not finite, too short, too long, too large or silent. Decoding stops as soon as a limit is
+        passed, so a small file of hours of audio costs no more than one at the limit.
     """
-    hint = format_hint or _headerless_format(source)
-    rate_hz, mono = _read(source, hint, config.max_s)
-    if not np.isfinite(mono).all():
-        raise AudioError("not finite: the recording holds NaN or infinite samples")
-    if rate_hz != SAMPLE_RATE_HZ:
-        import soxr
-
-        mono = soxr.resample(mono, rate_hz, SAMPLE_RATE_HZ, quality="HQ")
-    wave = to_int16(mono).astype(np.float32) / np.float32(FULL_SCALE)
+    _check_size(source, limits)
+    wave = _read(source, format_hint or _headerless_format(source), config.max_s, limits)
     duration_s = len(wave) / SAMPLE_RATE_HZ
     if duration_s < config.min_s:
         raise AudioError(f"too short: {duration_s:.3f} s, at least {config.min_s:g} s are needed")
@@ -87,38 +103,40 @@ def _headerless_format(source: Source) -> str:
     return "g722" if named else ""
 
 
-def _read(source: Source, hint: str, max_s: float) -> tuple[int, np.ndarray]:
-    """Sample rate in Hz and mono float32 samples."""
-    _check_size(source)
+def _read(source: Source, hint: str, max_s: float, limits: Limits) -> np.ndarray:
+    """Samples on the int16 grid, float32 at 16 kHz."""
     if not hint:
         import soundfile
 
         try:
             with soundfile.SoundFile(_opened(source)) as file:
-                return _collect(file.samplerate, file.channels, _soundfile_blocks(file), max_s)
+                return _collect(file.samplerate, file.channels, _soundfile_blocks(file), max_s, limits)
         except soundfile.LibsndfileError:
             pass  # FFmpeg knows more formats; its error is the one to report
     import av
 
     try:
-        with av.open(_opened(source), format=hint or None, metadata_errors="ignore") as container:
+        options = {"format_whitelist": FFMPEG_FORMATS, "protocol_whitelist": ""}
+        with av.open(_opened(source), format=hint or None, options=options, metadata_errors="ignore") as container:
             if not container.streams.audio:
                 raise AudioError("unreadable: the file has no audio stream")
             stream = container.streams.audio[0]
-            rate_hz = stream.codec_context.sample_rate or stream.rate
+            rate_hz, channels = stream.codec_context.sample_rate or stream.rate, stream.codec_context.channels or 1
             resampler = av.AudioResampler(format="fltp", layout="mono", rate=rate_hz)
-            return _collect(rate_hz, 1, _ffmpeg_blocks(container, stream, resampler), max_s)
+            return _collect(rate_hz, channels, _ffmpeg_blocks(container, stream, resampler), max_s, limits)
     except (av.FFmpegError, ValueError) as error:
         raise AudioError(f"unreadable: not audio that libsndfile or FFmpeg can decode ({error})") from None
 
 
-def _check_size(source: Source) -> None:
+def _check_size(source: Source, limits: Limits) -> None:
     try:
         size = len(source) if isinstance(source, bytes) else Path(source).stat().st_size
     except OSError as error:
         raise AudioError(f"unreadable: {error.strerror or error}") from None
     if size == 0:
         raise AudioError("empty: the file has no bytes")
+    if size > limits.max_bytes:
+        raise AudioError(f"too large: {size / 1e6:.1f} MB, at most {limits.max_bytes / 1e6:g} MB are taken")
 
 
 def _opened(source: Source) -> BinaryIO:
@@ -143,17 +161,33 @@ def _ffmpeg_blocks(container, stream, resampler) -> Iterator[np.ndarray]:
         yield converted.to_ndarray().T
 
 
-def _collect(rate_hz: int, channels: int, blocks: Iterator[np.ndarray], max_s: float) -> tuple[int, np.ndarray]:
-    if not RATES_HZ[0] <= rate_hz <= RATES_HZ[1]:
-        raise AudioError(f"unreadable: sample rate {rate_hz} Hz lies outside {RATES_HZ[0]} to {RATES_HZ[1]} Hz")
-    if channels > MAX_CHANNELS:
-        raise AudioError(f"unreadable: {channels} channels, at most {MAX_CHANNELS} are taken")
+def _collect(rate_hz: int, channels: int, blocks: Iterator[np.ndarray], max_s: float, limits: Limits) -> np.ndarray:
+    """The blocks ``[samples, channels]`` as one recording; no more of it is held than its samples at 16 kHz."""
+    if not MIN_RATE_HZ <= rate_hz <= limits.max_rate_hz:
+        raise AudioError(f"unreadable: sample rate {rate_hz} Hz lies outside {MIN_RATE_HZ} to {limits.max_rate_hz} Hz")
+    if channels > limits.max_channels:
+        raise AudioError(f"unreadable: {channels} channels, at most {limits.max_channels} are taken")
+    resample = _resampler(rate_hz)
     parts, samples = [], 0
     for block in blocks:
-        parts.append(block.mean(axis=1, dtype=np.float32))  # (block samples,)
         samples += len(block)
         if samples > max_s * rate_hz:
             raise AudioError(f"too long: over {max_s:g} s")
+        if samples * channels > limits.max_samples:
+            raise AudioError(f"too long: over {limits.max_samples:g} samples in its {channels} channels")
+        mono = block.mean(axis=1, dtype=np.float32)  # (block samples,)
+        if not np.isfinite(mono).all():
+            raise AudioError("not finite: the recording holds NaN or infinite samples")
+        parts.append(to_int16(resample(mono)))
     if samples == 0:
         raise AudioError("empty: the file holds no samples")
-    return rate_hz, np.concatenate(parts)
+    parts.append(to_int16(resample(np.zeros(0, np.float32), last=True)))
+    return np.concatenate(parts).astype(np.float32) / np.float32(FULL_SCALE)
+
+
+def _resampler(rate_hz: int) -> Callable[..., np.ndarray]:
+    if rate_hz == SAMPLE_RATE_HZ:
+        return lambda mono, last=False: mono
+    import soxr
+
+    return soxr.ResampleStream(rate_hz, SAMPLE_RATE_HZ, 1, dtype="float32", quality="HQ").resample_chunk

