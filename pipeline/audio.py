@@ -38,9 +38,10 @@ Source = str | os.PathLike | bytes
 
 @dataclass(frozen=True)
 class Limits:
-    """What decoding a file may cost, whatever the recording in it. ``max_samples`` counts those of all channels."""
+    """What decoding a file may cost. ``max_samples`` counts those of all channels, before resampling."""
 
     max_bytes: float = math.inf
+    max_s: float = math.inf
     max_channels: int = 32
     max_rate_hz: int = 384000
     max_samples: float = math.inf
@@ -76,7 +77,7 @@ def decode(
         passed, so a small file of hours of audio costs no more than one at the limit.
     """
     _check_size(source, limits)
-    wave = _read(source, format_hint or _headerless_format(source), config.max_s, limits)
+    wave = _read(source, format_hint or _headerless_format(source), min(config.max_s, limits.max_s), limits)
     duration_s = len(wave) / SAMPLE_RATE_HZ
     if duration_s < config.min_s:
         raise AudioError(f"too short: {duration_s:.3f} s, at least {config.min_s:g} s are needed")

@@ -230,8 +230,9 @@ class Pool:
 
     def __init__(self, bundle: Bundle, size: int = 0):
         self.bundle = bundle
+        self.size = size or cores()
         self._free: queue.LifoQueue[Detector] = queue.LifoQueue()
-        for _ in range(size or cores()):
+        for _ in range(self.size):
             self._free.put(Detector(bundle, threads=1))
 
     @contextmanager

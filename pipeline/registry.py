@@ -39,7 +39,11 @@ SERVING_MODULES = (
     "config",
     "detector",
     "errors",
+    "latency_log",
     "metrics",
+    "served_files",
+    "server_guard",
+    "server_settings",
     "silero",
     "speech",
     "windows",
@@ -268,9 +272,15 @@ def _signature() -> "mlflow.models.ModelSignature":  # noqa: F821
     from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 
     return ModelSignature(
-        inputs=Schema([ColSpec("binary", "audio")]),
+        # Text, not binary: MLflow's own decoding of binary columns fails a whole request for one row, turns bad base64
+        # into empty bytes, and leaves `instances` and CSV undecoded. Bytes from Python pass as well.
+        inputs=Schema([ColSpec("string", "audio", required=False), ColSpec("string", "path", required=False)]),
         params=ParamSchema(
-            [ParamSpec("operating_point", "string", ""), ParamSpec("threshold", "double", float("nan"))]
+            [
+                ParamSpec("operating_point", "string", ""),
+                ParamSpec("threshold", "double", float("nan")),
+                ParamSpec("windows", "boolean", False),
+            ]
         ),
     )
 

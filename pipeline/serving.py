@@ -1,52 +1,131 @@
 """The registered model: MLflow's ``pyfunc`` interface as a thin shell over the detector.
 
 MLflow runs this file as "model from code" when it loads the model; the model folder travels as its artifact
-``bundle``. One input row holds one recording as bytes (in JSON and CSV as base64 text) and gives one row of output;
-what cannot be scored says so in its row.
+``bundle``. One input row holds one recording, in the column ``audio`` as bytes or base64 text, or in the column
+``path`` as the name of a file that the server may read, and gives one row of output; what cannot be scored says so in
+its row. Limits come from ``pipeline.server_settings``.
 """
 
 import base64
 import binascii
 import dataclasses
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import mlflow
 import pandas as pd
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import BAD_REQUEST
+from mlflow.pyfunc.scoring_server import _SERVER_MODEL_PATH
 
+from pipeline import server_guard, server_settings
+from pipeline.audio import Source
 from pipeline.bundle import Bundle
-from pipeline.detector import Detector, Row
+from pipeline.calibration import OperatingPoint
+from pipeline.detector import Pool, Row
+from pipeline.errors import AudioError, ConfigError
+from pipeline.latency_log import LatencyLog
+from pipeline.served_files import ServedFiles
+
+COLUMNS = ("audio", "path")
 
 
 class SpoofDetector(mlflow.pyfunc.PythonModel):
-    """Rows of recordings in, rows of scores out."""
+    """Rows of recordings in, rows of scores out; may be called from several threads."""
 
     def load_context(self, context):
-        """Read the model folder and make the interpreter ready."""
-        self.detector = Detector(Bundle.load(context.artifacts["bundle"]))
+        """Read the model folder and make the interpreters ready; in a server, guard it and log its latency."""
+        self.settings = settings = server_settings.read()
+        self.files = ServedFiles(Path(settings.root) if settings.root else None)
+        self.pool = Pool(Bundle.load(context.artifacts["bundle"]), settings.detectors)
+        self.threads = ThreadPoolExecutor(self.pool.size, "score")
+        self.log = LatencyLog(Path(settings.log) if settings.log else None, settings.log_every_s)
+        if _SERVER_MODEL_PATH in os.environ:
+            server_guard.install(settings, self.log)
+            self.log.start()
 
     def predict(self, context, model_input: pd.DataFrame, params=None):
-        """Score the column ``audio``; the columns of the result are those of ``detector.Row``.
+        """Score the columns ``audio`` and ``path``; the columns of the result are those of ``detector.Row``.
 
-        ``params`` may hold ``operating_point`` (a name) and ``threshold`` (NaN: the operating point's).
+        ``params`` may hold ``operating_point`` (a name), ``threshold`` (NaN: the operating point's) and ``windows``
+        (true: a row for every window of each recording).
         """
         params = params or {}
-        point, threshold = params.get("operating_point", ""), params.get("threshold", float("nan"))
-        given = model_input["audio"] if "audio" in model_input else [None] * len(model_input)
-        rows = [
-            self._row(f"row {number}", value, point, None if threshold != threshold else float(threshold))
-            for number, value in enumerate(given)
-        ]
+        until = time.monotonic() + self.settings.max_request_s
+        threshold = params.get("threshold", float("nan"))
+        try:
+            point = self.pool.bundle.point(params.get("operating_point", ""))
+        except ConfigError as error:
+            raise MlflowException(str(error), BAD_REQUEST) from None
+        if threshold == threshold:
+            point = dataclasses.replace(point, threshold=float(threshold))
+        given = self._given(model_input)
+        timeline = bool(params.get("windows", False))
+
+        def score(number: int) -> list[Row]:
+            return self._score(number, given[number], point, timeline, until)
+
+        # Rows of one request share the pool with other requests; a lone row is spared the way through another thread.
+        spread: Callable = map if len(given) == 1 else self.threads.map
+        rows = [row for found in spread(score, range(len(given))) for row in found]
         # Objects, so that what is missing becomes null: NaN is no JSON.
         return pd.DataFrame([dataclasses.asdict(row) for row in rows], dtype=object)
 
-    def _row(self, source: str, value: bytes | str | None, point: str, threshold: float | None) -> Row:
-        version = self.detector.bundle.model_version
+    def _given(self, model_input: pd.DataFrame) -> list[dict[str, object]]:
+        """For each input row the columns that it fills."""
+        if len(model_input) > self.settings.max_rows:
+            raise MlflowException(
+                f"{len(model_input)} rows: at most {self.settings.max_rows} a request are taken", BAD_REQUEST
+            )
+        columns = [column for column in COLUMNS if column in model_input]
+        if not columns or not len(model_input):
+            raise MlflowException(f"no rows with a column {' or '.join(COLUMNS)} were sent", BAD_REQUEST)
+        rows = zip(*(model_input[column] for column in columns), strict=True)
+        return [{name: v for name, v in zip(columns, row, strict=True) if not _is_missing(v)} for row in rows]
+
+    def _score(
+        self, number: int, given: dict[str, object], point: OperatingPoint, timeline: bool, until: float
+    ) -> list[Row]:
+        started = time.perf_counter()
+        source = str(given["path"]) if "path" in given else f"row {number}"
         try:
-            recording = base64.b64decode(value, validate=True) if isinstance(value, str) else value
-        except binascii.Error:
-            return Row(source, model_version=version, error="unreadable: the text is not base64")
-        if not isinstance(recording, bytes) or not recording:
-            return Row(source, model_version=version, error="empty: no audio, or text that is not base64")
-        return self.detector.row(source, recording, operating_point=point, threshold=threshold)
+            if time.monotonic() > until:
+                raise AudioError(f"late: not begun within {self.settings.max_request_s:g} s; send fewer rows a request")
+            recording = self._recording(given)
+        except AudioError as error:
+            found = [Row(source, model_version=self.pool.bundle.model_version, latency_ms=0.0, error=str(error))]
+        else:
+            with self.pool.detector() as detector:
+                found = detector.rows(source, recording, point=point, timeline=timeline, limits=self.settings.limits)
+        self.log.clip(
+            1000 * (time.perf_counter() - started),
+            duration_s=found[0].duration_s or 0.0,
+            failed=bool(found[0].error),
+        )
+        return found
+
+    def _recording(self, given: dict[str, object]) -> Source:
+        if len(given) != 1:
+            raise AudioError(f"{'ambiguous' if given else 'empty'}: a row holds either {' or '.join(COLUMNS)}")
+        if "path" in given:
+            return self.files.find(str(given["path"]))
+        recording = given["audio"]
+        if isinstance(recording, str):
+            try:
+                return base64.b64decode(recording, validate=True)
+            except (binascii.Error, ValueError):
+                raise AudioError("unreadable: the text in the column audio is not base64") from None
+        if not isinstance(recording, bytes):
+            raise AudioError(f"unreadable: the column audio holds {type(recording).__name__} in place of base64 text")
+        return recording
+
+
+def _is_missing(value: object) -> bool:
+    """MLflow writes what a row of ``instances`` lacks as "None", and pandas as NaN."""
+    return value is None or value != value or value in ("", "None")
 
 
 mlflow.models.set_model(SpoofDetector())

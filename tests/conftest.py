@@ -76,13 +76,14 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> tuple["keras.Model",
     return model, folder / "model.tflite", folder / "model.keras"
 
 
-@pytest.fixture
-def make_bundle(tiny_model, tmp_path: Path):
-    """Writes a model folder of the tiny network under a version's name."""
+@pytest.fixture(scope="session")
+def write_bundle(tiny_model):
+    """Writes a model folder of the tiny network to a place, under a version's name."""
     from pipeline import bundle
     from pipeline.calibration import Calibration, OperatingPoint
 
-    def make(
+    def write(
+        folder: Path,
         version: str = "tiny-1",
         *,
         dev_eer: float = 0.2,
@@ -91,7 +92,7 @@ def make_bundle(tiny_model, tmp_path: Path):
         run_id: str = "",
     ) -> bundle.Bundle:
         return bundle.write(
-            tmp_path / "models" / version,
+            folder,
             litert=tiny_model[1],
             keras=tiny_model[2],
             dev_scores=dev_scores,
@@ -109,5 +110,15 @@ def make_bundle(tiny_model, tmp_path: Path):
             dev_trials=dev_trials,
             dev_eer=dev_eer,
         )
+
+    return write
+
+
+@pytest.fixture
+def make_bundle(write_bundle, tmp_path: Path):
+    """Writes a model folder of the tiny network under a version's name."""
+
+    def make(version: str = "tiny-1", **values):
+        return write_bundle(tmp_path / "models" / version, version, **values)
 
     return make

@@ -1,109 +1,318 @@
-"""The registered model behind MLflow's own server and command line, for real."""
+"""The registered model behind MLflow's own server and command line, for real: one server for all requests here."""
 
 import base64
 import io
 import json
+import math
 import os
 import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import mlflow
+import numpy as np
 import pandas as pd
 import pytest
 import soundfile
 
-from pipeline import audio, registry, rows
-from pipeline.detector import Detector
+from pipeline import audio, latency, registry, rows
+from pipeline.detector import Detector, Row
+from tests.server import MODEL, Server, mlflow_command, serving
 
-START_S = 90
-MODEL = "models:/spoof-detector@champion"
-
-
-def mlflow_command(*arguments: str) -> list[str]:
-    return [str(Path(sys.executable).with_name("mlflow")), "models", *arguments, "--env-manager", "local"]
+LIMITS = {"MAX_CHANNELS": "2", "MAX_RATE_HZ": "192000", "MAX_ROWS": "100", "LOG_EVERY_S": "0.5"}
 
 
-@pytest.fixture
-def registered(make_bundle):
-    made = make_bundle()
-    registry.register(made.folder)
-    return made
-
-
-@pytest.fixture
-def recording(voice) -> bytes:
+def wav(wave: np.ndarray, rate_hz: int = 16000, **options) -> bytes:
     buffer = io.BytesIO()
-    soundfile.write(buffer, audio.to_int16(voice), 16000, format="WAV")
+    soundfile.write(buffer, wave, rate_hz, **{"format": "WAV", **options})
     return buffer.getvalue()
 
 
+def text(recording: bytes) -> str:
+    return base64.b64encode(recording).decode()
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("serving")
+
+
+@pytest.fixture(scope="module")
+def registered(place, write_bundle):
+    """A model folder that is the champion of a registry of this module's own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SPOOF_ARTIFACTS", str(place / "artifacts"))
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{place / 'mlflow.db'}")
+        patch.chdir(place)
+        made = write_bundle(place / "model")
+        registry.register(made.folder)
+    return made
+
+
+@pytest.fixture(scope="module")
+def speech_like() -> np.ndarray:
+    """1.7 s in which the speech detector hears some speech."""
+    t = np.arange(27200) / 16000
+    phase = 2 * np.pi * np.cumsum(120 + 30 * np.sin(5 * t)) / 16000
+    wave = sum(np.sin(k * phase) / k for k in range(1, 15)) * (0.6 + 0.4 * np.sin(2 * np.pi * 3 * t))
+    return audio.to_int16(0.3 * wave / np.abs(wave).max())
+
+
+@pytest.fixture(scope="module")
+def server(place, registered, speech_like):
+    root = place / "recordings"
+    (root / "inner").mkdir(parents=True)
+    (root / "inner" / "a.wav").write_bytes(wav(speech_like))
+    (place / "secret.wav").write_bytes(wav(speech_like))
+    (root / "link.wav").symlink_to(place / "secret.wav")
+    (root / "inside.wav").symlink_to(root / "inner" / "a.wav")
+    os.mkfifo(root / "pipe.wav")
+    environment = {
+        "MLFLOW_TRACKING_URI": f"sqlite:///{place / 'mlflow.db'}",
+        "SPOOF_SERVE_ROOT": str(root),
+        "SPOOF_SERVE_LOG": str(place / "latency.jsonl"),
+        **{f"SPOOF_SERVE_{name}": value for name, value in LIMITS.items()},
+    }
+    with serving(log=place / "server.log", environment=environment) as running:
+        yield running
+
+
 @pytest.fixture
-def server(registered):
-    """The URL of ``mlflow models serve`` on a free port of this machine; stopped after the test."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = subprocess.Popen(
-        mlflow_command("serve", "-m", MODEL, "-p", str(port), "-h", "127.0.0.1"),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
-        start_new_session=True,
+def tracked(place, monkeypatch):
+    """This test's MLflow is the module's."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{place / 'mlflow.db'}")
+
+
+def same(answer: dict, expected: Row) -> bool:
+    """Whether a row of an answer says what the detector does of the same clip."""
+    wanted = {**vars(expected), "source": answer["source"], "latency_ms": answer["latency_ms"]}
+    return answer == {k: pytest.approx(v, abs=1e-5) if isinstance(v, float) else v for k, v in wanted.items()}
+
+
+@pytest.mark.parametrize("shape", ["dataframe_records", "dataframe_split", "instances", "inputs", "csv"])
+def test_every_form_of_input_gives_the_detectors_row(server, registered, speech_like, shape):
+    recording = text(wav(speech_like))
+    expected = Detector(registered).row("row 0", wav(speech_like))
+    bodies = {
+        "dataframe_records": [{"audio": recording}, {"audio": recording}],
+        "dataframe_split": {"columns": ["audio"], "data": [[recording], [recording]]},
+        "instances": [{"audio": recording}, {"audio": recording}],
+        "inputs": {"audio": [recording, recording]},
+    }
+    if shape == "csv":
+        status, answer = server.post(f"audio\n{recording}\n{recording}\n".encode(), "text/csv")
+        assert status == 200
+        found = answer["predictions"]
+    else:
+        found = server.score(**{shape: bodies[shape]})
+    assert [list(row) for row in found] == [list(rows.COLUMNS)] * 2
+    assert [row["source"] for row in found] == ["row 0", "row 1"]
+    assert all(same(row, expected) for row in found)
+    assert all(row["latency_ms"] > 0 for row in found)
+
+
+def test_parameters_choose_the_operating_point_threshold_and_timeline(server, registered, speech_like):
+    recording = [{"audio": text(wav(speech_like))}]
+    (plain,) = server.score(dataframe_records=recording)
+    (rare,) = server.score(dataframe_records=recording, params={"operating_point": "min_dcf"})
+    assert rare["score"] == plain["score"]
+    odds = math.log(rare["spoof_probability"] / (1 - rare["spoof_probability"]))
+    assert odds == pytest.approx(-plain["score"] - math.log(19), abs=1e-4)
+
+    labels = {}
+    for threshold in (plain["score"] - 0.1, plain["score"] + 0.1):
+        (row,) = server.score(dataframe_records=recording, params={"threshold": threshold})
+        labels[row["label"]] = threshold
+    expected = {"no_speech"} if plain["label"] == "no_speech" else {"bonafide", "spoof"}
+    assert set(labels) == expected
+
+    windows = server.score(dataframe_records=recording, params={"windows": True})
+    wave = audio.decode(wav(speech_like))
+    assert len(windows) == 6
+    for answer, wanted in zip(windows, Detector(registered).timeline(wave), strict=True):
+        assert same(answer, wanted)
+
+    status, answer = server.post(
+        json.dumps({"dataframe_records": recording, "params": {"operating_point": "no"}}).encode()
     )
-    url = f"http://127.0.0.1:{port}"
-    deadline = time.monotonic() + START_S
-    while True:
-        try:
-            urllib.request.urlopen(f"{url}/ping", timeout=2).read()
-            break
-        except OSError:
-            assert process.poll() is None, "the server stopped"
-            assert time.monotonic() < deadline, "the server did not start"
-            time.sleep(0.2)
-    yield url
-    os.killpg(process.pid, 15)
-    process.wait(timeout=20)
+    assert status == 400
+    assert "this model has eer, min_dcf" in answer["message"]
 
 
-def ask(url: str, body: dict) -> list[dict]:
-    request = urllib.request.Request(
-        f"{url}/invocations", json.dumps(body).encode(), {"Content-Type": "application/json"}
+def test_paths_lead_into_the_folder_alone(server, registered, place, speech_like):
+    inside = ["inner/a.wav", str(place / "recordings/inner/a.wav"), "inner/../inner/a.wav", "inside.wav"]
+    expected = Detector(registered).row("", wav(speech_like))
+    found = server.score(dataframe_records=[{"path": path} for path in inside])
+    assert [row["source"] for row in found] == inside
+    assert all(same(row, expected) for row in found)
+
+    outside = [str(place / "secret.wav"), "../secret.wav", "link.wav", "/etc/passwd", "inner/../../secret.wav"]
+    outside += ["/nowhere/at/all.wav", "/proc/self/environ"]
+    found = server.score(dataframe_records=[{"path": path} for path in outside])
+    assert {row["error"] for row in found} == {"refused: the path leads out of the folder that this server reads"}
+
+    odd = {"pipe.wav": "not a regular file", "inner": "not a regular file", "gone.wav": "No such file", "\0": "no file"}
+    found = server.score(dataframe_records=[{"path": path} for path in odd])
+    assert all(reason in row["error"] for row, reason in zip(found, odd.values(), strict=True))
+    assert {row["score"] for row in found} == {None}
+
+
+@pytest.mark.parametrize("shape", ["dataframe_records", "instances"])
+def test_bad_rows_have_their_reasons_and_good_ones_their_scores(server, speech_like, shape):
+    good, rng = wav(speech_like), np.random.default_rng(0)
+    broken = speech_like / 32768
+    broken[5000] = np.nan
+    playlist = b"ffconcat version 1.0\nfile 'inner/a.wav'\n"
+    cases = {
+        "not base64": ("%%%", "not base64"),
+        "cut base64": (text(good)[:-3], "not base64"),
+        "no bytes": ("", "a row holds either audio or path"),
+        "text": (text(b"this is no recording " * 20), "unreadable: not audio"),
+        "cut in its header": (text(good[:30]), "unreadable"),
+        "no samples": (text(wav(np.zeros(0, np.int16))), "empty: the file holds no samples"),
+        "NaN": (text(wav(broken, subtype="FLOAT")), "not finite"),
+        "8 channels": (text(wav(rng.normal(0, 0.1, (8000, 8)))), "8 channels, at most 2"),
+        "384 kHz": (text(wav(rng.normal(0, 0.1, 100000), 384000)), "384000 Hz lies outside 4000 to 192000 Hz"),
+        "names another file": (text(playlist), "unreadable: not audio"),
+        "silent": (text(wav(np.zeros(16000, np.int16))), "silent"),
+    }
+    given = [{"audio": value} for value, _ in cases.values()] + [{"audio": text(good)}]
+    found = server.score(**{shape: given})
+    for name, (_, reason), row in zip(cases, cases.values(), found, strict=False):
+        assert reason in row["error"], name
+        assert (row["score"], row["label"]) == (None, ""), name
+    assert found[-1]["error"] == ""
+    assert found[-1]["score"] is not None
+
+
+def test_both_columns_or_the_wrong_type_is_a_row_error(server, speech_like):
+    recording = text(wav(speech_like))
+    both, path, number = server.score(
+        dataframe_records=[{"audio": recording, "path": "inner/a.wav"}, {"path": "inner/a.wav"}, {"audio": 5}]
     )
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        return json.loads(answer.read())["predictions"]
+    assert both["error"] == "ambiguous: a row holds either audio or path"
+    assert path["error"] == ""
+    assert number["error"] == "unreadable: the column audio holds int in place of base64 text"
 
 
-def test_one_row_out_for_each_row_in(server, registered, recording):
-    text = base64.b64encode(recording).decode()
-    nonsense = base64.b64encode(b"nonsense").decode()
-    answer = ask(server, {"dataframe_records": [{"audio": text}, {"audio": nonsense}, {"audio": "%%%"}]})
-    assert [list(row) for row in answer] == [list(rows.COLUMNS)] * 3
-    expected = Detector(registered).row("row 0", recording)
-    assert answer[0]["score"] == pytest.approx(expected.score, abs=1e-5)
-    assert (answer[0]["label"], answer[0]["error"]) == (expected.label, "")
-    assert answer[1]["error"].startswith("unreadable")
-    assert answer[1]["score"] is None
-    assert "not base64" in answer[2]["error"]
-
-    split = ask(server, {"dataframe_split": {"columns": ["audio"], "data": [[text]]}, "params": {"threshold": 1e9}})
-    assert split[0]["score"] == pytest.approx(expected.score, abs=1e-5)
-    assert split[0]["label"] in ("spoof", "no_speech")
-
-    with pytest.raises(urllib.error.HTTPError, match="400"):
-        ask(server, {"dataframe_records": [{"path": "/etc/passwd"}]})
+def test_requests_that_are_refused_as_a_whole(server):
+    refused = {
+        "another column": (b'{"dataframe_records": [{"sound": "x"}]}', "application/json", 400, "audio or path"),
+        "no rows": (b'{"dataframe_records": []}', "application/json", 400, "audio or path"),
+        "no JSON": (b'{"dataframe_records', "application/json", 400, "JSON"),
+        "too many rows": (
+            json.dumps({"dataframe_records": [{"audio": "AAAA"}] * 10_000}).encode(),
+            "application/json",
+            400,
+            "10000 rows: at most 100",
+        ),
+        "Parquet": (b"PAR1", "application/vnd.apache.parquet", 415, "send application/json or text/csv"),
+    }
+    for name, (body, kind, status, reason) in refused.items():
+        found, answer = server.post(body, kind)
+        assert (found, reason in answer["message"]) == (status, True), name
 
 
-def test_predict_on_a_csv_gives_the_same_row(registered, recording, tmp_path):
-    pd.DataFrame({"audio": [base64.b64encode(recording).decode()]}).to_csv(tmp_path / "in.csv", index=False)
-    subprocess.run(
-        mlflow_command("predict", "-m", MODEL, "-i", "in.csv", "-t", "csv", "-o", "out.json"),
-        check=True,
-        capture_output=True,
-        timeout=120,
+def test_ten_hours_in_a_small_file_cost_next_to_nothing(server, tmp_path):
+    with soundfile.SoundFile(tmp_path / "bomb.flac", "w", 8000, 1, format="FLAC") as file:
+        for _ in range(600):
+            file.write(np.zeros(8000 * 60, np.int16))
+    bomb = (tmp_path / "bomb.flac").read_bytes()
+    assert len(bomb) < 2e6
+    before = server.memory_bytes()
+    (row,) = server.score(dataframe_records=[{"audio": text(bomb)}])
+    assert row["error"] == "too long: over 600 s"
+    assert row["latency_ms"] < 10_000
+    assert server.memory_bytes() - before < 150e6
+
+
+def test_a_huge_body_is_refused_and_not_kept(server, speech_like):
+    def pieces(count: int):
+        for _ in range(count):
+            yield b" " * 1_000_000
+
+    before, highest = server.memory_bytes(), 0
+    with ThreadPoolExecutor(1) as thread:
+        sent = thread.submit(_post_pieces, server, pieces(300))
+        while not sent.done():
+            highest = max(highest, server.memory_bytes())
+    status, answer = sent.result()
+    assert (status, "larger than 32 MB" in answer["message"]) == (413, True)
+    assert highest - before < 100e6
+    assert _asked_first(server, 33_000_000).startswith(b"HTTP/1.1 413")
+    assert server.score(dataframe_records=[{"audio": text(wav(speech_like))}])[0]["error"] == ""
+
+
+def _post_pieces(server: Server, pieces) -> tuple[int, dict]:
+    import http.client
+
+    connection = http.client.HTTPConnection(server.url.removeprefix("http://"), timeout=60)
+    connection.request("POST", "/invocations", pieces, {"Content-Type": "application/json"}, encode_chunked=True)
+    answer = connection.getresponse()
+    return answer.status, json.loads(answer.read())
+
+
+def _asked_first(server: Server, size: int) -> bytes:
+    """The answer to a client that sends its body only when the server wants it; nothing of it is sent here."""
+    host, port = server.url.removeprefix("http://").split(":")
+    head = f"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\nContent-Length: {size}\r\n"
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(f"{head}Expect: 100-continue\r\n\r\n".encode())
+        return connection.recv(1000)
+
+
+def test_many_clients_at_once_get_the_same_row(server, registered, speech_like):
+    expected = Detector(registered).row("row 0", wav(speech_like))
+    recording = [{"audio": text(wav(speech_like))}]
+    with ThreadPoolExecutor(8) as clients:
+        found = list(clients.map(lambda _: server.score(dataframe_records=recording)[0], range(80)))
+    assert all(same(row, expected) for row in found)
+
+
+def test_the_server_says_how_fast_it_is(server, place, speech_like, capsys):
+    server.score(dataframe_records=[{"audio": text(wav(speech_like))}] * 5 + [{"audio": "%"}])
+    time.sleep(1.5)
+    lines = latency.read(place / "latency.jsonl")
+    assert lines[-1].keys() >= {"time", "pid", "requests", "clips", "clips_per_s", "request_ms", "clip_ms"}
+    assert lines[-1]["request_ms"]["p50"] <= lines[-1]["request_ms"]["p99"] <= lines[-1]["request_ms"]["max"]
+    total = latency.summarise(lines)
+    assert total["processes"] == 1
+    assert total["clips"] >= 6
+    assert total["failed"] >= 1
+    assert latency.main([str(place / "latency.jsonl")]) == 0
+    shown = capsys.readouterr().out
+    assert f"{total['requests']} requests" in shown
+    assert "clips a second" in shown
+
+
+def test_predict_on_a_csv_gives_the_same_row(registered, speech_like, tmp_path, tracked):
+    pd.DataFrame({"audio": [text(wav(speech_like))]}).to_csv(tmp_path / "in.csv", index=False)
+    command = mlflow_command("predict", "-m", MODEL, "-i", "in.csv", "-t", "csv", "-o", "out.json")
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    (answer,) = json.loads((tmp_path / "out.json").read_text())["predictions"]
+    assert same(answer, Detector(registered).row("row 0", wav(speech_like)))
+
+
+def test_python_callers_may_send_bytes_and_no_server_means_no_files(registered, speech_like, tracked):
+    model = mlflow.pyfunc.load_model(MODEL)
+    table = model.predict(pd.DataFrame({"audio": [wav(speech_like), b""]}))
+    assert same(table.iloc[0].to_dict(), Detector(registered).row("row 0", wav(speech_like)))
+    assert table["error"].tolist() == ["", "empty: the file has no bytes"]
+    refused = model.predict(pd.DataFrame({"path": ["/etc/passwd"]}))
+    assert refused["error"].tolist() == [
+        "refused: this server reads no files; send the recording itself in the column audio"
+    ]
+
+
+def test_the_model_carries_all_that_it_imports_and_no_tensorflow(registered, tmp_path, tracked):
+    local = mlflow.artifacts.download_artifacts(MODEL)
+    script = (
+        f"import mlflow, sys; mlflow.pyfunc.load_model({str(local)!r}); from pipeline import detector;"
+        f"print(detector.__file__.startswith({str(local)!r}),"
+        "[m for m in ('tensorflow', 'keras', 'librosa', 'sklearn', 'matplotlib') if m in sys.modules])"
     )
-    answer = json.loads((tmp_path / "out.json").read_text())["predictions"]
-    assert answer[0]["score"] == pytest.approx(Detector(registered).row("row 0", recording).score, abs=1e-5)
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "True []"

@@ -1,0 +1,96 @@
+"""How fast a server answers: the summary of the JSON lines that it writes while it works.
+
+``mlflow models serve`` writes them to the file that SPOOF_SERVE_LOG names, or else to standard error.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline import cli
+from pipeline.config import option
+from pipeline.errors import ConfigError
+from pipeline.latency_log import PERCENTILES, middle_ms, spread
+
+SECTIONS = ()
+SHOWN = {"request_ms": "a request", "clip_ms": "a clip"}
+
+
+@dataclass(frozen=True)
+class LatencyOptions:
+    """Which lines to sum up."""
+
+    input: tuple[str, ...] = option((), "files with the lines that servers wrote")
+
+
+OPTIONS = LatencyOptions
+
+
+def summarise(lines: Sequence[dict]) -> dict[str, object]:
+    """The lines of one or several processes as one; percentiles are right to within half a class of time (2.3 %).
+
+    Rates are over the time that each process' lines speak of, those of several processes added up.
+    """
+    total: dict[str, object] = {"processes": len({line["pid"] for line in lines})}
+    total |= {name: sum(line[name] for line in lines) for name in ("requests", "refused", "clips", "failed")}
+    total |= {"clips_per_s": _rate(lines, "clips"), "audio_s_per_s": _rate(lines, "audio_s")}
+    for name in SHOWN:
+        counted = [line[name] for line in lines if name in line]
+        if counted:
+            counts = Counter({})
+            for one in counted:
+                counts.update({int(number): count for number, count in one["counts"].items()})
+            middles = [middle_ms(number) for number in sorted(counts.elements())]
+            total[name] = spread(middles) | {"max": max(one["max"] for one in counted)}
+    return total
+
+
+def table(summary: dict[str, object]) -> str:
+    """A summary for people."""
+    processes = f"{summary['processes']} process{'es' if summary['processes'] != 1 else ''}"
+    lines = [
+        f"{summary['requests']} requests, {summary['refused']} of them refused, by {processes}",
+        f"{summary['clips']} clips, {summary['failed']} of them without a score",
+        f"{summary['clips_per_s']:.1f} clips a second, {summary['audio_s_per_s']:.1f} s of audio a second",
+        f"{'ms':<10}" + "".join(f"{name:>9}" for name in (*(f"p{percent}" for percent in PERCENTILES), "max")),
+    ]
+    for name, shown in SHOWN.items():
+        if name in summary:
+            lines.append(f"{shown:<10}" + "".join(f"{value:>9.1f}" for value in summary[name].values()))
+    return "\n".join(lines)
+
+
+def read(path: Path) -> list[dict]:
+    """The lines about latency in a file, which may hold others as well."""
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror or error}") from None
+    return [json.loads(line) for line in text.splitlines() if line.startswith('{"time": ') and line.endswith("}")]
+
+
+def _rate(lines: Sequence[dict], amount: str) -> float:
+    amounts, seconds = Counter(), Counter()
+    for line in lines:
+        amounts[line["pid"]] += line[amount]
+        seconds[line["pid"]] += line["seconds"]
+    return sum(amounts[pid] / seconds[pid] for pid in seconds)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Print the summary of files."""
+    _, options = cli.parse(
+        __doc__.split("\n\n")[0], sections=SECTIONS, options=OPTIONS, argv=argv, prog="python -m pipeline.latency"
+    )
+    lines = [line for name in options.input for line in read(Path(name))]
+    if not lines:
+        named = ", ".join(options.input) or "no file"
+        raise ConfigError(f"no lines about latency in {named}: name the file that SPOOF_SERVE_LOG gave to the server")
+    print(table(summarise(lines)))
+    return 0
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,128 @@
+"""What a server process writes about its own speed: a JSON line at intervals while there is work.
+
+A line speaks of the time since the line before: requests and clips, how many of them failed, clips a second, and the
+percentiles of their times. It also counts those in classes of time, from which ``pipeline.latency`` sums up many
+lines, and several processes.
+"""
+
+import atexit
+import datetime
+import json
+import math
+import os
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+PERCENTILES = (50, 95, 99)
+CLASSES_PER_DECADE = 50
+"""Classes of time are 4.7 % wide."""
+
+
+def percentile(ordered: Sequence[float], percent: float) -> float:
+    """The smallest of the ascending values that so many per cent of them do not exceed."""
+    return ordered[max(math.ceil(percent / 100 * len(ordered)), 1) - 1]
+
+
+def spread(values: Iterable[float]) -> dict[str, float]:
+    """``p50``, ``p95``, ``p99`` and ``max`` of values, of which there is at least one."""
+    ordered = sorted(values)
+    return {f"p{percent}": percentile(ordered, percent) for percent in PERCENTILES} | {"max": ordered[-1]}
+
+
+def class_of(latency_ms: float) -> int:
+    """Number of the class of a time."""
+    return math.floor(CLASSES_PER_DECADE * math.log10(max(latency_ms, 1e-3)))
+
+
+def middle_ms(number: int) -> float:
+    """Middle of a class of time, in ms."""
+    return 10 ** ((number + 0.5) / CLASSES_PER_DECADE)
+
+
+class LatencyLog:
+    """Collects what a server process does, and writes a line about it at intervals.
+
+    Parameters
+    ----------
+    path : file that lines are added to; ``None``: standard error. Several processes may share it.
+    every_s : time between two lines, in s; without work none is written.
+    """
+
+    def __init__(self, path: Path | None, every_s: float):
+        self._path, self._every_s = path, every_s
+        self._lock = threading.Lock()
+        self._clear()
+
+    def start(self) -> None:
+        """Write lines from a thread of its own until the process ends, the last one then."""
+        threading.Thread(target=self._keep_writing, name="latency log", daemon=True).start()
+        atexit.register(self.write)
+
+    def request(self, latency_ms: float, *, refused: bool) -> None:
+        """Note a request, from its arrival to its answer; ``refused``: the answer's status was 400 or more."""
+        with self._lock:
+            self._requests_ms.append(latency_ms)
+            self._refused += refused
+
+    def clip(self, latency_ms: float, *, duration_s: float, failed: bool) -> None:
+        """Note a recording, from decoding to score."""
+        with self._lock:
+            self._clips_ms.append(latency_ms)
+            self._audio_s += duration_s
+            self._failed += failed
+
+    def write(self) -> None:
+        """Write a line about all since the line before, if there was anything."""
+        line = self._line()
+        if line is None:
+            return
+        text = json.dumps(line) + "\n"
+        if self._path is None:
+            sys.stderr.write(text)
+            sys.stderr.flush()
+            return
+        # One write to a file opened for appending keeps the lines of several processes whole.
+        handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            os.write(handle, text.encode())
+        finally:
+            os.close(handle)
+
+    def _line(self) -> dict | None:
+        with self._lock:
+            spent_s = max(time.monotonic() - self._since, 1e-3)
+            times = {"request_ms": self._requests_ms, "clip_ms": self._clips_ms}
+            line = {
+                "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
+                "pid": os.getpid(),
+                "seconds": round(spent_s, 3),
+                "requests": len(self._requests_ms),
+                "refused": self._refused,
+                "clips": len(self._clips_ms),
+                "failed": self._failed,
+                "audio_s": round(self._audio_s, 2),
+                "clips_per_s": round(len(self._clips_ms) / spent_s, 2),
+            }
+            self._clear()
+        for name, values in times.items():
+            if values:
+                counts = Counter(map(class_of, values))
+                line[name] = {key: round(value, 2) for key, value in spread(values).items()}
+                line[name]["counts"] = {str(key): counts[key] for key in sorted(counts)}
+        return line if any(times.values()) else None
+
+    def _clear(self) -> None:
+        self._since = time.monotonic()
+        self._requests_ms: list[float] = []
+        self._clips_ms: list[float] = []
+        self._refused = self._failed = 0
+        self._audio_s = 0.0
+
+    def _keep_writing(self) -> None:
+        while True:
+            time.sleep(self._every_s)
+            self.write()

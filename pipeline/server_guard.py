@@ -1,0 +1,111 @@
+"""The server's door: what is turned away before MLflow reads it, and how long each request took.
+
+MLflow's scoring server has no limit on the size of a body, takes Parquet, which can unpack to any size, and has no
+place for a middleware. It loads the model before it makes its application, so the model puts this guard around the
+application (``install``).
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable
+
+from pipeline.latency_log import LatencyLog
+from pipeline.server_settings import ServerSettings
+
+Receive = Callable[[], Awaitable[dict]]
+Send = Callable[[dict], Awaitable[None]]
+SCORING_PATH = "/invocations"
+CONTENT_TYPES = ("application/json", "text/csv")
+
+
+class Guard:
+    """ASGI middleware; everything but scoring goes through untouched."""
+
+    def __init__(self, app: Callable, settings: ServerSettings, log: LatencyLog):
+        self._app, self._settings, self._log = app, settings, log
+        self._max_bytes = round(settings.max_body_mb * 1e6)
+        self._requests = 0
+
+    async def __call__(self, scope: dict, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] != SCORING_PATH:
+            await self._app(scope, receive, send)
+            return
+        started, status = time.perf_counter(), 500
+
+        async def noting_status(message: dict) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        self._requests += 1
+        try:
+            await self._guarded(scope, receive, noting_status)
+        finally:
+            self._requests -= 1
+            self._log.request(1000 * (time.perf_counter() - started), refused=status >= 400)
+
+    async def _guarded(self, scope: dict, receive: Receive, send: Send) -> None:
+        headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        kind = headers.get(b"content-type", "").split(";")[0].strip().lower()
+        if self._requests > self._settings.max_requests:
+            await _refuse(send, 503, f"busy: {self._settings.max_requests} requests are in progress; try again later")
+            return
+        if kind not in CONTENT_TYPES:
+            await _refuse(send, 415, f"content type {kind!r}: send {' or '.join(CONTENT_TYPES)}")
+            return
+        announced = int(headers.get(b"content-length", "0"))
+        # A client that asks before it sends its body is answered at once; any other would not read the answer before.
+        asks = headers.get(b"expect", "").lower() == "100-continue"
+        try:
+            async with asyncio.timeout(self._settings.max_request_s):
+                body = None if asks and announced > self._max_bytes else await self._body(receive)
+        except TimeoutError:
+            await _refuse(send, 408, f"the body did not arrive within {self._settings.max_request_s:g} s")
+            return
+        if body is None:
+            limit = f"{self._settings.max_body_mb:g} MB"
+            await _refuse(send, 413, f"the body is larger than {limit}: send fewer recordings a request")
+            return
+        whole = iter([{"type": "http.request", "body": body, "more_body": False}])
+
+        async def replay() -> dict:
+            # After the body, what comes is that the client has left.
+            return next(whole, None) or await receive()
+
+        await self._app(scope, replay, send)
+
+    async def _body(self, receive: Receive) -> bytes | None:
+        """The body, or ``None`` where it is too large; of that nothing is kept, so its size costs no memory."""
+        parts, size, more = [], 0, True
+        while more:
+            message = await receive()
+            part, more = message.get("body", b""), message.get("more_body", False)
+            size += len(part)
+            if size <= self._max_bytes:
+                parts.append(part)
+            else:
+                parts.clear()
+        return b"".join(parts) if size <= self._max_bytes else None
+
+
+async def _refuse(send: Send, status: int, reason: str) -> None:
+    body = json.dumps({"error_code": "BAD_REQUEST", "message": reason}).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def install(settings: ServerSettings, log: LatencyLog) -> None:
+    """Put the guard around every FastAPI application that this process makes from here on."""
+    import fastapi
+
+    class GuardedFastAPI(fastapi.FastAPI):
+        """An application behind the guard."""
+
+        def build_middleware_stack(self) -> Callable:
+            """The application's own stack, entered through the guard."""
+            return Guard(super().build_middleware_stack(), settings, log)
+
+    fastapi.FastAPI = GuardedFastAPI

@@ -1,0 +1,88 @@
+"""A real ``mlflow models serve`` process for tests and benchmarks: started, asked, watched and stopped."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+START_S = 120
+MODEL = "models:/spoof-detector@champion"
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server."""
+
+    url: str
+    process: psutil.Process
+
+    def post(self, body: bytes, content_type: str = "application/json", timeout_s: float = 120) -> tuple[int, dict]:
+        """Status and answer to a body."""
+        request = urllib.request.Request(f"{self.url}/invocations", body, {"Content-Type": content_type})
+        try:
+            with urllib.request.urlopen(request, timeout=timeout_s) as answer:
+                return answer.status, json.loads(answer.read())
+        except urllib.error.HTTPError as error:
+            return error.code, json.loads(error.read())
+
+    def score(self, **body: object) -> list[dict]:
+        """The rows of an answer with status 200."""
+        status, answer = self.post(json.dumps(body).encode())
+        assert status == 200, answer
+        return answer["predictions"]
+
+    def memory_bytes(self) -> int:
+        """Memory that the server's processes hold for themselves."""
+        return sum(child.memory_info().rss for child in [self.process, *self.process.children(recursive=True)])
+
+
+def mlflow_command(*arguments: str, env_manager: str = "local") -> list[str]:
+    """A call of ``mlflow models`` from this environment."""
+    return [str(Path(sys.executable).with_name("mlflow")), "models", *arguments, "--env-manager", env_manager]
+
+
+@contextmanager
+def serving(*, log: Path, model: str = MODEL, environment: dict[str, str] | None = None) -> Iterator[Server]:
+    """A server on a free port of this machine, its output in ``log``; stopped after the block."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    with log.open("w") as output:
+        process = psutil.Popen(
+            mlflow_command("serve", "-m", model, "-p", str(port), "-h", "127.0.0.1"),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "PATH": path, **(environment or {})},
+        )
+    try:
+        url = f"http://127.0.0.1:{port}"
+        deadline = time.monotonic() + START_S
+        while not _answers(url):
+            assert process.poll() is None, f"the server stopped: {log.read_text()[-2000:]}"
+            assert time.monotonic() < deadline, "the server did not start"
+            time.sleep(0.2)
+        yield Server(url, process)
+    finally:
+        family = [*process.children(recursive=True), process]
+        for member in family:
+            member.terminate()
+        psutil.wait_procs(family, timeout=20)
+
+
+def _answers(url: str) -> bool:
+    try:
+        urllib.request.urlopen(f"{url}/ping", timeout=2).read()
+    except OSError:
+        return False
+    return True
