@@ -1,18 +1,25 @@
-"""Score recordings: files and folders in, a table and a file of rows out.
+"""Score recordings: files, folders and tables of files in, a table or a file of rows out.
 
 A positive score speaks for a live human, a negative one for spoof; it is the natural logarithm of how much likelier
 the recording is under bonafide than under spoof.
 """
 
+import dataclasses
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import bundle, cli, rows
-from pipeline.config import option
-from pipeline.detector import Detector, Row
+from pipeline import bundle, cli, inputs, rows, score_workers
+from pipeline.bundle import Bundle
+from pipeline.calibration import OperatingPoint
+from pipeline.config import BONAFIDE, SPOOF, option
+from pipeline.detector import NO_SPEECH, Row
 from pipeline.errors import ConfigError
+from pipeline.inputs import Recording
+from pipeline.progress import track
+from pipeline.row_file import Done, RowFile
 
 SECTIONS = ()
 
@@ -21,66 +28,85 @@ SECTIONS = ()
 class ScoreOptions:
     """What to score, and with which model."""
 
-    input: tuple[str, ...] = option((), "files and folders; of a folder every file with an audio suffix")
+    input: tuple[str, ...] = option(
+        (), "files, folders, patterns, and tables (.csv, .tsv, .parquet) with a column path and perhaps label"
+    )
     model: str = option("", "model folder, runs:/ID or models:/NAME@ALIAS; empty: the champion that register left")
-    output: str = option("", "file for all rows and columns: .csv, .jsonl or .parquet")
+    output: str = option("", "file for all rows and columns: .csv, .jsonl or .parquet; empty: a table is printed")
     operating_point: str = option("", "named threshold of the model (eer, min_dcf); empty: the model's default")
     threshold: str = option("", "score from which a recording counts as bonafide, instead of an operating point")
+    processes: int = option(0, "processes that score; 0: one for each core")
 
 
 OPTIONS = ScoreOptions
 
 
-def recordings(inputs: tuple[str, ...]) -> list[Path]:
-    """The files to score, in order; folders are searched. Raises ``ConfigError`` where there is none."""
-    found: list[Path] = []
-    for given in inputs:
-        place = Path(given).expanduser()
-        found += _audio_in(place) if place.is_dir() else [place]
-    if not found:
-        raise ConfigError(f"nothing to score in {', '.join(inputs) or 'no input'}: name audio files or folders of them")
-    return found
-
-
-def score(options: ScoreOptions) -> Iterator[Row]:
-    """Rows of the options' recordings, one after another."""
-    files = recordings(options.input)
-    threshold = _threshold(options.threshold)
-    model = bundle.Bundle.load(bundle.find(options.model))
-    point = model.point(options.operating_point)
-    detector = Detector(model)
-    limit = point.threshold if threshold is None else threshold
-    named = "given" if threshold is not None else options.operating_point or model.operating_point
-    print(f"model {model.model_version}, bonafide from a score of {limit:+.2f} on ({named})", file=sys.stderr)
-    for path in files:
-        yield detector.row(str(path), path, operating_point=options.operating_point, threshold=threshold)
-
-
 def main(argv: list[str] | None = None) -> int:
     """Entry point ``score``; 1 when a recording could not be scored."""
     _, options = cli.parse(__doc__, sections=SECTIONS, options=OPTIONS, argv=argv, prog="python -m pipeline.score")
-    output = Path(options.output) if options.output else None
-    if output:
-        rows.check_output(output)
+    recordings = inputs.find(options.input)
+    threshold = _threshold(options.threshold)
+    model = Bundle.load(bundle.find(options.model))
+    point = model.point(options.operating_point)
+    named = options.operating_point or model.operating_point
+    if threshold is not None:
+        point, named = dataclasses.replace(point, threshold=threshold), "given"
+    print(f"model {model.model_version}, bonafide from a score of {point.threshold:+.2f} on ({named})", file=sys.stderr)
+    if options.output:
+        done = _write(Path(options.output), model, recordings, point, options.processes)
+    else:
+        done = _print(model, recordings, point, options.processes)
+    counts = Counter(row.label for row in done)
+    labels = ", ".join(f"{counts[label]} {label}" for label in (BONAFIDE, SPOOF, NO_SPEECH))
+    print(f"{len(done)} recordings: {labels}, {counts['']} could not be scored", file=sys.stderr)
+    if any(recording.label for recording in recordings):
+        print(_metrics(model, recordings, done, point))
+    return 1 if counts[""] else 0
+
+
+def _print(model: Bundle, recordings: Sequence[Recording], point: OperatingPoint, processes: int) -> list[Done]:
     done = []
-    for row in score(options):
+    for row in score_workers.rows(model, [recording.path for recording in recordings], point, processes):
         if not done:
             print(rows.heading())
         print(rows.line(row), flush=True)
-        done.append(row)
-    failed = sum(bool(row.error) for row in done)
-    if failed:
-        print(f"{failed} of {len(done)} recordings could not be scored", file=sys.stderr)
-    if output:
-        rows.write(output, done)
+        done.append(Done(row.score, row.label))
+    return done
+
+
+def _write(
+    output: Path, model: Bundle, recordings: Sequence[Recording], point: OperatingPoint, processes: int
+) -> list[Done]:
+    made_with = {"model": model.model_version, "fingerprint": model.fingerprint, **dataclasses.asdict(point)}
+    with RowFile(output, made_with) as file:
+        missing = [recording.path for recording in recordings if recording.path not in file]
+        before = len(recordings) - len(missing)
+        if before:
+            print(f"{before} recordings are in {output}.part already", file=sys.stderr)
+        scored: Iterator[Row] = score_workers.rows(model, missing, point, processes)
+        for row in track(scored, total=len(recordings), what="score", unit="recording", done=before):
+            file.add(row)
+        file.finish()
         print(f"all columns: {output}")
-    return 1 if failed else 0
+        return [file.done_with(recording.path) for recording in recordings]
 
 
-def _audio_in(folder: Path) -> list[Path]:
-    from pipeline.audio import SUFFIXES
+def _metrics(model: Bundle, recordings: Sequence[Recording], done: Sequence[Done], point: OperatingPoint) -> str:
+    """What the scores of labelled recordings amount to, for people; figures that are not defined are left out."""
+    import pandas as pd
 
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    from pipeline.assessment import assess
+
+    scored = [(r, d.score) for r, d in zip(recordings, done, strict=True) if r.label and d.score is not None]
+    trials = pd.DataFrame([dataclasses.asdict(r) for r, _ in scored], columns=["path", "label", "speaker", "attack"])
+    trials = trials.rename(columns={"path": "utterance_id"}).assign(score=[score for _, score in scored])
+    trials["logit"] = (trials["score"] - model.calibration.intercept) / model.calibration.slope
+    found = assess(trials, subset="labelled", threshold=point.threshold, heard=None)
+    note = f" ({found.note})" if found.note else ""
+    lines = [f"{len(trials)} labelled recordings with a score{note}"]
+    lines += [f"{name:<24}{value:>9.4f}" for name, value in found.metrics.items()]
+    lines += [f"{'eer of ' + g.name:<24}{g.eer:>9.4f}  {g.note}".rstrip() for g in found.groups if g.kind == "attack"]
+    return "\n".join(lines)
 
 
 def _threshold(given: str) -> float | None:

@@ -2,17 +2,23 @@
 
 import csv
 import json
+import os
+import re
+import signal
 import subprocess
 import sys
 import time
 
+import numpy as np
 import pandas as pd
+import psutil
 import pytest
 import soundfile
 
-from pipeline import audio, rows, score
+from pipeline import audio, inputs, metrics, rows, score, score_workers, windows
 from pipeline.config import PROJECT_ROOT
-from pipeline.errors import BundleError, ConfigError
+from pipeline.detector import Detector
+from pipeline.errors import BundleError, ConfigError, ProjectError
 
 
 @pytest.fixture
@@ -73,8 +79,11 @@ def test_nothing_to_score_and_no_model_say_so(tmp_path, recordings):
         score.main([str(tmp_path / "empty")])
     with pytest.raises(BundleError, match="no model yet"):
         score.main([str(recordings)])
+
+
+def test_an_output_of_another_kind_is_refused(recordings, make_bundle):
     with pytest.raises(ConfigError, match=r"ends in \.csv, \.jsonl, \.parquet"):
-        score.main([str(recordings), "--output", "scores.txt"])
+        score.main([str(recordings), "--model", str(make_bundle().folder), "--output", "scores.txt"])
 
 
 def test_a_cold_start_imports_neither_tensorflow_nor_pandas(recordings, make_bundle):
@@ -93,3 +102,134 @@ def test_help_is_quick():
     done = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, check=True)
     assert time.monotonic() - started < 3
     assert "--operating_point" in done.stdout
+
+
+@pytest.fixture
+def many(tmp_path, voice):
+    """Twelve different recordings, and one that is none."""
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for number in range(12):
+        wave = np.roll(voice, 997 * number)[: 9000 + 1500 * number] * (0.4 + 0.05 * number)
+        soundfile.write(folder / f"{number:02}.wav", audio.to_int16(wave), 16000)
+    (folder / "05b.wav").write_bytes(b"no audio")
+    return folder
+
+
+def jsonl(path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_all_cores_give_the_rows_of_one_in_order(many, make_bundle, tmp_path):
+    model = make_bundle()
+    command = [str(many), "--model", str(model.folder), "--output"]
+    assert score.main([*command, str(tmp_path / "one.jsonl"), "--processes", "1"]) == 1
+    assert score.main([*command, str(tmp_path / "two.jsonl"), "--processes", "2"]) == 1
+    one, two = jsonl(tmp_path / "one.jsonl"), jsonl(tmp_path / "two.jsonl")
+    assert [row["source"] for row in two] == sorted(str(path) for path in many.iterdir())
+    detector = Detector(model)
+    for row, other in zip(one, two, strict=True):
+        wanted = vars(detector.row(row["source"], row["source"]))
+        for found in (row, other):
+            assert {k: v for k, v in found.items() if k not in ("score", "spoof_probability", "latency_ms")} == {
+                k: v for k, v in wanted.items() if k not in ("score", "spoof_probability", "latency_ms")
+            }
+            if not found["error"]:
+                assert found["score"] == pytest.approx(wanted["score"], abs=1e-5)
+
+
+def test_scores_are_those_of_the_keras_model(many, make_bundle, tiny_model, tmp_path):
+    model = make_bundle()
+    score.main([str(many), "--model", str(model.folder), "--output", str(tmp_path / "rows.jsonl")])
+    for row in jsonl(tmp_path / "rows.jsonl"):
+        if row["error"]:
+            continue
+        wave = audio.decode(row["source"])
+        cut = [windows.cut(wave, start, model.clip_samples) for start in windows.starts(len(wave), model.clip_samples)]
+        logit = tiny_model[0].predict(np.stack(cut), verbose=0).mean()
+        assert (row["score"] + 0.5) / 2 == pytest.approx(logit, abs=1e-3)
+
+
+def test_patterns_tables_and_doubles(many, tmp_path):
+    (tmp_path / "list.tsv").write_text("path\tlabel\tattack\nmany/01.wav\tgenuine\t-\nmany/02.wav\tspoof\tA1\n")
+    found = inputs.find([str(many / "0[12].wav"), str(tmp_path / "list.tsv"), str(many / "00.wav"), str(many)])
+    assert [os.path.basename(recording.path) for recording in found][:4] == ["01.wav", "02.wav", "00.wav", "03.wav"]
+    assert len(found) == 13
+    (listed, attacked) = inputs.find([str(tmp_path / "list.tsv")])
+    assert (listed.label, attacked.label, attacked.attack) == ("bonafide", "spoof", "A1")
+    assert len(inputs.find([f"{tmp_path}/**/1*.wav"])) == 2
+    with pytest.raises(ConfigError, match=r"nothing to score in .*nothing"):
+        inputs.find([f"{tmp_path}/nothing*.wav"])
+    (tmp_path / "bad.csv").write_text("path,label\na.wav,perhaps\n")
+    with pytest.raises(ConfigError, match=r"label 'perhaps' of a\.wav is none of"):
+        inputs.find([str(tmp_path / "bad.csv")])
+    (tmp_path / "none.csv").write_text("file\na.wav\n")
+    with pytest.raises(ConfigError, match="column 'path' is missing; found file"):
+        inputs.find([str(tmp_path / "none.csv")])
+
+
+def test_labels_give_metrics_of_what_has_a_score(many, make_bundle, tmp_path, capsys):
+    files = sorted(path.name for path in many.iterdir())
+    labels = ["bonafide" if number % 3 else "spoof" for number in range(len(files))]
+    attacks = ["A1" if label == "spoof" else "-" for label in labels]
+    table = pd.DataFrame({"path": [f"many/{name}" for name in files], "label": labels, "attack": attacks})
+    table.to_parquet(tmp_path / "manifest.parquet")
+    output = tmp_path / "rows.jsonl"
+    command = [str(tmp_path / "manifest.parquet"), "--model", str(make_bundle().folder), "--output", str(output)]
+    assert score.main(command) == 1
+    shown = capsys.readouterr()
+    scored = [(row["score"], label == "bonafide") for row, label in zip(jsonl(output), labels, strict=True)]
+    scores, bonafide = map(np.array, zip(*[pair for pair in scored if pair[0] is not None], strict=True))
+    assert "12 labelled recordings with a score" in shown.out
+    assert re.search(rf"^eer +{metrics.eer(scores, bonafide):.4f}$", shown.out, flags=re.MULTILINE)
+    assert re.search(rf"^auc +{metrics.auc(scores, bonafide):.4f}$", shown.out, flags=re.MULTILINE)
+    assert "eer of A1" in shown.out
+    assert "13 recordings" in shown.err
+    assert "1 could not be scored" in shown.err
+
+
+def test_one_class_alone_has_no_eer_and_says_so(many, make_bundle, tmp_path, capsys):
+    (tmp_path / "one.csv").write_text("path,label\nmany/01.wav,spoof\nmany/02.wav,spoof\n")
+    assert score.main([str(tmp_path / "one.csv"), "--model", str(make_bundle().folder)]) == 0
+    shown = capsys.readouterr().out
+    assert "one class only: spoof" in shown
+    assert "accuracy" in shown
+    assert "eer" not in shown
+
+
+def test_a_killed_run_goes_on_and_leaves_no_process(many, make_bundle, tmp_path, voice):
+    for number in range(12):
+        soundfile.write(many / f"{number:02}.wav", audio.to_int16(np.tile(voice, 60)), 16000)
+    output = tmp_path / "rows.csv"
+    arguments = [str(many), "--model", str(make_bundle().folder), "--output", str(output), "--processes", "2"]
+    process = psutil.Popen([sys.executable, "-m", "pipeline.score", *arguments], cwd=PROJECT_ROOT)
+    part = tmp_path / "rows.csv.part"
+    deadline = time.monotonic() + 60
+    while not part.exists() or part.read_bytes().count(b"\n") < 4:
+        assert process.poll() is None, "it ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    workers = process.children(recursive=True)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not psutil.wait_procs(workers, timeout=10)[1]
+    assert not output.exists()
+    before = list(csv.DictReader(part.open()))[:3]
+    with part.open("a") as file:
+        file.write("half a ro")
+    assert score.main(arguments) == 1
+    found = list(csv.DictReader(output.open()))
+    assert [row["source"] for row in found] == sorted(str(path) for path in many.iterdir())
+    assert found[:3] == before
+    assert not part.exists()
+
+
+def test_a_process_that_dies_says_what_to_do(many, make_bundle):
+    model = make_bundle()
+    found = score_workers.rows(model, [str(path) for path in sorted(many.iterdir())] * 20, model.point(), processes=2)
+    next(found)
+    for child in psutil.Process().children(recursive=True):
+        if "spawn_main" in " ".join(child.cmdline()):
+            child.kill()
+    with pytest.raises(ProjectError, match=r"a process died .*the same command goes on"):
+        list(found)

@@ -18,7 +18,7 @@ def read(data_dir: Path, parts: tuple[str, ...]) -> tuple[pd.DataFrame, list[Rej
     Paths are relative to the table's folder. Labels may be written as the folders of ``corpus=folder`` are named.
     Raises ``CorpusError`` for another kind of file, a missing column, or a label that is neither class.
     """
-    table = _load(data_dir)
+    table = load(data_dir)
     for column in ("path", "label"):
         if column not in table:
             raise CorpusError(f"{data_dir}: column {column!r} is missing; found {', '.join(map(str, table.columns))}")
@@ -39,7 +39,8 @@ def read(data_dir: Path, parts: tuple[str, ...]) -> tuple[pd.DataFrame, list[Rej
     return manifest.make(table[there], corpus="table"), rejected
 
 
-def _load(path: Path) -> pd.DataFrame:
+def load(path: Path) -> pd.DataFrame:
+    """A table as text, what is missing as ""; raises ``CorpusError`` where it cannot be read."""
     suffix = path.suffix.lower()
     try:
         if suffix == ".parquet":

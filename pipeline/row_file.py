@@ -1,0 +1,171 @@
+"""A file of rows that grows while they come, and goes on where a killed run left it.
+
+Rows are added to an unfinished file beside the one asked for, each at once, and that is renamed when all are there.
+Beside it lies a note of what the rows were made with, which a run has to match to go on.
+"""
+
+import csv
+import dataclasses
+import fcntl
+import io
+import itertools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from pipeline.detector import Row
+from pipeline.errors import ConfigError
+from pipeline.rows import COLUMNS
+
+FORMATS = (".csv", ".jsonl", ".parquet")
+PARQUET_ROWS = 50_000
+"""Rows that are in memory at once while a Parquet file is written."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Done:
+    """What later runs need to know of a row that is in the file already."""
+
+    score: float | None
+    label: str
+
+
+class RowFile:
+    """Writes rows to a file that ends in .csv, .jsonl or .parquet; used as a context.
+
+    Parameters
+    ----------
+    path : the file; its folder is made. While it is unfinished, rows are in ``<path>.part``: for Parquet, which can
+        not grow, as JSON lines.
+    made_with : what the rows depend on. Rows of a run with the same are kept, others are thrown away.
+
+    Raises ``ConfigError`` for another ending, and where another process is writing the file. ``done`` holds what is in
+    the file, by source; leaving the context without ``finish`` keeps all that for the next run.
+    """
+
+    def __init__(self, path: Path, made_with: dict[str, object]):
+        if path.suffix not in FORMATS:
+            raise ConfigError(f"--output {path}: name a file that ends in {', '.join(FORMATS)}")
+        self.path = path
+        self._part = path.with_name(path.name + ".part")
+        self._note = path.with_name(path.name + ".part.json")
+        self._made_with = json.dumps(made_with, sort_keys=True)
+        self.done: dict[str, Done] = {}
+
+    def __enter__(self) -> "RowFile":
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = self._note.open("a+", encoding="utf-8")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._lock.close()
+            raise ConfigError(f"--output {self.path}: another process is writing this file") from None
+        self._lock.seek(0)
+        if self._part.is_file() and self._lock.read() == self._made_with:
+            self._keep_whole_rows()
+        else:
+            self._part.unlink(missing_ok=True)
+            self._lock.truncate(0)
+            self._lock.write(self._made_with)
+            self._lock.flush()
+        self._file = self._part.open("a", newline="", encoding="utf-8", errors="backslashreplace")
+        if self.path.suffix == ".csv" and not self._file.tell():
+            csv.writer(self._file).writerow(COLUMNS)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._file.close()
+        self._lock.close()
+
+    def __contains__(self, source: str) -> bool:
+        """Whether the file has the row of a source."""
+        return _name(source) in self.done
+
+    def add(self, row: Row) -> None:
+        """Write a row."""
+        self._file.write(_as_csv(row) if self.path.suffix == ".csv" else json.dumps(dataclasses.asdict(row)) + "\n")
+        self._file.flush()
+        self.done[_name(row.source)] = Done(row.score, row.label)
+
+    def done_with(self, source: str) -> Done:
+        """What the row of a source says."""
+        return self.done[_name(source)]
+
+    def finish(self) -> None:
+        """All rows are there: give the file its name."""
+        self._file.flush()
+        if self.path.suffix == ".parquet":
+            whole = self.path.with_name(self.path.name + ".whole")
+            _write_parquet(self._part, whole)
+            whole.replace(self.path)
+            self._part.unlink()
+        else:
+            self._part.replace(self.path)
+        self._note.unlink()
+
+    def _keep_whole_rows(self) -> None:
+        """Read the rows that are there, and cut off what a kill left of the last one."""
+        read = _read_csv if self.path.suffix == ".csv" else _read_jsonl
+        end = 0
+        with self._part.open("rb") as file:
+            for values, end in read(file):  # noqa: B007
+                score = values["score"]
+                done = Done(None if score in ("", None) else float(score), values["label"])
+                self.done[_name(values["source"])] = done
+        with self._part.open("r+b") as file:
+            file.truncate(end)
+
+
+def _name(source: str) -> str:
+    """A source as it can be written: names of files need not be Unicode."""
+    return source.encode("utf-8", "backslashreplace").decode()
+
+
+def _as_csv(row: Row) -> str:
+    line = io.StringIO()
+    csv.DictWriter(line, COLUMNS).writerow(dataclasses.asdict(row))
+    return line.getvalue()
+
+
+def _read_jsonl(file: BinaryIO) -> Iterator[tuple[dict, int]]:
+    """Each whole row, and where in the file it ends."""
+    end = 0
+    for line in file:
+        end += len(line)
+        if not line.endswith(b"\n"):
+            return
+        yield json.loads(line), end
+
+
+def _read_csv(file: BinaryIO) -> Iterator[tuple[dict, int]]:
+    """Each whole row, and where in the file it ends; one may hold line breaks within quotes."""
+    end = 0
+
+    def whole_lines() -> Iterator[str]:
+        nonlocal end
+        for line in file:
+            if not line.endswith(b"\n"):
+                return
+            end += len(line)
+            yield line.decode()
+
+    rows = csv.DictReader(whole_lines(), strict=True)
+    try:
+        for values in rows:
+            yield values, end
+    except csv.Error:
+        return  # the file ends within quotes
+
+
+def _write_parquet(lines: Path, path: Path) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    kinds = {field.name: pa.string() if field.type is str else pa.float64() for field in dataclasses.fields(Row)}
+    schema = pa.schema(list(kinds.items()))
+    with lines.open(encoding="utf-8") as file, parquet.ParquetWriter(path, schema) as writer:
+        while batch := list(itertools.islice(file, PARQUET_ROWS)):
+            rows = [json.loads(line) for line in batch]
+            rows = [{**row, "source": _name(row["source"])} for row in rows]
+            writer.write_table(pa.Table.from_pylist(rows, schema=schema))
