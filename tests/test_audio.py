@@ -188,6 +188,59 @@ def test_hours_in_a_small_file_stop_at_the_limit():
     tracemalloc.stop()
 
 
+def test_a_list_of_other_files_is_not_followed(voice, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "secret.wav").write_bytes(encoded(voice))
+    listing = b"ffconcat version 1.0\nfile 'secret.wav'\n"
+    with av.open(io.BytesIO(listing)) as container:
+        assert sum(frame.samples for frame in container.decode(audio=0)) == len(voice)
+    with pytest.raises(AudioError, match="unreadable"):
+        audio.decode(listing)
+
+
+LIMITED = {
+    "bytes": (audio.Limits(max_bytes=1000), r"too large: 0\.1 MB, at most 0\.001 MB"),
+    "seconds": (audio.Limits(max_s=1.5), r"too long: over 1\.5 s"),
+    "channels": (audio.Limits(max_channels=1), "2 channels, at most 1"),
+    "rate": (audio.Limits(max_rate_hz=12000), "16000 Hz lies outside 4000 to 12000 Hz"),
+    "samples": (audio.Limits(max_samples=50000), "too long: over 50000 samples in its 2 channels"),
+}
+
+
+@pytest.mark.parametrize("name", LIMITED)
+@pytest.mark.parametrize("through", ["libsndfile", "FFmpeg"])
+def test_limits_of_a_file(voice, name, through, tmp_path):
+    stereo = np.stack([voice, voice], axis=1)
+    data = encoded(audio.to_int16(stereo))
+    if through == "FFmpeg":
+        data = matroska(stereo)
+    assert len(audio.decode(data)) == len(voice)
+    limits, reason = LIMITED[name]
+    with pytest.raises(AudioError, match=reason):
+        audio.decode(data, limits=limits)
+
+
+def matroska(wave: np.ndarray) -> bytes:
+    """Uncompressed samples ``[samples, channels]`` in a container that libsndfile does not know."""
+    file = io.BytesIO()
+    with av.open(file, "w", format="matroska") as output:
+        stream = output.add_stream("pcm_s16le", rate=16000, layout="stereo")
+        frame = av.AudioFrame.from_ndarray(audio.to_int16(wave).reshape(1, -1), format="s16", layout="stereo")
+        frame.sample_rate = 16000
+        output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("rate_hz", [8000, 44100, 384000])
+def test_resampling_in_blocks_is_resampling_at_once(rate_hz):
+    import soxr
+
+    wave = (0.1 * np.random.default_rng(0).standard_normal(2 * rate_hz + 77)).astype(np.float32)
+    whole = audio.to_int16(soxr.resample(wave, rate_hz, 16000, quality="HQ"))
+    assert np.array_equal(audio.to_int16(audio.decode(encoded(wave, rate_hz, subtype="FLOAT"))), whole)
+
+
 def test_checksum_is_of_the_samples_not_the_file(voice):
     as_wav = audio.decode(encoded(audio.to_int16(voice)))
     as_flac = audio.decode(encoded(audio.to_int16(voice), format="FLAC"))

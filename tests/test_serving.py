@@ -18,9 +18,9 @@ import pandas as pd
 import pytest
 import soundfile
 
+from benchmarks.server import MODEL, Server, mlflow_command, serving
 from pipeline import audio, latency, registry, rows
 from pipeline.detector import Detector, Row
-from tests.server import MODEL, Server, mlflow_command, serving
 
 LIMITS = {"MAX_CHANNELS": "2", "MAX_RATE_HZ": "192000", "MAX_ROWS": "100", "LOG_EVERY_S": "0.5"}
 
