@@ -15,11 +15,12 @@ from pipeline.errors import ProjectError
 
 CHUNK_SAMPLES = 512
 FFT_SAMPLES, HOP_SAMPLES, PAD_SAMPLES = 256, 128, 64
+"""A frame is twice the hop."""
 STRIDES = (1, 2, 2, 1)
 """Of the encoder's convolutions over the four spectra of a chunk."""
 UNITS = 128
-BLOCK_CHUNKS = 512
-"""Chunks that go through the encoder at once."""
+BLOCK_CHUNKS = 64
+"""Chunks that go through the encoder at once; what lies between its layers then stays in the cache."""
 WEIGHTS = "ggml-silero-v6.2.0.bin"
 MAGIC = 0x67676D6C
 
@@ -41,17 +42,18 @@ class Silero:
     """The network; it holds no state, so threads may share it."""
 
     def __init__(self, weights: dict[str, np.ndarray]):
-        self._window = np.hanning(FFT_SAMPLES + 1)[:-1].astype(np.float32)
+        self._cosines, self._sines = _half_fourier()
         self._encoder = []
         for layer, stride in enumerate(STRIDES):
             kernel = weights[f"encoder.{layer}.reparam_conv.weight"]  # (out, in, 3)
             matrix = np.ascontiguousarray(kernel.transpose(2, 1, 0).reshape(-1, len(kernel)))  # (3 * in, out)
             self._encoder.append((matrix, weights[f"encoder.{layer}.reparam_conv.bias"], stride))
-        # The sigmoids of the gates (input, forget, output) are 0.5 + 0.5 tanh(x / 2): one tanh then serves all four.
-        halves = np.repeat(np.array([0.5, 0.5, 1.0, 0.5], np.float32), UNITS)
-        self._input = np.ascontiguousarray(weights["decoder.rnn.weight_ih"].T * halves)  # (units, 4 * units)
-        self._recurrent = np.ascontiguousarray(weights["decoder.rnn.weight_hh"].T * halves)  # (units, 4 * units)
-        self._bias = (weights["decoder.rnn.bias_ih"] + weights["decoder.rnn.bias_hh"]) * halves
+        # The sigmoid of a gate (input, forget, output) is 0.5 + 0.5 tanh(x / 2): one tanh serves gates and candidate.
+        self._shift = np.repeat(np.array([0.5, 0.5, 0.0, 0.5], np.float32), UNITS)
+        self._scale = 1 - self._shift
+        self._input = np.ascontiguousarray(weights["decoder.rnn.weight_ih"].T * self._scale)  # (units, 4 * units)
+        self._recurrent = np.ascontiguousarray(weights["decoder.rnn.weight_hh"].T * self._scale)  # (units, 4 * units)
+        self._bias = (weights["decoder.rnn.bias_ih"] + weights["decoder.rnn.bias_hh"]) * self._scale
         self._output, self._output_bias = weights["decoder.decoder.2.weight"], weights["decoder.decoder.2.bias"]
 
     def probabilities(self, samples: np.ndarray, memory: Memory) -> tuple[np.ndarray, Memory]:
@@ -71,7 +73,12 @@ class Silero:
         """What each chunk adds to the gates, ``[chunks, 4 * units]``."""
         padded = np.pad(chunks, ((0, 0), (PAD_SAMPLES, PAD_SAMPLES)), mode="reflect")  # (chunks, 640)
         frames = np.lib.stride_tricks.sliding_window_view(padded, FFT_SAMPLES, axis=1)[:, ::HOP_SAMPLES]
-        x = np.abs(np.fft.rfft(frames * self._window, axis=-1)).astype(np.float32)  # (chunks, 4, 129)
+        # The window and the cosines are symmetric, the sines antisymmetric: half of each frame is enough for either.
+        mirrored = frames[..., :HOP_SAMPLES:-1]  # (chunks, 4, 127)
+        even = frames[..., : HOP_SAMPLES + 1].copy()  # (chunks, 4, 129)
+        even[..., 1:-1] += mirrored
+        odd = frames[..., 1:HOP_SAMPLES] - mirrored  # (chunks, 4, 127)
+        x = np.sqrt((even @ self._cosines) ** 2 + (odd @ self._sines) ** 2)  # (chunks, 4, 129)
         for matrix, bias, stride in self._encoder:
             around = np.pad(x, ((0, 0), (1, 1), (0, 0)))
             firsts = range(0, around.shape[1] - 2, stride)
@@ -84,10 +91,23 @@ class Silero:
         outputs = np.empty((len(gates), UNITS), np.float32)
         hidden, cell = memory.hidden, memory.cell
         for number, gate in enumerate(gates):
-            taken, kept, candidate, shown = np.tanh(gate + hidden @ self._recurrent).reshape(4, UNITS)
-            cell = 0.5 * ((1 + kept) * cell + (1 + taken) * candidate)
-            hidden = outputs[number] = 0.5 * (1 + shown) * np.tanh(cell)
+            activations = gate + hidden @ self._recurrent
+            np.tanh(activations, out=activations)
+            activations *= self._scale
+            activations += self._shift
+            taken, kept, candidate, shown = activations.reshape(4, UNITS)
+            cell = kept * cell + taken * candidate
+            hidden = outputs[number] = shown * np.tanh(cell)
         return outputs, Memory(hidden, cell)
+
+
+def _half_fourier() -> tuple[np.ndarray, np.ndarray]:
+    """Windowed cosines ``[129, frequencies]`` and sines ``[127, frequencies]`` for the folded halves of a frame."""
+    sample = np.arange(FFT_SAMPLES // 2 + 1)
+    window = np.hanning(FFT_SAMPLES + 1)[sample, None]
+    angle = 2 * np.pi / FFT_SAMPLES * np.outer(sample, sample)
+    cosines, sines = (window * part(angle) for part in (np.cos, np.sin))
+    return np.ascontiguousarray(cosines, np.float32), np.ascontiguousarray(sines[1:-1], np.float32)
 
 
 def read_weights() -> dict[str, np.ndarray]:
