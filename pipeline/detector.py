@@ -9,7 +9,7 @@ import math
 import os
 import queue
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -20,7 +20,9 @@ from pipeline.bundle import Bundle
 from pipeline.calibration import OperatingPoint
 from pipeline.config import BONAFIDE, SAMPLE_RATE_HZ, SPOOF
 from pipeline.errors import AudioError
+from pipeline.runners import LiteRt
 
+Network = Callable[[np.ndarray], np.ndarray]
 BATCH_WINDOWS = 16
 """Windows a call of the model at most: memory stays bounded however long a recording is."""
 NO_SPEECH = "no_speech"
@@ -72,23 +74,20 @@ class Detector:
     ----------
     bundle : the model folder.
     threads : threads of the LiteRT interpreter; 0 takes all cores that this process may use.
+    network : what gives windows ``[windows, clip_samples]`` their logits ``[windows]``, in place of the folder's
+        LiteRT file.
 
     An instance is not safe to share between threads: take one for each, or a ``Pool``.
     """
 
-    def __init__(self, bundle: Bundle, threads: int = 0):
-        from ai_edge_litert.interpreter import Interpreter
-
+    def __init__(self, bundle: Bundle, threads: int = 0, network: Network | None = None):
         self.bundle = bundle
-        self._interpreter = Interpreter(model_path=str(bundle.litert), num_threads=threads or cores())
-        self._input = self._interpreter.get_input_details()[0]["index"]
-        self._output = self._interpreter.get_output_details()[0]["index"]
-        self._batch = 0
+        self._network = network or LiteRt(bundle.litert, threads or cores())
 
     def window_logits(self, batch: np.ndarray) -> np.ndarray:
         """Logits ``[windows]`` float64 of windows ``[windows, clip_samples]`` float32 in −1…1."""
         parts = [batch[i : i + BATCH_WINDOWS] for i in range(0, len(batch), BATCH_WINDOWS)]
-        return np.concatenate([self._invoke(part) for part in parts])
+        return np.concatenate([self._network(part) for part in parts])
 
     def utterance_logit(self, wave: np.ndarray) -> float:
         """Mean logit over the windows of a recording ``[samples]`` float32 in −1…1."""
@@ -202,21 +201,12 @@ class Detector:
 
     def _logits_at(self, wave: np.ndarray, starts: Sequence[int]) -> np.ndarray:
         parts = [starts[i : i + BATCH_WINDOWS] for i in range(0, len(starts), BATCH_WINDOWS)]
-        return np.concatenate([self._invoke(self._cut(wave, part)) for part in parts])
+        return np.concatenate([self._network(self._cut(wave, part)) for part in parts])
 
     def _means(self, pending: list[np.ndarray], sizes: list[int]) -> Iterator[float]:
         logits = self.window_logits(np.concatenate(pending))
         for part in np.split(logits, np.cumsum(sizes)[:-1]):
             yield float(part.mean())
-
-    def _invoke(self, batch: np.ndarray) -> np.ndarray:
-        if len(batch) != self._batch:
-            self._interpreter.resize_tensor_input(self._input, batch.shape)
-            self._interpreter.allocate_tensors()
-            self._batch = len(batch)
-        self._interpreter.set_tensor(self._input, np.ascontiguousarray(batch, np.float32))
-        self._interpreter.invoke()
-        return self._interpreter.get_tensor(self._output)[:, 0].astype(np.float64)
 
 
 class Pool:

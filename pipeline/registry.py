@@ -41,6 +41,7 @@ SERVING_MODULES = (
     "errors",
     "latency_log",
     "metrics",
+    "runners",
     "served_files",
     "server_guard",
     "server_settings",

@@ -1,0 +1,91 @@
+"""The files that a trained Keras model becomes: LiteRT in three precisions, and ONNX. Needs TensorFlow.
+
+Every one takes windows ``[windows, clip_samples]`` in any number and gives logits ``[windows, 1]``.
+"""
+
+import contextlib
+import io
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from pipeline.frontend import PowerSpectrogram
+
+OPSET = 17
+
+
+def litert(model: keras.Model, path: Path) -> None:
+    """LiteRT in float32."""
+    _litert(model, path)
+
+
+def litert_float16(model: keras.Model, path: Path) -> None:
+    """LiteRT with float16 weights, computed in float32."""
+    _litert(model, path, optimizations=[tf.lite.Optimize.DEFAULT], target_spec={"supported_types": [tf.float16]})
+
+
+def litert_int8(model: keras.Model, path: Path) -> None:
+    """LiteRT with int8 weights; what they are multiplied with is quantised as it comes (dynamic range)."""
+    _litert(model, path, optimizations=[tf.lite.Optimize.DEFAULT])
+
+
+def onnx(model: keras.Model, path: Path) -> None:
+    """ONNX in float32; Keras' own export of it leaves constants as inputs, and ONNX has no real Fourier transform."""
+    import tf2onnx
+
+    logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)
+    converted = with_matrix_transform(model)
+    function = as_function(converted)
+    proto, _ = tf2onnx.convert.from_function(function, function.input_signature, opset=OPSET)
+    path.write_bytes(proto.SerializeToString())
+
+
+WRITERS: dict[str, tuple[str, Callable[[keras.Model, Path], None]]] = {
+    "litert-float32": (".tflite", litert),
+    "litert-float16": (".tflite", litert_float16),
+    "litert-int8": (".tflite", litert_int8),
+    "onnx": (".onnx", onnx),
+}
+"""Format to the suffix of its file and what writes it."""
+
+
+def as_function(model: keras.Model) -> tf.types.experimental.PolymorphicFunction:
+    """The model as a TensorFlow function of windows in any number, traced once."""
+    signature = [tf.TensorSpec((None, model.input_shape[1]), tf.float32, name="waveform")]
+    return tf.function(lambda waveform: model(waveform, training=False), input_signature=signature)
+
+
+class MatrixSpectrogram(PowerSpectrogram):
+    """The same power spectrum by multiplication with cosines and sines; slower, and within reach of any runtime."""
+
+    def call(self, waveform):
+        sample, half = np.arange(self.n_fft), self.n_fft // 2
+        window = 0.5 - 0.5 * np.cos(2 * np.pi * sample / self.n_fft)
+        angle = 2 * np.pi / self.n_fft * (np.outer(sample, np.arange(half + 1)) % self.n_fft)
+        bases = [(window[:, None] * part(angle)).astype("float32") for part in (np.cos, np.sin)]  # (n_fft, bins) each
+        padded = ops.pad(waveform, [[0, 0], [half, half]])  # (batch, samples + n_fft)
+        frames = ops.extract_sequences(padded, self.n_fft, self.hop_samples)  # (batch, frames, n_fft)
+        return sum(ops.square(ops.matmul(frames, basis)) for basis in bases)  # (batch, frames, bins)
+
+
+def with_matrix_transform(model: keras.Model) -> keras.Model:
+    """A copy of the model, weights included, whose power spectrum needs no Fourier transform."""
+
+    def replaced(layer: keras.Layer) -> keras.Layer:
+        kind = MatrixSpectrogram if isinstance(layer, PowerSpectrogram) else type(layer)
+        return kind.from_config(layer.get_config())
+
+    copy = keras.models.clone_model(model, clone_function=replaced)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def _litert(model: keras.Model, path: Path, **converter: object) -> None:
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    with contextlib.redirect_stdout(io.StringIO()):
+        model.export(str(path), format="litert", verbose=False, **converter)
