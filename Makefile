@@ -20,7 +20,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 # TensorFlow's errors, without its start-up notices and warnings.
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help install demo test lint format ci lock ui bench-preprocess bench-training bench-tuning clean
+.PHONY: help install demo test lint format ci lock ui bench-preprocess bench-training bench-tuning bench-serving clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' Makefile
@@ -71,6 +71,9 @@ bench-training: install ## Time a training step with full augmentation against t
 
 bench-tuning: install ## Compare searches with and without pruning on the demo corpus (three seeds each; hours on 2 cores)
 	$(BIN)/python -m benchmarks.tuning
+
+bench-serving: install ## Load the champion's server with 8 clients for 60 s, against a bare LiteRT loop (ARGS=...)
+	$(BIN)/python -m benchmarks.serving $(ARGS)
 
 clean: ## Remove all that runs made: artifacts/, mlruns/, mlflow.db (asks first; YES=1: does not ask)
 	@echo "Removes every corpus, Store, run, model and checkpoint under $(CURDIR):"

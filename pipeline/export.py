@@ -88,7 +88,6 @@ def run(model: Bundle, store: Store, *, subset: str = "eval", clips: int = 0, ou
         scores = _scores(model, store, rows, runners.of(path, os.cpu_count() or 1), name)
         eer = _eer(scores, labels)
         change = None if eer is None else eer - reference.eer
-        marked = change is not None and abs(change) > MAX_EER_CHANGE
         found.append(
             Exported(
                 name,
@@ -98,13 +97,19 @@ def run(model: Bundle, store: Store, *, subset: str = "eval", clips: int = 0, ou
                 largest_score_difference=float(np.abs(scores - expected).max()),
                 eer=eer,
                 eer_change=change,
-                note=f"changes the EER by over {100 * MAX_EER_CHANGE:g} points" if marked else "",
+                note=note_on(change),
             )
         )
     found += [Exported(name, note=f"cannot be exported: {reason}") for name, reason in failures.items()]
     found = choose(found)
     _log(model, store, subset, len(rows), found, folder)
     return folder
+
+
+def note_on(eer_change: float | None) -> str:
+    """Why a format is not to be used, if it changes the EER too much for it."""
+    marked = eer_change is not None and abs(eer_change) > MAX_EER_CHANGE
+    return f"changes the EER by over {100 * MAX_EER_CHANGE:g} points" if marked else ""
 
 
 def choose(found: Sequence[Exported]) -> list[Exported]:

@@ -6,6 +6,9 @@ Every one takes windows ``[windows, clip_samples]`` in any number and gives logi
 import contextlib
 import io
 import logging
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,14 +38,18 @@ def litert_int8(model: keras.Model, path: Path) -> None:
 
 
 def onnx(model: keras.Model, path: Path) -> None:
-    """ONNX in float32; Keras' own export of it leaves constants as inputs, and ONNX has no real Fourier transform."""
-    import tf2onnx
+    """ONNX in float32, by way of a SavedModel: only that bakes constants in, which onnxruntime needs.
 
-    logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)
-    converted = with_matrix_transform(model)
-    function = as_function(converted)
-    proto, _ = tf2onnx.convert.from_function(function, function.input_signature, opset=OPSET)
-    path.write_bytes(proto.SerializeToString())
+    Raises ``RuntimeError`` with what the converter says where it fails.
+    """
+    with tempfile.TemporaryDirectory() as saved:
+        # ONNX' own Fourier transform is out of the converter's reach.
+        with_matrix_transform(model).export(saved, format="tf_saved_model", verbose=False)
+        # A process of its own, as the converter's library for this takes a command line alone.
+        command = [sys.executable, "-m", "tf2onnx.convert", "--saved-model", saved, "--opset", str(OPSET)]
+        done = subprocess.run([*command, "--output", str(path)], capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(done.stderr.strip().splitlines()[-1])
 
 
 WRITERS: dict[str, tuple[str, Callable[[keras.Model, Path], None]]] = {

