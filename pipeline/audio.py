@@ -1,14 +1,16 @@
 """From a file or bytes to mono float32 at 16 kHz: every limit and every error of decoding.
 
-All audio of the project comes through ``decode``. Its samples lie on the int16 grid, so the Store keeps them without
-loss and a clip scores the same from the Store as from its file.
+All audio of the project comes through ``decode``, or in ``blocks`` where a recording is too long to be held at once.
+Its samples lie on the int16 grid, so the Store keeps them without loss and a clip scores the same from the Store as
+from its file.
 """
 
 import hashlib
 import io
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -34,6 +36,8 @@ SUFFIXES = frozenset(
 )
 """Names of files that count as recordings when a folder is searched; a file that is named may be called anything."""
 Source = str | os.PathLike | bytes
+Opened = tuple[int, int, Iterator[np.ndarray]]
+"""Sample rate in Hz, channels of the file, and blocks ``[samples, channels]`` of float32."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,45 @@ def decode(
     return wave
 
 
+def blocks(source: Source, *, mix: bool = True, limits: Limits = DEFAULT_LIMITS) -> Iterator[np.ndarray]:
+    """Decode a recording of any length, a few seconds at a time.
+
+    Yields blocks ``[samples, channels]`` of what ``decode`` would give; with ``mix`` there is one channel, the average.
+    Raises ``AudioError`` for what is unreadable, empty or not finite; nothing is refused for its length or level.
+    """
+    import soundfile
+
+    _check_size(source, limits)
+    with ExitStack() as stack:
+        rate_hz, channels, read = _enter(stack, source, mix)
+        _check_layout(rate_hz, channels, limits)
+        try:
+            yield from resampled(map(_mix, read) if mix else read, rate_hz)
+        except soundfile.LibsndfileError as error:
+            raise AudioError(f"unreadable: the file is damaged ({error})") from None
+
+
+def resampled(read: Iterable[np.ndarray], rate_hz: int) -> Iterator[np.ndarray]:
+    """Blocks ``[samples, channels]`` of float32 as blocks at 16 kHz on the int16 grid.
+
+    Raises ``AudioError`` for samples that are not finite, and where there is none.
+    """
+    resample = None
+    for block in read:
+        if not np.isfinite(block).all():
+            raise AudioError("not finite: the recording holds NaN or infinite samples")
+        resample = resample or _resampler(rate_hz, block.shape[1])
+        yield on_grid(resample(np.ascontiguousarray(block)))
+    if resample is None:
+        raise AudioError("empty: the file holds no samples")
+    yield on_grid(resample(np.zeros((0, block.shape[1]), np.float32), last=True))
+
+
+def on_grid(wave: np.ndarray) -> np.ndarray:
+    """Float samples in −1…1 as multiples of 1/32768, clipped, float32; same shape."""
+    return to_int16(wave).astype(np.float32) / np.float32(FULL_SCALE)
+
+
 def to_int16(wave: np.ndarray) -> np.ndarray:
     """Float samples in −1…1 rounded to int16, clipped; same shape."""
     return np.clip(np.rint(wave * FULL_SCALE), -32768, 32767).astype(np.int16)
@@ -110,10 +153,37 @@ def _read(source: Source, hint: str, max_s: float, limits: Limits) -> np.ndarray
         import soundfile
 
         try:
-            with soundfile.SoundFile(_opened(source)) as file:
-                return _collect(file.samplerate, file.channels, _soundfile_blocks(file), max_s, limits)
+            with _libsndfile(source) as opened:
+                return _collect(*opened, max_s, limits)
         except soundfile.LibsndfileError:
             pass  # FFmpeg knows more formats; its error is the one to report
+    with _ffmpeg(source, hint) as opened:
+        return _collect(*opened, max_s, limits)
+
+
+def _enter(stack: ExitStack, source: Source, mix: bool) -> Opened:
+    """A recording opened by whichever library knows its format, for as long as the stack lasts."""
+    import soundfile
+
+    hint = _headerless_format(source)
+    if not hint:
+        try:
+            return stack.enter_context(_libsndfile(source))
+        except soundfile.LibsndfileError:
+            pass
+    return stack.enter_context(_ffmpeg(source, hint, mix=mix))
+
+
+@contextmanager
+def _libsndfile(source: Source) -> Iterator[Opened]:
+    import soundfile
+
+    with _opened(source) as raw, soundfile.SoundFile(raw) as file:
+        yield file.samplerate, file.channels, _soundfile_blocks(file)
+
+
+@contextmanager
+def _ffmpeg(source: Source, hint: str, *, mix: bool = True) -> Iterator[Opened]:
     import av
 
     try:
@@ -123,8 +193,9 @@ def _read(source: Source, hint: str, max_s: float, limits: Limits) -> np.ndarray
                 raise AudioError("unreadable: the file has no audio stream")
             stream = container.streams.audio[0]
             rate_hz, channels = stream.codec_context.sample_rate or stream.rate, stream.codec_context.channels or 1
-            resampler = av.AudioResampler(format="fltp", layout="mono", rate=rate_hz)
-            return _collect(rate_hz, channels, _ffmpeg_blocks(container, stream, resampler), max_s, limits)
+            layout = "mono" if mix else stream.codec_context.layout
+            resampler = av.AudioResampler(format="fltp", layout=layout, rate=rate_hz)
+            yield rate_hz, channels, _ffmpeg_blocks(container, stream, resampler)
     except (av.FFmpegError, ValueError) as error:
         raise AudioError(f"unreadable: not audio that libsndfile or FFmpeg can decode ({error})") from None
 
@@ -164,31 +235,40 @@ def _ffmpeg_blocks(container, stream, resampler) -> Iterator[np.ndarray]:
 
 def _collect(rate_hz: int, channels: int, blocks: Iterator[np.ndarray], max_s: float, limits: Limits) -> np.ndarray:
     """The blocks ``[samples, channels]`` as one recording; no more of it is held than its samples at 16 kHz."""
+    _check_layout(rate_hz, channels, limits)
+    mono = _mono_within(blocks, rate_hz, channels, max_s, limits)
+    parts = [to_int16(part) for part in resampled(mono, rate_hz)]
+    return np.concatenate(parts)[:, 0].astype(np.float32) / np.float32(FULL_SCALE)
+
+
+def _check_layout(rate_hz: int, channels: int, limits: Limits) -> None:
     if not MIN_RATE_HZ <= rate_hz <= limits.max_rate_hz:
         raise AudioError(f"unreadable: sample rate {rate_hz} Hz lies outside {MIN_RATE_HZ} to {limits.max_rate_hz} Hz")
     if channels > limits.max_channels:
         raise AudioError(f"unreadable: {channels} channels, at most {limits.max_channels} are taken")
-    resample = _resampler(rate_hz)
-    parts, samples = [], 0
+
+
+def _mono_within(
+    blocks: Iterator[np.ndarray], rate_hz: int, channels: int, max_s: float, limits: Limits
+) -> Iterator[np.ndarray]:
+    """The average of the channels ``[samples, 1]``, until a limit is passed."""
+    samples = 0
     for block in blocks:
         samples += len(block)
         if samples > max_s * rate_hz:
             raise AudioError(f"too long: over {max_s:g} s")
         if samples * channels > limits.max_samples:
             raise AudioError(f"too long: over {limits.max_samples:g} samples in its {channels} channels")
-        mono = block.mean(axis=1, dtype=np.float32)  # (block samples,)
-        if not np.isfinite(mono).all():
-            raise AudioError("not finite: the recording holds NaN or infinite samples")
-        parts.append(to_int16(resample(mono)))
-    if samples == 0:
-        raise AudioError("empty: the file holds no samples")
-    parts.append(to_int16(resample(np.zeros(0, np.float32), last=True)))
-    return np.concatenate(parts).astype(np.float32) / np.float32(FULL_SCALE)
+        yield _mix(block)
 
 
-def _resampler(rate_hz: int) -> Callable[..., np.ndarray]:
+def _mix(block: np.ndarray) -> np.ndarray:
+    return block.mean(axis=1, dtype=np.float32, keepdims=True)
+
+
+def _resampler(rate_hz: int, channels: int) -> Callable[..., np.ndarray]:
     if rate_hz == SAMPLE_RATE_HZ:
-        return lambda mono, last=False: mono
+        return lambda block, last=False: block
     import soxr
 
-    return soxr.ResampleStream(rate_hz, SAMPLE_RATE_HZ, 1, dtype="float32", quality="HQ").resample_chunk
+    return soxr.ResampleStream(rate_hz, SAMPLE_RATE_HZ, channels, dtype="float32", quality="HQ").resample_chunk

@@ -140,6 +140,14 @@ def convert(field: dataclasses.Field, value: object) -> object:
     return result
 
 
+def number(name: str, given: str) -> float | None:
+    """The value of an option that may be left empty; anything but a number raises ``ConfigError``."""
+    try:
+        return float(given) if given else None
+    except ValueError:
+        raise ConfigError(f"--{name} {given!r}: expected a number") from None
+
+
 def run(main: Callable[[], int | None]) -> None:
     """Run a command's ``main`` and exit with its status; a ``ProjectError`` is printed as one line, status 2."""
     try:

@@ -16,7 +16,6 @@ from pipeline.bundle import Bundle
 from pipeline.calibration import OperatingPoint
 from pipeline.config import BONAFIDE, SPOOF, option
 from pipeline.detector import NO_SPEECH, Row
-from pipeline.errors import ConfigError
 from pipeline.inputs import Recording
 from pipeline.progress import track
 from pipeline.row_file import Done, RowFile
@@ -45,7 +44,7 @@ def main(argv: list[str] | None = None) -> int:
     """Entry point ``score``; 1 when a recording could not be scored."""
     _, options = cli.parse(__doc__, sections=SECTIONS, options=OPTIONS, argv=argv, prog="python -m pipeline.score")
     recordings = inputs.find(options.input)
-    threshold = _threshold(options.threshold)
+    threshold = cli.number("threshold", options.threshold)
     model = Bundle.load(bundle.find(options.model))
     point = model.point(options.operating_point)
     named = options.operating_point or model.operating_point
@@ -107,13 +106,6 @@ def _metrics(model: Bundle, recordings: Sequence[Recording], done: Sequence[Done
     lines += [f"{name:<24}{value:>9.4f}" for name, value in found.metrics.items()]
     lines += [f"{'eer of ' + g.name:<24}{g.eer:>9.4f}  {g.note}".rstrip() for g in found.groups if g.kind == "attack"]
     return "\n".join(lines)
-
-
-def _threshold(given: str) -> float | None:
-    try:
-        return float(given) if given else None
-    except ValueError:
-        raise ConfigError(f"--threshold {given!r}: expected a number") from None
 
 
 if __name__ == "__main__":
