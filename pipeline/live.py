@@ -1,0 +1,173 @@
+"""A stream of audio made ready to be scored: what was last heard, and the steps at which it is looked at.
+
+Used by ``stream``. A thread of its own takes the audio in, so that it never waits for the model; the scoring side asks
+for the newest step and learns how many it has missed. Memory is that of the last seconds, however long the stream is.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline import speech
+
+CLOSE_S = 2.0
+"""Time that a thread which waits for audio has to notice that none is wanted any more."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What is to be looked at: ``window`` is the last audio up to ``end``, ``fresh`` what came since the last step.
+
+    ``end`` counts samples from the beginning. ``dropped`` steps were passed over before this one; ``gap`` says that
+    audio before ``fresh`` is lost. ``arrived`` is when the step could be taken first (``time.monotonic``).
+    """
+
+    end: int
+    window: np.ndarray
+    fresh: np.ndarray
+    dropped: int
+    gap: bool
+    arrived: float
+
+
+class Ring:
+    """The last ``capacity`` samples of a stream."""
+
+    def __init__(self, capacity: int):
+        self._samples = np.zeros(capacity, np.float32)
+        self.total = 0
+
+    def push(self, block: np.ndarray) -> None:
+        """Add a block ``[samples]``."""
+        kept = block[-len(self._samples) :]
+        at = (self.total + len(block) - len(kept) + np.arange(len(kept))) % len(self._samples)
+        self._samples[at] = kept
+        self.total += len(block)
+
+    def between(self, start: int, end: int) -> np.ndarray:
+        """A copy of the samples from ``start`` to ``end``, both counted from the beginning of the stream."""
+        oldest = max(0, self.total - len(self._samples))
+        if not oldest <= start <= end <= self.total:
+            raise IndexError(f"samples {start} to {end} are asked for, {oldest} to {self.total} are held")
+        return self._samples[np.arange(start, end) % len(self._samples)]
+
+
+class Feed:
+    """Steps of a stream of blocks.
+
+    Parameters
+    ----------
+    blocks : mono float32 blocks at 16 kHz; read in a thread of its own.
+    window, step : samples of a window, and between the ends of two of them.
+    lossless : hold the blocks back until each step was taken, instead of passing over steps.
+    """
+
+    def __init__(self, blocks: Iterable[np.ndarray], *, window: int, step: int, lossless: bool):
+        self._window, self._step, self._lossless = window, step, lossless
+        self._ring = Ring(window + 2 * step)
+        self._changed = threading.Condition()
+        self._ready = (0, 0.0)
+        self._taken = 0
+        self._finished = self._closed = False
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._read, args=(blocks,), daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Take no more audio in."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        self._thread.join(timeout=CLOSE_S)
+
+    def steps(self) -> Iterator[Step]:
+        """The newest step whenever there is one, until the stream ends; an error of the stream is raised here.
+
+        What is left behind the last whole step is a step of its own.
+        """
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._ready[0] > self._taken or self._finished)
+                end, arrived = self._ready
+                if end == self._taken:
+                    break
+                oldest = max(0, self._ring.total - self._window - 2 * self._step)
+                first = max(self._taken, oldest)
+                step = Step(
+                    end=end,
+                    window=self._ring.between(max(0, end - self._window), end),
+                    fresh=self._ring.between(first, end),
+                    dropped=-(-end // self._step) - -(-self._taken // self._step) - 1,
+                    gap=first > self._taken,
+                    # Blocks that are held back wait for the model; in a live stream nothing does.
+                    arrived=time.monotonic() if self._lossless else arrived,
+                )
+                self._taken = end
+                self._changed.notify_all()
+            yield step
+        if self._failure:
+            raise self._failure
+
+    def _read(self, blocks: Iterable[np.ndarray]) -> None:
+        try:
+            for block in blocks:
+                self._push(block)
+                if self._closed:
+                    return
+        except BaseException as error:
+            self._failure = error
+        with self._changed:
+            self._end_step(self._ring.total)
+            self._finished = True
+            self._changed.notify_all()
+
+    def _push(self, block: np.ndarray) -> None:
+        while len(block) and not self._closed:
+            with self._changed:
+                size = self._step - self._ring.total % self._step
+                self._ring.push(block[:size])
+                block = block[size:]
+                if self._ring.total % self._step == 0:
+                    self._end_step(self._ring.total)
+
+    def _end_step(self, end: int) -> None:
+        if end > self._ready[0]:
+            self._ready = (end, time.monotonic())
+            self._changed.notify_all()
+            if self._lossless:
+                self._changed.wait_for(lambda: self._taken == end or self._closed)
+
+
+class SpeechMeter:
+    """Speech in the last window of a stream.
+
+    Parameters
+    ----------
+    window_s : seconds that are looked back upon.
+    """
+
+    def __init__(self, window_s: float):
+        self._detector = speech.SpeechDetector()
+        self._pending = np.zeros(0, np.float32)
+        self._spoken: deque[bool] = deque([False], maxlen=max(1, round(window_s / speech.CHUNK_S)))
+
+    def warm_up(self) -> None:
+        """Hear nothing, so that the first step is no slower than the others."""
+        self._detector.probabilities(np.zeros(speech.CHUNK_SAMPLES, np.float32))
+        self._detector.reset()
+
+    def hear(self, fresh: np.ndarray, *, gap: bool = False) -> tuple[bool, float]:
+        """Take in what came since the last call; whether it holds speech, and seconds of speech in the window."""
+        if gap:
+            self._detector.reset()
+            self._pending = np.zeros(0, np.float32)
+        heard = np.concatenate([self._pending, fresh])
+        whole = len(heard) - len(heard) % speech.CHUNK_SAMPLES
+        self._pending = heard[whole:]
+        spoken = self._detector.probabilities(heard[:whole]) >= speech.SPEECH_PROBABILITY
+        self._spoken.extend(spoken.tolist())
+        return bool(spoken.any()), sum(self._spoken) * speech.CHUNK_S

@@ -1,0 +1,59 @@
+"""From scores that flicker to something that can be acted on: a running mean, and a label that does not chatter.
+
+Used by ``stream``. Both know only the past, so they never wait.
+"""
+
+import math
+
+from pipeline.config import BONAFIDE, SPOOF
+
+
+class RunningMean:
+    """Exponentially weighted mean of scores at irregular times: what lies ``memory_s`` back weighs 1/e.
+
+    Parameters
+    ----------
+    memory_s : how far it remembers; 0 does not smooth.
+    """
+
+    def __init__(self, memory_s: float):
+        self._memory_s = memory_s
+        self._value: float | None = None
+        self._time_s = 0.0
+
+    @property
+    def value(self) -> float | None:
+        """The mean; ``None`` before the first score."""
+        return self._value
+
+    def add(self, score: float, time_s: float) -> float:
+        """Take in the score of a later time, and return the mean."""
+        if self._value is None or self._memory_s <= 0:
+            self._value = score
+        else:
+            self._value += (1 - math.exp((self._time_s - time_s) / self._memory_s)) * (score - self._value)
+        self._time_s = time_s
+        return self._value
+
+
+class Hysteresis:
+    """A label that changes only when a score has crossed the threshold by a margin.
+
+    Parameters
+    ----------
+    threshold : score from which the first label is bonafide.
+    margin : how far beyond the threshold a score must lie to change the label.
+    """
+
+    def __init__(self, threshold: float, margin: float):
+        self._threshold, self._margin = threshold, margin
+        self._label = ""
+
+    def label(self, score: float) -> str:
+        """The label after this score."""
+        margin = self._margin if self._label else 0.0
+        if score >= self._threshold + (margin if self._label != BONAFIDE else -margin):
+            self._label = BONAFIDE
+        else:
+            self._label = SPOOF
+        return self._label

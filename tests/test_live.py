@@ -1,0 +1,123 @@
+"""Live audio: the ring against plain arrays, every step where there is time, the newest where there is not."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from pipeline import speech
+from pipeline.errors import AudioError
+from pipeline.live import Feed, Ring, SpeechMeter
+
+
+def pieces(wave: np.ndarray, seed: int, longest: int):
+    rng = np.random.default_rng(seed)
+    while len(wave):
+        size = int(rng.integers(0, longest))
+        yield wave[:size]
+        wave = wave[size:]
+
+
+@pytest.mark.parametrize("longest", [3, 17, 90])
+def test_the_ring_holds_the_last_samples(longest):
+    wave = np.arange(1000, dtype=np.float32)
+    ring, total = Ring(40), 0
+    for piece in pieces(wave, longest, longest):
+        ring.push(piece)
+        total += len(piece)
+        start = max(0, total - 40)
+        np.testing.assert_array_equal(ring.between(start, total), wave[start:total])
+    with pytest.raises(IndexError, match="samples 959 to 1000 are asked for, 960 to 1000 are held"):
+        ring.between(959, 1000)
+
+
+@pytest.mark.parametrize("longest", [7, 300])
+def test_every_step_comes_when_none_may_be_lost(longest):
+    wave = np.arange(1234, dtype=np.float32)
+    feed = Feed(pieces(wave, 1, longest), window=250, step=100, lossless=True)
+    found = list(feed.steps())
+    assert [step.end for step in found] == [*range(100, 1300, 100), 1234]
+    assert not any(step.dropped or step.gap for step in found)
+    for step in found:
+        np.testing.assert_array_equal(step.window, wave[max(0, step.end - 250) : step.end])
+    np.testing.assert_array_equal(np.concatenate([step.fresh for step in found]), wave)
+
+
+def test_steps_are_passed_over_and_counted_where_there_is_no_time():
+    wave = np.arange(2050, dtype=np.float32)
+    gate = threading.Event()
+
+    def blocks():
+        yield wave[:150]
+        gate.wait(5)
+        yield wave[150:]
+
+    feed = Feed(blocks(), window=250, step=100, lossless=False)
+    steps = feed.steps()
+    first = next(steps)
+    assert (first.end, first.dropped, first.gap) == (100, 0, False)
+    gate.set()
+    while feed._thread.is_alive():
+        time.sleep(0.01)
+    (last,) = steps
+    np.testing.assert_array_equal(last.window, wave[1800:2050])
+    # Steps 2 to 20 were passed over; step 21 is what is left behind them. What the ring no longer holds is a gap.
+    assert (last.end, last.dropped, last.gap) == (2050, 19, True)
+    np.testing.assert_array_equal(last.fresh, wave[2050 - 450 :])
+
+
+def test_latency_counts_from_the_last_sample_of_the_step():
+    def blocks():
+        yield np.zeros(100, np.float32)
+        time.sleep(0.1)
+
+    step = next(Feed(blocks(), window=100, step=100, lossless=False).steps())
+    assert 0 <= time.monotonic() - step.arrived < 0.1
+
+
+def test_an_error_of_the_stream_comes_after_its_steps():
+    def blocks():
+        yield np.zeros(150, np.float32)
+        raise AudioError("broken")
+
+    steps = Feed(blocks(), window=100, step=100, lossless=True).steps()
+    assert [next(steps).end, next(steps).end] == [100, 150]
+    with pytest.raises(AudioError, match="broken"):
+        next(steps)
+
+
+def test_a_closed_feed_lets_its_source_go():
+    closed = threading.Event()
+
+    def blocks():
+        try:
+            while True:
+                yield np.zeros(10, np.float32)
+        finally:
+            closed.set()
+
+    feed = Feed(blocks(), window=100, step=100, lossless=True)
+    next(feed.steps())
+    feed.close()
+    assert not feed._thread.is_alive()
+    assert closed.wait(5)
+
+
+def test_the_meter_counts_what_the_whole_recording_would(voice):
+    meter = SpeechMeter(1.0)
+    probabilities = speech.probabilities(voice)
+    for number in range(1, 8):
+        spoken, seconds = meter.hear(voice[4000 * (number - 1) : 4000 * number])
+        chunks = 4000 * number // 512
+        last = probabilities[max(0, chunks - 31) : chunks] >= speech.SPEECH_PROBABILITY
+        assert seconds == pytest.approx(last.sum() * speech.CHUNK_S)
+        fresh = probabilities[4000 * (number - 1) // 512 : chunks] >= speech.SPEECH_PROBABILITY
+        assert spoken == fresh.any()
+
+
+def test_the_meter_forgets_at_a_gap(voice):
+    meter, alone = SpeechMeter(1.0), SpeechMeter(1.0)
+    meter.hear(voice[:3000])
+    after = meter.hear(voice[9000:13000], gap=True)
+    assert after[0] == alone.hear(voice[9000:13000])[0]

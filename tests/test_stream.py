@@ -1,0 +1,159 @@
+"""The stream as its user runs it: lines that agree with the detector, pace, overload, the end, and errors."""
+
+import io
+import json
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+
+from pipeline import audio, stream, windows
+from pipeline.config import PROJECT_ROOT
+from pipeline.detector import Detector
+
+TELL_MODULES = """
+import sys
+from pipeline import stream
+status = stream.main(sys.argv[1:])
+print(sorted({"tensorflow", "keras", "mlflow", "pandas"} & set(sys.modules)), file=sys.stderr)
+sys.exit(status)
+"""
+
+
+@pytest.fixture(scope="module")
+def model(write_bundle, tmp_path_factory):
+    return write_bundle(tmp_path_factory.mktemp("model") / "tiny")
+
+
+def start(model, *arguments, program=("-m", "pipeline.stream")) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, *program, "--model", str(model.folder), *arguments],
+        cwd=PROJECT_ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def said(output: bytes) -> list[dict]:
+    return [json.loads(line) for line in output.splitlines() if line.startswith(b"{")]
+
+
+def wav(wave: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    soundfile.write(file, audio.to_int16(wave), 16000, format="WAV")
+    return file.getvalue()
+
+
+def test_lines_agree_with_the_detector_on_the_same_windows(model, voice):
+    process = start(model, "--pace", "fast", program=("-c", TELL_MODULES))
+    output, messages = process.communicate(wav(voice[:23000]), timeout=60)
+    assert process.returncode == 0
+    lines = said(output)
+    ends = [4000, 8000, 12000, 16000, 20000, 23000]
+    assert [line["time_s"] for line in lines] == [end / 16000 for end in ends]
+    wave = audio.decode(wav(voice[:23000]))
+    cut = [windows.cut(wave[max(0, end - 8000) : end], 0, 8000) for end in ends]
+    expected = model.calibration.apply(Detector(model).window_logits(np.stack(cut)))
+    assert [line["score"] for line in lines] == pytest.approx(expected.tolist(), abs=1e-5)
+    assert all(line["latency_ms"] > 0 and line["dropped"] == 0 for line in lines)
+    (summary,) = said(messages)
+    assert (summary["audio_s"], summary["steps"], summary["dropped"]) == (23000 / 16000, 6, 0)
+    assert 0 < summary["latency_p50_ms"] <= summary["latency_p99_ms"] <= summary["latency_max_ms"]
+    assert summary["real_time_factor"] > 0
+    assert messages.splitlines()[-1] == b"[]"
+
+
+def test_a_flood_is_answered_with_the_newest_step_and_the_number_passed_over(model):
+    process = start(model, "--step_s", "0.02", "--format", "s16le", "--rate_hz", "8000", "--channels", "2")
+    flood = np.random.default_rng(0).normal(0, 3000, (8000 * 60, 2)).astype("<i2").tobytes()
+    output, messages = process.communicate(flood, timeout=60)
+    lines, (summary,) = said(output), said(messages)
+    assert lines[-1]["time_s"] == 60.0
+    assert summary["steps"] == len(lines) < 1500
+    assert summary["dropped"] == sum(line["dropped"] for line in lines) == 3000 - len(lines)
+    assert b"steps were passed over; --pace fast" in messages
+
+
+def test_labels_wait_for_speech_and_follow_the_threshold(model, voice):
+    listener = stream.Listener(Detector(model), threshold=-1e9, smooth_s=0, hysteresis=0)
+    step = stream.Step(end=8000, window=voice[:8000], fresh=voice[:8000], dropped=0, gap=False, arrived=0.0)
+    listener._meter.hear = lambda fresh, gap: (False, 0.29)
+    silent = listener.line(step)
+    assert (silent.label, silent.smoothed_score, silent.speech) == ("no_speech", None, False)
+    listener._meter.hear = lambda fresh, gap: (True, 0.3)
+    spoken = listener.line(step)
+    assert (spoken.label, spoken.smoothed_score) == ("bonafide", spoken.score)
+    strict = stream.Listener(Detector(model), threshold=1e9, smooth_s=0, hysteresis=0)
+    strict._meter.hear = lambda fresh, gap: (True, 0.3)
+    assert strict.line(step).label == "spoof"
+
+
+def test_a_stream_that_is_stopped_ends_with_its_summary(model):
+    process = start(model)
+    process.stdin.write(b"\0" * 16000)
+    process.stdin.flush()
+    assert json.loads(process.stdout.readline())["time_s"] in (0.25, 0.5)
+    process.send_signal(signal.SIGINT)
+    _, messages = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert said(messages)[-1]["steps"] >= 1
+    assert b"Traceback" not in messages
+
+
+def test_a_reader_that_has_gone_ends_it_quietly(model):
+    process = start(model, "--pace", "fast")
+    process.stdout.close()
+    process.stdin.write(b"\0" * 60000)
+    process.stdin.close()
+    messages = process.stderr.read()
+    assert process.wait(timeout=20) == 0
+    assert b"Traceback" not in messages
+    assert b"BrokenPipe" not in messages
+
+
+def test_summary_counts_what_came_too_late():
+    summary = stream.Summary(step_s=0.25)
+    for number, latency_ms in enumerate([10.0] * 98 + [240.0, 260.0], 1):
+        line = stream.Line(0.25 * number, 0.0, None, "", False, 0.0, latency_ms, int(number == 7))
+        summary.add(line, 0.01)
+    values = summary.values()
+    assert (values["audio_s"], values["steps"], values["dropped"], values["missed_deadlines"]) == (25.0, 100, 1, 1)
+    assert values["latency_p50_ms"] == pytest.approx(10, rel=0.03)
+    assert values["latency_p99_ms"] == pytest.approx(240, rel=0.03)
+    assert values["latency_max_ms"] == 260
+    assert values["real_time_factor"] == pytest.approx(0.04)
+
+
+def test_the_summary_is_logged_when_asked(model, voice, tmp_path, capsys):
+    import mlflow
+
+    soundfile.write(tmp_path / "a.wav", audio.to_int16(voice[:16000]), 16000)
+    arguments = ["--input", str(tmp_path / "a.wav"), "--model", str(model.folder), "--pace", "fast", "--track", "true"]
+    assert stream.main(arguments) == 0
+    (summary,) = said(capsys.readouterr().err.encode())
+    (run,) = mlflow.search_runs(search_all_experiments=True, output_format="list")
+    assert run.data.tags["stage"] == "stream"
+    assert run.data.metrics["stream/latency_p99_ms"] == pytest.approx(summary["latency_p99_ms"], abs=1e-5)
+    assert run.data.params["stream/pace"] == "fast"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--input", "nowhere.wav"], b"error: --input nowhere.wav: unreadable: No such file"),
+        (["--step_s", "0"], b"error: --step_s 0: expected 0.02 or more"),
+        (["--rate_hz", "10"], b"error: --rate_hz 10 --channels 1: expected 4000"),
+        (["--threshold", "high"], b"error: --threshold 'high': expected a number"),
+        ([], b"error: --input -: empty: the file holds no samples"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line(model, arguments, reason):
+    process = start(model, *arguments)
+    output, messages = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert messages.splitlines()[-1].startswith(reason)
+    assert output == b""
