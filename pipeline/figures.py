@@ -132,7 +132,7 @@ def confusion(counts: Confusion, *, title: str = "Confusion matrix", threshold: 
         axes.text(column, row + 0.2, f"{100 * share:.1f} %", ha="center", fontsize=11, color=ink)
     axes.set_xticks([0, 1], ["bonafide", "spoof"])
     axes.set_yticks([0, 1], [f"bonafide\n({int(cells[0].sum()):,})", f"spoof\n({int(cells[1].sum()):,})"])
-    axes.set(xlabel="Decision" + ("" if threshold is None else f" at score {_signed(threshold)}"), ylabel="Truth")
+    axes.set(xlabel="Decision" + ("" if threshold is None else f" at score {signed(threshold)}"), ylabel="Truth")
     axes.set_title(title)
     axes.grid(False)
     axes.tick_params(length=0)
@@ -226,7 +226,7 @@ def score_histogram(
             weights = np.full(chosen.sum(), 100 / chosen.sum())
             axes.hist(clipped[chosen], bins, weights=weights, histtype="stepfilled", linewidth=1.2, **look)
             axes.patches[-1].set_label(f"{name} ({chosen.sum():,})")
-    shown = f"threshold {threshold_name} {_signed(threshold)}".replace("  ", " ")
+    shown = f"threshold {threshold_name} {signed(threshold)}".replace("  ", " ")
     axes.axvline(threshold, color=INK, linestyle="--", linewidth=1.6, label=shown)
     axes.set(xlabel="Calibrated score (nats): spoof ← → bonafide", ylabel="Share of class (%)")
     axes.margins(x=0)
@@ -368,7 +368,7 @@ def title_over_legend(figure: Figure, title: str) -> None:
     legend.get_title().set_color("black")
 
 
-def _signed(value: float) -> str:
+def signed(value: float) -> str:
     """Two decimals with a minus sign as wide as a plus."""
     return f"{value:.2f}".replace("-0.00", "0.00").replace("-", "−")
 

@@ -1,0 +1,62 @@
+"""Telephone calls made for measuring: one speaker's recordings end to end, with ten seconds of spoof among them.
+
+They are spliced from clips of one subset of a Store alone, so that what is measured on eval calls was never heard in
+training. Which clips, in which order, is drawn by a seed.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.audio import FULL_SCALE
+from pipeline.config import BONAFIDE, SAMPLE_RATE_HZ, SPOOF
+from pipeline.store import Store
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call ``[samples]`` float32, and where the spoof in it begins and ends in s; ``None`` where there is none."""
+
+    wave: np.ndarray
+    spoof_s: tuple[float, float] | None
+    speaker: str
+    attack: str
+
+
+def splice(
+    store: Store, subset: str, *, calls: int, call_s: float = 60.0, spoof_s: float = 10.0, seed: int = 0
+) -> Iterator[Call]:
+    """Calls of ``call_s`` seconds, every fourth without spoof.
+
+    The bonafide speech of a call is of one speaker; its spoof is of one attack, of the same speaker where there is
+    enough of it. Speakers and attacks take turns in a random order.
+    """
+    rng = np.random.default_rng(seed)
+    table = store.manifest.iloc[store.subset(subset)]
+    bonafide, spoof = table[table["label"] == BONAFIDE], table[table["label"] == SPOOF]
+    speakers = rng.permutation(bonafide["speaker"].unique())
+    attacks = rng.permutation(spoof["attack"].unique())
+    for number in range(calls):
+        speaker = str(speakers[number % len(speakers)])
+        own = bonafide.index[bonafide["speaker"] == speaker].to_numpy()
+        if number % 4 == 3:
+            yield Call(_joined(store, own, call_s, rng), None, speaker, "-")
+            continue
+        attack = str(attacks[number % len(attacks)])
+        of_attack = spoof[spoof["attack"] == attack]
+        same = of_attack[of_attack["speaker"] == speaker]
+        chosen = same if same["duration_s"].sum() >= spoof_s else of_attack
+        inserted = _joined(store, chosen.index.to_numpy(), spoof_s, rng)
+        rest = _joined(store, own, call_s - spoof_s, rng)
+        at_s = float(rng.uniform(5.0, call_s - spoof_s - 5.0))
+        at = round(at_s * SAMPLE_RATE_HZ)
+        yield Call(np.concatenate([rest[:at], inserted, rest[at:]]), (at_s, at_s + spoof_s), speaker, attack)
+
+
+def _joined(store: Store, rows: np.ndarray, seconds: float, rng: np.random.Generator) -> np.ndarray:
+    """Clips in a random order, all of them before any comes again, cut to the length."""
+    size, parts = round(seconds * SAMPLE_RATE_HZ), []
+    while sum(map(len, parts)) < size:
+        parts += [store.waveform(int(row)) for row in rng.permutation(rows)]
+    return (np.concatenate(parts)[:size] / FULL_SCALE).astype(np.float32)

@@ -1,0 +1,106 @@
+"""Analysis of conversations: each channel as a party, the JSON and the picture, and what is said of bad input."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+
+from pipeline import analyse, audio, speech
+from pipeline.config import PROJECT_ROOT
+from pipeline.detector import Detector
+from pipeline.errors import AudioError, ConfigError
+from pipeline.score_timeline import Scorer
+
+
+@pytest.fixture(scope="module")
+def model(write_bundle, tmp_path_factory):
+    return write_bundle(tmp_path_factory.mktemp("model") / "tiny")
+
+
+@pytest.fixture
+def call(tmp_path, voice):
+    """A stereo call: one party speaks, the other is quiet noise."""
+    noise = 0.01 * np.random.default_rng(0).standard_normal(len(voice)).astype(np.float32)
+    path = tmp_path / "call $1.wav"
+    soundfile.write(path, audio.to_int16(np.stack([voice, noise], axis=1)), 16000)
+    return path
+
+
+def run(model, path, *arguments):
+    assert analyse.main([str(path), "--model", str(model.folder), "--output", "found", *arguments]) == 0
+    with open("found/timeline.png", "rb") as file:
+        assert file.read(8) == b"\x89PNG\r\n\x1a\n"
+    with open("found/analysis.json") as file:
+        return json.load(file)
+
+
+def alone(model, wave):
+    scorer = Scorer(Detector(model), hop_s=0.5)
+    scorer.hear(wave)
+    return scorer.finish()
+
+
+def test_each_channel_of_a_call_is_a_party(model, call, voice, capsys):
+    found = run(model, call, "--threshold", "1e9")
+    assert [party["channel"] for party in found["channels"]] == [1, 2]
+    wave, _ = soundfile.read(call, dtype="float32")
+    for party, channel in zip(found["channels"], wave.T, strict=True):
+        heard = alone(model, channel)
+        assert party["scores"] == pytest.approx(heard.scores.tolist(), abs=1e-4)
+        assert party["times_s"] == heard.times_s.tolist()
+        assert party["speech"] == pytest.approx(speech.segments(heard.chunks), abs=1e-3)
+        assert len(party["spoofed"]) == int(heard.spoken.any())
+    assert found["duration_s"] == 2.0
+    assert (found["model_version"], found["window_s"], found["hop_s"]) == ("tiny-1", 0.5, 0.5)
+    assert "channel 2: 0:00.0 of speech in 0:02.0\n  nothing sounds spoofed" in capsys.readouterr().out
+
+
+def test_channels_can_be_mixed(model, call):
+    found = run(model, call, "--channels", "mix")
+    (party,) = found["channels"]
+    assert party["channel"] == 0
+    assert party["scores"] == pytest.approx(alone(model, audio.decode(call)).scores.tolist(), abs=1e-4)
+
+
+def test_stretches_are_those_of_the_scores(model, voice):
+    heard = alone(model, voice)
+    assert analyse.judge(heard, threshold=-1e9) == []
+    for found in analyse.judge(heard, threshold=1e9):
+        assert (found.start_s, found.end_s) == (0.0, 2.0)
+        assert found.score == pytest.approx(heard.scores[heard.spoken].mean())
+
+
+def test_it_runs_without_tensorflow(model, call, tmp_path):
+    program = (
+        "import sys; from pipeline import analyse; status = analyse.main(sys.argv[1:]);"
+        "print(sorted({'tensorflow', 'keras', 'mlflow'} & set(sys.modules))); sys.exit(status)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(call), "--model", str(model.folder), "--output", str(tmp_path / "out")],
+        cwd=PROJECT_ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_bad_input_is_named(model, tmp_path):
+    (tmp_path / "text.wav").write_text("not audio")
+    with pytest.raises(AudioError, match=r"text\.wav: unreadable"):
+        analyse.main([str(tmp_path / "text.wav"), "--model", str(model.folder)])
+    with pytest.raises(ConfigError, match="--input: expected one recording, found 2"):
+        analyse.main(["a.wav", "b.wav", "--model", str(model.folder)])
+    with pytest.raises(ConfigError, match="--hop_s 0 --switch_cost 2: expected"):
+        analyse.main(["a.wav", "--hop_s", "0", "--model", str(model.folder)])
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(0, "0:00.0"), (9.96, "0:10.0"), (59.94, "0:59.9"), (61, "1:01.0"), (3723.46, "1:02:03.5")]
+)
+def test_clock(seconds, shown):
+    assert analyse.clock(seconds) == shown

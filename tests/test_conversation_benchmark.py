@@ -1,0 +1,81 @@
+"""The benchmark of conversations: calls of eval speakers alone, and counting that is right on calls made by hand."""
+
+import numpy as np
+import pytest
+
+from benchmarks import calls, conversations
+from benchmarks.conversations import Point
+from pipeline.score_timeline import ScoreTimeline
+
+
+def test_calls_hold_one_speaker_and_one_attack_of_the_subset(synthetic_store):
+    settings = {"calls": 8, "call_s": 20.0, "spoof_s": 4.0, "seed": 3}
+    made = list(calls.splice(synthetic_store, "eval", **settings))
+    table = synthetic_store.manifest.iloc[synthetic_store.subset("eval")]
+    waves = {row: synthetic_store.waveform(row) for row in table.index}
+    assert [call.spoof_s is None for call in made] == [False, False, False, True] * 2
+    for call in made:
+        assert len(call.wave) == 320000
+        labels = table[(table["speaker"] == call.speaker) & (table["label"] == "bonafide")]
+        assert len(labels)
+        # The call opens with a clip of its speaker.
+        opening = (call.wave[:2000] * 32768).astype(np.int16)
+        assert any(np.array_equal(opening, waves[row][:2000]) for row in labels.index)
+        if call.spoof_s is None:
+            continue
+        start_s, end_s = call.spoof_s
+        assert end_s - start_s == pytest.approx(4.0)
+        assert 5.0 <= start_s <= 11.0
+        inserted = (call.wave[round(start_s * 16000) :][:2000] * 32768).astype(np.int16)
+        of_attack = table[table["attack"] == call.attack]
+        assert any(np.array_equal(inserted, waves[row][:2000]) for row in of_attack.index)
+    again = list(calls.splice(synthetic_store, "eval", **settings))
+    assert all(np.array_equal(a.wave, b.wave) for a, b in zip(made, again, strict=True))
+
+
+def timeline(scores) -> ScoreTimeline:
+    scores = np.array(scores, float)
+    times_s = 0.5 + np.arange(len(scores))
+    spoken = np.ones(len(scores))
+    return ScoreTimeline(len(scores), 1.0, times_s, scores, spoken, np.ones(1), np.zeros((1, 2)))
+
+
+def test_plain_thresholds_take_each_window_by_itself():
+    assert conversations.plain(timeline([2, -1, 2, -1, -1, 2]), 0.0) == [(1.0, 2.0), (3.0, 5.0)]
+
+
+def test_a_stretch_is_right_within_a_second_at_both_ends():
+    heard = timeline([2.0] * 10)
+    found = {(2.0, 6.0): 1, (3.0, 7.0): 1, (2.0, 7.1): 0, (0.9, 6.0): 0}
+    for located, right in found.items():
+        point = conversations.measure([(heard, (2.0, 6.0))], lambda *_, located=located: [located], 0.0)
+        assert (point.right, point.found, point.true) == (right, 1, 1)
+        assert point.false_an_hour == (1 - right) * 360
+
+
+def test_stretches_in_calls_without_spoof_are_false():
+    point = conversations.measure([(timeline([1.0] * 10), None)], lambda *_: [(0.0, 5.0), (6.0, 7.0)], 0.0)
+    assert (point.right, point.found, point.true, point.false_an_hour) == (0, 2, 0, 720.0)
+    assert (point.precision, point.recall) == (0.0, 0.0)
+
+
+def test_the_area_takes_the_best_precision_at_each_recall_or_more():
+    points = [Point(0, 1, 2, 4, 9.0), Point(1, 2, 2, 4, 0.0), Point(2, 3, 6, 4, 30.0)]
+    # Recall 1/4 and 2/4 at precision 1, 3/4 at 1/2.
+    assert conversations.average_precision(points) == pytest.approx(0.5 * 1.0 + 0.25 * 0.5)
+    assert conversations.at_recall(points, 0.5) == points[1]
+    assert conversations.at_recall(points, 0.8) is None
+    assert points[1].f1 == pytest.approx(2 / 3)
+
+
+def test_the_path_beats_plain_thresholds_where_windows_err():
+    rng = np.random.default_rng(0)
+    heard = []
+    for _ in range(6):
+        scores = rng.normal(1.5, 1.5, 60)
+        scores[20:30] = rng.normal(-1.5, 1.5, 10)
+        heard.append((timeline(scores), (20.0, 30.0)))
+    thresholds = np.linspace(-3, 3, 25)
+    plain = conversations.average_precision(conversations.curve(heard, conversations.plain, thresholds))
+    path = conversations.average_precision(conversations.curve(heard, conversations.smoothed(2.0), thresholds))
+    assert path > plain + 0.3

@@ -1,0 +1,87 @@
+"""Spoofed stretches: the path is the best of all paths, silence says nothing, and edges lie between windows."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline import stretches
+
+GAINS = st.lists(st.integers(-40, 40).map(lambda n: n / 8), min_size=1, max_size=9)
+
+
+def worth(states, gains, switch_cost):
+    changes = sum(a != b for a, b in itertools.pairwise(states))
+    return sum(g for g, s in zip(gains, states, strict=True) if s) - switch_cost * changes
+
+
+@given(GAINS, st.integers(0, 24).map(lambda n: n / 8))
+def test_the_path_is_the_best_of_all(gains, switch_cost):
+    found = stretches.viterbi(np.array(gains), switch_cost)
+    best = max(worth(states, gains, switch_cost) for states in itertools.product((False, True), repeat=len(gains)))
+    assert worth(found, gains, switch_cost) == best
+
+
+def find(scores, *, spoken=None, threshold=0.0, switch_cost=1.0, hop_s=0.5, window_s=2.0):
+    times_s = window_s / 2 + hop_s * np.arange(len(scores))
+    return stretches.find(
+        times_s,
+        np.array(scores, float),
+        np.ones(len(scores), bool) if spoken is None else np.array(spoken, bool),
+        duration_s=times_s[-1] + window_s / 2,
+        window_s=window_s,
+        threshold=threshold,
+        switch_cost=switch_cost,
+    )
+
+
+def test_a_stretch_begins_and_ends_midway_between_windows():
+    (found,) = find([3] * 6 + [-3] * 6 + [3] * 6)
+    # Windows 6 to 11 have their middles at 4.0 to 6.5 s.
+    assert (found.start_s, found.end_s, found.score) == (3.75, 6.75, -3.0)
+    assert found.confidence == pytest.approx(1 / (1 + math.exp(-3)))
+
+
+def test_a_stretch_at_the_edge_reaches_it():
+    assert [(s.start_s, s.end_s) for s in find([-3] * 4 + [3] * 8)] == [(0.0, 2.75)]
+    assert [(s.start_s, s.end_s) for s in find([-3] * 4)] == [(0.0, 3.5)]
+    assert [(s.start_s, s.end_s) for s in find([-3])] == [(0.0, 2.0)]
+
+
+def test_single_windows_that_err_change_nothing():
+    assert find([3, 3, 3, -3, 3, 3, 3]) == []
+    (found,) = find([-3, -3, -3, 3, -3, -3, -3])
+    assert found.end_s == 5.0
+
+
+def test_evidence_counts_by_the_share_of_its_window_that_is_its_own():
+    # Two changes of 1.5 cost as much as four windows of 3 nats count a quarter each: 3 nats.
+    scores = [3] * 6 + [-3] * 4 + [3] * 6
+    assert find(scores, switch_cost=1.49)
+    assert not find(scores, switch_cost=1.51)
+
+
+def test_windows_without_speech_are_no_evidence():
+    assert find([-3] * 8, spoken=[False] * 8) == []
+    (found,) = find([-3] * 4 + [-9] * 4, spoken=[True] * 4 + [False] * 4)
+    assert found.score == -3.0
+
+
+def test_no_score_is_worth_more_than_the_limit():
+    many = [3] * 6 + [-500] + [3] * 6
+    assert find(many, switch_cost=stretches.MAX_SCORE / 8 + 0.01) == []
+    assert len(find(many, switch_cost=stretches.MAX_SCORE / 8 - 0.01)) == 1
+
+
+def test_the_threshold_moves_what_counts_as_low():
+    assert find([1.0] * 8) == []
+    assert len(find([1.0] * 8, threshold=2.0)) == 1
+    assert find([0.0] * 8) == []  # a tie is no evidence
+
+
+def test_runs():
+    assert stretches.runs([True, False, False, True, True]) == [(0, 0), (3, 4)]
+    assert stretches.runs([False]) == []
