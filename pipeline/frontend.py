@@ -12,6 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from pipeline import band_filters
 from pipeline.config import SAMPLE_RATE_HZ, FrontEndConfig
 from pipeline.errors import ConfigError
 
@@ -82,16 +83,7 @@ class MelBands(keras.Layer):
         self.fmax_hz = fmax_hz
 
     def build(self, input_shape):
-        import librosa
-
-        filters = librosa.filters.mel(
-            sr=SAMPLE_RATE_HZ,
-            n_fft=2 * (input_shape[-1] - 1),
-            n_mels=self.n_mels,
-            fmin=self.fmin_hz,
-            fmax=self.fmax_hz,
-        )
-        self.filters = np.ascontiguousarray(filters.T)  # (bins, n_mels)
+        self.filters = band_filters.mel(input_shape[-1], self.n_mels, self.fmin_hz, self.fmax_hz)  # (bins, n_mels)
 
     def call(self, power):
         return ops.matmul(power, self.filters)
@@ -127,16 +119,7 @@ class LinearBands(keras.Layer):
         self.filters = self._filters(input_shape[-1])
 
     def _filters(self, bins: int) -> np.ndarray:
-        """``[bins, n_bands]``, each column summing to 1."""
-        frequency_hz = np.linspace(0, SAMPLE_RATE_HZ / 2, bins)
-        if self.n_bands == 0:
-            inside = (frequency_hz >= self.fmin_hz) & (frequency_hz <= self.fmax_hz)
-            return np.eye(bins, dtype="float32")[:, inside]
-        edges_hz = np.linspace(self.fmin_hz, self.fmax_hz, self.n_bands + 2)
-        # A band narrower than a bin would catch none: no triangle is narrower than two bins.
-        half_hz = max(edges_hz[1] - edges_hz[0], frequency_hz[1])
-        triangles = np.maximum(1 - np.abs(frequency_hz[:, None] - edges_hz[None, 1:-1]) / half_hz, 0)
-        return (triangles / triangles.sum(axis=0)).astype("float32")
+        return band_filters.linear(bins, self.n_bands, self.fmin_hz, self.fmax_hz)
 
     def call(self, power):
         return ops.matmul(power, self.filters)
