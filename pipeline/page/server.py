@@ -1,0 +1,187 @@
+"""The page's server: the page's own files, and one request for each recording.
+
+Nothing is stored, no path or name comes from a request, and what a request may cost is bounded. Scripts, styles and
+requests of any other origin are refused, by the server and, through the Content-Security-Policy, by the browser.
+"""
+
+import asyncio
+import contextlib
+import ipaddress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi.responses import FileResponse, JSONResponse
+from starlette.concurrency import run_in_threadpool
+
+from pipeline import audio
+from pipeline.detector import Pool
+from pipeline.errors import AudioError
+from pipeline.page import view
+from pipeline.rows import COLUMNS
+
+STATIC = Path(__file__).parent / "static"
+FILES = {
+    "/": ("index.html", "text/html"),
+    "/style.css": ("style.css", "text/css"),
+    "/icon.svg": ("icon.svg", "image/svg+xml"),
+    **{f"/{path.name}": (path.name, "text/javascript") for path in sorted(STATIC.glob("*.js"))},
+}
+"""Every file that is served, by its address."""
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src blob:; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "microphone=(self), camera=(), geolocation=()",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+}
+LOCAL_NAMES = frozenset({"localhost"})
+
+
+@dataclass(frozen=True)
+class PageLimits:
+    """What visitors may ask for.
+
+    ``max_waiting`` requests are taken in besides those being worked on; further ones are asked to come again. An
+    upload must arrive within ``upload_s``.
+    """
+
+    max_mb: float = 50.0
+    max_waiting: int = 8
+    upload_s: float = 120.0
+
+    @property
+    def audio(self) -> audio.Limits:
+        """The limits of decoding: ten minutes of stereo at 48 kHz pass."""
+        return audio.Limits(max_bytes=1e6 * self.max_mb, max_channels=8, max_rate_hz=192000, max_samples=1.5e8)
+
+
+def create(pool: Pool, *, workers: int, limits: PageLimits, names: frozenset[str] = LOCAL_NAMES) -> FastAPI:
+    """The web application over a pool of ``workers`` detectors.
+
+    ``names`` are host names under which it may be addressed; addresses in numbers always are.
+    """
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    seats = _Seats(workers + limits.max_waiting)
+
+    @app.middleware("http")
+    async def guard(request: Request, call_next) -> Response:
+        reason = _refusal(request, names)
+        answer = JSONResponse({"error": reason}, 403) if reason else await call_next(request)
+        answer.headers.update(HEADERS)
+        return answer
+
+    for address, (name, kind) in FILES.items():
+        app.add_api_route(address, _file(STATIC / name, kind), methods=["GET"])
+
+    @app.get("/api/model")
+    async def model() -> dict:
+        bundle = pool.bundle
+        return {
+            "model_version": bundle.model_version,
+            "operating_point": bundle.operating_point,
+            "max_mb": limits.max_mb,
+            "max_s": bundle.config.audio.max_s,
+            "columns": COLUMNS,
+        }
+
+    @app.post("/api/recordings")
+    async def recordings(request: Request) -> JSONResponse:
+        with seats.taken():
+            recording = await _body(request, limits)
+            return JSONResponse(await run_in_threadpool(_view, pool, recording, limits))
+
+    @app.post("/api/audio")
+    async def decoded(request: Request) -> Response:
+        with seats.taken():
+            recording = await _body(request, limits)
+            try:
+                return Response(await run_in_threadpool(_wav, pool, recording, limits), media_type="audio/wav")
+            except AudioError as error:
+                raise HTTPException(422, str(error)) from None
+
+    return app
+
+
+class _Seats:
+    """Requests that are being worked on or wait for it."""
+
+    def __init__(self, count: int):
+        self._free = count
+
+    @contextlib.contextmanager
+    def taken(self):
+        """One of the seats for the block; a request that finds none is asked to come again."""
+        if self._free == 0:
+            raise HTTPException(503, "busy: too many recordings at once; try again", {"Retry-After": "2"})
+        self._free -= 1
+        try:
+            yield
+        finally:
+            self._free += 1
+
+
+def _view(pool: Pool, recording: bytes, limits: PageLimits) -> dict:
+    with pool.detector() as detector:
+        return view.view(detector, recording, limits=limits.audio)
+
+
+def _wav(pool: Pool, recording: bytes, limits: PageLimits) -> bytes:
+    with pool.detector() as detector:
+        return view.wav(recording, detector, limits=limits.audio)
+
+
+def _file(path: Path, kind: str):
+    async def answer() -> FileResponse:
+        return FileResponse(path, media_type=kind)
+
+    return answer
+
+
+async def _body(request: Request, limits: PageLimits) -> bytes:
+    """The body of a request, refused as soon as it is known to be too large."""
+    most = int(1e6 * limits.max_mb)
+    too_large = HTTPException(413, f"too large: at most {limits.max_mb:g} MB are taken")
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > most:
+        raise too_large
+    received = bytearray()
+    try:
+        async with asyncio.timeout(limits.upload_s):
+            async for part in request.stream():
+                received += part
+                if len(received) > most:
+                    raise too_large
+    except TimeoutError:
+        raise HTTPException(408, f"the upload took more than {limits.upload_s:g} s") from None
+    return bytes(received)
+
+
+def _refusal(request: Request, names: frozenset[str]) -> str:
+    """Why a request is not answered, or "".
+
+    A name that an attacker points at this machine would turn the page's origin into theirs, so only known names are
+    answered; and what changes nothing for a stranger's page must not work for it either, so posts come from here.
+    """
+    host = request.headers.get("host", "")
+    name = urlsplit(f"//{host}").hostname or ""
+    if name not in names and not _is_address(name):
+        return f"the host {name!r} is not served; start the page with --names to allow it"
+    origin = request.headers.get("origin")
+    if request.method != "GET" and origin is not None and urlsplit(origin).netloc != host:
+        return "requests of other pages are not answered"
+    return ""
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,60 @@
+"""The spectrogram as a picture, in numpy: what ``frontend``'s layers compute, without TensorFlow.
+
+A test holds it against those layers. The network sees it window by window and normalised; the picture shows the levels
+before that, over the whole recording.
+"""
+
+from functools import cache
+
+import numpy as np
+
+from pipeline import band_filters
+from pipeline.config import SAMPLE_RATE_HZ, FrontEndConfig
+
+RANGE_DB = 80.0
+"""Levels further below the highest are drawn as the darkest."""
+POWER_FLOOR = 1e-10
+BLOCK_FRAMES = 2048
+
+
+def kind(config: FrontEndConfig) -> str:
+    """Which spectrogram is drawn: ``logspec`` where the network's bands are linear, else ``logmel``."""
+    return "logspec" if config.front_end in ("logspec", "lfcc") else "logmel"
+
+
+def bands_db(wave: np.ndarray, config: FrontEndConfig) -> np.ndarray:
+    """Bands in dB ``[frames, bands]`` float32 of a recording ``[samples]``, frames centred, zeros around it."""
+    padded = np.pad(wave, config.n_fft // 2)
+    frames = np.lib.stride_tricks.sliding_window_view(padded, config.n_fft)[:: config.hop_samples]
+    window = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(config.n_fft) / config.n_fft)).astype(np.float32)
+    filters, _ = _bands(config)
+    parts = []
+    for first in range(0, len(frames), BLOCK_FRAMES):
+        spectrum = np.fft.rfft(frames[first : first + BLOCK_FRAMES] * window)  # (frames, bins)
+        power = spectrum.real**2 + spectrum.imag**2
+        parts.append(10 * np.log10(np.maximum(power @ filters, POWER_FLOOR)).astype(np.float32))
+    return np.concatenate(parts)
+
+
+def picture(wave: np.ndarray, config: FrontEndConfig, *, columns: int) -> tuple[np.ndarray, np.ndarray]:
+    """Levels ``[bands, columns]`` from 0 to 255, lowest band first, and the centre of each band in Hz.
+
+    There are as many columns as frames, or ``columns`` where there are more frames; each then shows its loudest frame.
+    """
+    level_db = bands_db(wave, config)
+    count = min(columns, len(level_db))
+    edges = np.linspace(0, len(level_db), count + 1).astype(int)[:-1]
+    loudest = np.maximum.reduceat(level_db, edges, axis=0)  # (columns, bands)
+    scaled = 1 + (loudest - loudest.max()) / RANGE_DB
+    _, centres_hz = _bands(config)
+    return np.rint(255 * np.clip(scaled, 0, 1)).astype(np.uint8).T.copy(), centres_hz
+
+
+@cache
+def _bands(config: FrontEndConfig) -> tuple[np.ndarray, np.ndarray]:
+    """Filters ``[bins, bands]`` and centres in Hz ``[bands]``."""
+    bins, edges_hz = 1 + config.n_fft // 2, (config.fmin_hz, config.fmax_hz)
+    if kind(config) == "logmel":
+        return band_filters.mel(bins, config.n_mels, *edges_hz), band_filters.mel_centres_hz(config.n_mels, *edges_hz)
+    filters = band_filters.linear(bins, config.n_bands, *edges_hz)
+    return filters, np.linspace(0, SAMPLE_RATE_HZ / 2, bins) @ (filters / filters.sum(axis=0))

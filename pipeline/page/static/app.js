@@ -1,0 +1,266 @@
+// The page: takes recordings in, has each scored, and shows the table and the one that is chosen.
+import { Plots, clock } from "/plots.js";
+import { Player } from "/player.js";
+import { Recorder } from "/recorder.js";
+import { csv, heads, sorted } from "/table.js";
+
+const AT_ONCE = 2;
+const RETRY_MS = 1500;
+const SCORE_RANGE = 6;
+const $ = (id) => document.getElementById(id);
+
+const items = []; // {file, state: waiting | done, answer}
+let chosen = null;
+let sorting = { key: "number", down: false };
+let limits = { max_mb: Infinity, columns: [] };
+
+const plots = new Plots($("stack"), (seconds, reading) => {
+  $("readout").textContent = reading;
+});
+const player = new Player({ audio: $("audio"), button: $("play"), stack: $("stack"), onTime: showTime });
+plots.onSeek = (seconds) => player.listenFrom(seconds);
+
+function showTime(seconds, duration) {
+  $("clock").textContent = `${clock(seconds)} / ${clock(duration)}`;
+  plots.moveCursor(seconds);
+}
+
+// Taking recordings in
+
+function add(files) {
+  say("");
+  for (const file of files) {
+    const item = { file, number: items.length, state: "waiting", answer: null };
+    if (file.size > limits.max_mb * 1e6) {
+      finish(item, refused(`The file is too large: ${(file.size / 1e6).toFixed(1)} MB, at most ${limits.max_mb} MB are taken.`));
+    }
+    items.push(item);
+  }
+  if (files.length) choose(items[items.length - files.length]);
+  work();
+}
+
+async function work() {
+  if (work.running >= AT_ONCE) return;
+  const item = items.find((one) => one.state === "waiting");
+  if (!item) return;
+  work.running += 1;
+  item.state = "working";
+  finish(item, await score(item.file));
+  work.running -= 1;
+  work();
+}
+work.running = 0;
+
+async function score(file) {
+  setTimeout(work); // the next one, where there is room
+  for (;;) {
+    let answer;
+    try {
+      answer = await fetch("/api/recordings", { method: "POST", body: file, headers: { "Content-Type": "application/octet-stream" } });
+    } catch {
+      return refused("The server does not answer. Is it still running?");
+    }
+    if (answer.status === 503) {
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      continue;
+    }
+    const body = await answer.json().catch(() => ({}));
+    return answer.ok ? body : refused(`The server refused the file: ${body.detail || body.error || answer.status}`);
+  }
+}
+
+function refused(sentence) {
+  return { row: { error: sentence }, verdict: { tone: "error", headline: "Could not be judged", sentence } };
+}
+
+function finish(item, answer) {
+  item.state = "done";
+  item.answer = answer;
+  if (item === chosen) show(item);
+  showTable();
+}
+
+// Showing them
+
+const BRIEF = { bonafide: "live", spoof: "fake", unsure: "unclear", no_speech: "no speech", error: "not judged", waiting: "…" };
+const WAITING = { row: {}, verdict: { tone: "waiting", headline: "Listening", sentence: "" } };
+
+function choose(item) {
+  chosen = item;
+  document.documentElement.classList.add("filled");
+  show(item);
+  showTable();
+}
+
+function show(item) {
+  const { row, verdict, ...rest } = item.answer || WAITING;
+  $("detail").hidden = false;
+  $("detail").className = `detail ${verdict.tone}`;
+  $("file").textContent = item.file.name;
+  $("headline").textContent = verdict.headline;
+  $("sentence").textContent = verdict.sentence;
+  // What a library says in numbers helps nobody here.
+  const cause = row.error && row.error !== verdict.sentence ? row.error.replace(/ \(.*Errno.*\)$/, "") : "";
+  $("cause").textContent = cause;
+  $("cause").hidden = !cause;
+  const scored = typeof row.score === "number";
+  $("meter").hidden = $("plots").hidden = !scored;
+  if (!scored) {
+    player.unload();
+    return;
+  }
+  showMeter(row.score, rest.threshold);
+  player.load(item.file, row.duration_s);
+  plots.show(rest, row.duration_s);
+  showTime(0, row.duration_s);
+const { kind, seen_by_model: seen } = rest.spectrogram;
+  $("seen").textContent = `level, soft to loud (${kind === "logmel" ? "log-mel" : "linear bands"}${seen ? ", as the model sees it" : ""})`;
+  showStretches(rest.stretches);
+  showFacts(row, rest.threshold);
+}
+
+function showMeter(score, threshold) {
+  const place = (value) => `${(50 + 50 * Math.max(-1, Math.min(1, value / SCORE_RANGE))).toFixed(1)}%`;
+  $("pointer").style.left = place(score);
+  $("limit").style.left = place(threshold);
+  $("meter").setAttribute("aria-label", `Score ${signed(score)} on a scale from fake to live; the threshold is ${signed(threshold)}`);
+}
+
+function showStretches(stretches) {
+  const list = stretches.map((one) => `${clock(one.start_s)} to ${clock(one.end_s)} (${Math.round(100 * one.confidence)} % sure)`);
+  $("stretches").textContent = list.length ? `Sounds fake: ${list.join(", ")}.` : "No part stands out as fake.";
+}
+
+function showFacts(row, threshold) {
+  const facts = [
+    ["Score", `${signed(row.score)} (threshold ${signed(threshold)})`],
+    ["Probability of fake", `${(100 * row.spoof_probability).toFixed(1)} %`],
+    ["Speech", `${row.speech_s.toFixed(1)} s of ${row.duration_s.toFixed(1)} s`],
+    ["Took", `${row.latency_ms.toFixed(0)} ms`],
+    ["Model", row.model_version],
+  ];
+  $("facts").replaceChildren(...facts.map(([name, value]) => {
+    const group = document.createElement("div");
+    group.append(element("dt", name), element("dd", value));
+    return group;
+  }));
+}
+
+function showTable() {
+  $("batch").hidden = items.length < 2;
+  const counts = { bonafide: 0, spoof: 0, unsure: 0, error: 0 };
+  for (const { answer } of items) {
+    if (answer) counts[answer.verdict.tone === "no_speech" ? "unsure" : answer.verdict.tone] += 1;
+  }
+  const waiting = items.filter((item) => item.state !== "done").length;
+  const parts = [[counts.bonafide, "live"], [counts.spoof, "fake"], [counts.unsure, "unclear"], [counts.error, "not judged"], [waiting, "to come"]];
+  $("batch-title").textContent = `${items.length} recordings: ` + parts.filter(([n]) => n).map(([n, word]) => `${n} ${word}`).join(", ");
+  heads($("heads"), sorting, (next) => {
+    sorting = next;
+    showTable();
+  });
+  const held = $("rows").contains(document.activeElement) ? document.activeElement.dataset.number : null;
+  $("rows").replaceChildren(...sorted(items, sorting).map(tableRow));
+  if (held !== null) $("rows").querySelector(`[data-number="${held}"]`)?.focus({ preventScroll: true });
+}
+
+function tableRow(item) {
+  const { row, verdict } = item.answer || WAITING;
+  const line = document.createElement("tr");
+  line.className = verdict.tone + (item === chosen ? " chosen" : "");
+  line.addEventListener("click", () => {
+    if (item !== chosen) choose(item);
+    if (matchMedia("(max-width: 46rem)").matches) $("detail").scrollIntoView({ block: "start" });
+  });
+  const name = element("button", item.file.name);
+  name.type = "button";
+  name.title = item.file.name;
+  name.dataset.number = item.number;
+  if (item === chosen) name.setAttribute("aria-current", "true");
+  const cells = [
+    cell(name, "name"), cell(chip(verdict)),
+    cell(typeof row.score === "number" ? signed(row.score) : "–", "number"),
+    cell(row.speech_s === undefined || row.speech_s === null ? "–" : `${row.speech_s.toFixed(1)} s`, "number wide"),
+    cell(row.duration_s ? `${row.duration_s.toFixed(1)} s` : "–", "number wide"),
+  ];
+  line.append(...cells);
+  return line;
+}
+
+function chip(verdict) {
+  const made = element("span", "", "chip");
+  made.append(element("span", verdict.headline, "long"), element("span", BRIEF[verdict.tone], "brief"));
+  return made;
+}
+
+function cell(content, kind = "") {
+  const made = document.createElement("td");
+  made.className = kind;
+  made.append(content);
+  return made;
+}
+
+function element(tag, text, kind = "") {
+  const made = document.createElement(tag);
+  made.textContent = text; // text alone: a file may be called anything
+  made.className = kind;
+  return made;
+}
+
+function signed(value) {
+  return (value < 0 ? "−" : "+") + Math.abs(value).toFixed(2);
+}
+
+function say(text) {
+  $("notice").textContent = text;
+  $("notice").hidden = !text;
+}
+
+// What visitors do
+
+$("choose").addEventListener("click", () => $("files").click());
+$("files").addEventListener("change", () => {
+  add([...$("files").files]);
+  $("files").value = "";
+});
+$("clear").addEventListener("click", () => {
+  items.length = 0;
+  chosen = null;
+  player.unload();
+  $("detail").hidden = $("batch").hidden = true;
+  document.documentElement.classList.remove("filled");
+});
+$("csv").addEventListener("click", () => {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([csv(sorted(items, sorting), limits.columns)], { type: "text/csv" }));
+  link.download = "scores.csv";
+  link.click();
+  URL.revokeObjectURL(link.href);
+});
+
+let depth = 0; // of elements that a dragged file has entered and not left
+addEventListener("dragenter", (event) => {
+  event.preventDefault();
+  depth += 1;
+  $("drop").classList.add("over");
+});
+addEventListener("dragleave", () => {
+  depth -= 1;
+  if (depth <= 0) $("drop").classList.remove("over");
+});
+addEventListener("dragover", (event) => event.preventDefault());
+addEventListener("drop", (event) => {
+  event.preventDefault();
+  depth = 0;
+  $("drop").classList.remove("over");
+  add([...event.dataTransfer.files]);
+});
+document.addEventListener("themechange", () => plots.draw());
+new Recorder({ button: $("record"), text: $("record-text"), onFile: (file) => add([file]), onError: say });
+
+fetch("/api/model").then((answer) => answer.json()).then((model) => {
+  limits = model;
+  $("model").textContent = `Model ${model.model_version}`;
+  $("limits").textContent = `, up to ${model.max_mb} MB and ${Math.floor(model.max_s / 60)} min each`;
+});

@@ -1,0 +1,55 @@
+// Records from the microphone, in whatever format the browser has; the server decodes it.
+
+const LONGEST_S = 300;
+
+export class Recorder {
+  constructor({ button, text, onFile, onError }) {
+    Object.assign(this, { button, text, onFile, onError });
+    this.recorder = null;
+    button.addEventListener("click", () => (this.recorder ? this.recorder.stop() : this.start()));
+  }
+
+  async start() {
+    if (!navigator.mediaDevices?.getUserMedia || !window.MediaRecorder) {
+      this.onError("This browser gives no microphone to the page. It has to be opened at localhost or over https.");
+      return;
+    }
+    this.onError("");
+    let stream;
+    try {
+      // What makes speech pleasant on the phone also takes away what the model listens for.
+      const audio = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
+      stream = await navigator.mediaDevices.getUserMedia({ audio });
+    } catch (error) {
+      this.onError(error.name === "NotFoundError" ? "There is no microphone." : "The browser was not allowed to use the microphone.");
+      return;
+    }
+    const parts = [];
+    this.recorder = new MediaRecorder(stream);
+    this.recorder.addEventListener("dataavailable", (event) => parts.push(event.data));
+    this.recorder.addEventListener("stop", () => {
+      stream.getTracks().forEach((track) => track.stop());
+      const type = this.recorder.mimeType;
+      this.recorder = null;
+      this.show();
+      const ending = type.includes("mp4") ? "m4a" : type.includes("ogg") ? "ogg" : "webm";
+      const time = new Date().toTimeString().slice(0, 8).replaceAll(":", ".");
+      this.onFile(new File(parts, `Recording ${time}.${ending}`, { type }));
+    });
+    this.recorder.start();
+    this.started = performance.now();
+    this.show();
+  }
+
+  show() {
+    this.button.classList.toggle("recording", Boolean(this.recorder));
+    if (!this.recorder) {
+      this.text.textContent = "Record";
+      return;
+    }
+    const seconds = (performance.now() - this.started) / 1000;
+    this.text.textContent = `Stop (${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")})`;
+    if (seconds > LONGEST_S) this.recorder.stop();
+    else setTimeout(() => this.show(), 250);
+  }
+}

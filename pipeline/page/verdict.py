@@ -1,0 +1,57 @@
+"""What a row says, in words that need no knowledge of the field."""
+
+from dataclasses import dataclass
+
+from pipeline.calibration import OperatingPoint
+from pipeline.config import BONAFIDE
+from pipeline.detector import NO_SPEECH, Row
+
+UNSURE = "unsure"
+ERROR = "error"
+DEGREES = ((4.6, "Almost certainly"), (2.2, "Very likely"), (0.7, "Probably"))
+"""How far from the threshold a score must lie (odds of 99, 9 and 2 to 1) for each degree of sureness."""
+REASONS = {
+    "empty": "The file is empty.",
+    "unreadable": "This does not look like audio, or it is damaged.",
+    "not finite": "The file is damaged: some of its samples are not numbers.",
+    "too short": "The recording is too short to be judged.",
+    "too long": "The recording is too long for this page. python -m pipeline.analyse takes recordings of any length.",
+    "too large": "The file is too large for this page.",
+    "silent": "The recording is silent.",
+}
+"""What an error means, by how it begins."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """``tone`` is bonafide, spoof, unsure, no_speech or error; ``headline`` and ``sentence`` are to be read."""
+
+    tone: str
+    headline: str
+    sentence: str
+
+
+def verdict(row: Row, point: OperatingPoint) -> Verdict:
+    """Put a row into words."""
+    if row.error:
+        kind = next((text for start, text in REASONS.items() if row.error.startswith(start)), "")
+        return Verdict(ERROR, "Could not be judged", kind or "The recording could not be read.")
+    if row.label == NO_SPEECH:
+        return Verdict(NO_SPEECH, "No speech to judge", f"Only {row.speech_s:.1f} s of it sounds like speech.")
+    live = row.label == BONAFIDE
+    degree = next((words for least, words in DEGREES if abs(row.score - point.threshold) >= least), "")
+    sentence = _of_a_hundred(row.spoof_probability, point.prior_spoof, live)
+    if not degree:
+        return Verdict(UNSURE, f"Hard to tell, leaning to {'live' if live else 'fake'}", sentence)
+    return Verdict(row.label, f"{degree} {'a live human' if live else 'fake'}", sentence)
+
+
+def _of_a_hundred(spoof_probability: float, prior_spoof: float, live: bool) -> str:
+    share = 100 * (1 - spoof_probability if live else spoof_probability)
+    count = "more than 99" if share > 99 else "fewer than 1" if share < 1 else f"about {share:.0f}"
+    common = (
+        "if live and fake were equally common"
+        if prior_spoof == 0.5
+        else f"if {100 * prior_spoof:g} in 100 recordings were fake"
+    )
+    return f"Of 100 recordings that sound like this, {count} would be {'live' if live else 'fake'}, {common}."

@@ -1,0 +1,333 @@
+"""The page as its visitors have it: a real server, asked directly and through a real headless Chromium."""
+
+import csv
+import dataclasses
+import http.client
+import io
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+import soundfile
+
+from pipeline import audio, rows
+from pipeline.config import PROJECT_ROOT
+from pipeline.detector import Detector
+from tests.browser import Page, chromium
+
+MAX_MB = 0.5
+TELL_MODULES = """
+import sys
+from pipeline.page import __main__ as page
+page.main(sys.argv[1:])
+print(sorted({"tensorflow", "keras", "mlflow"} & set(sys.modules)))
+"""
+
+
+@pytest.fixture(scope="module")
+def model(write_bundle, tmp_path_factory):
+    return write_bundle(tmp_path_factory.mktemp("model") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def address(model):
+    """Host and port of the page's server, which is stopped after the module and must not have loaded TensorFlow."""
+    arguments = ["--model", str(model.folder), "--port", "0", "--max_mb", str(MAX_MB)]
+    process = subprocess.Popen(
+        [sys.executable, "-c", TELL_MODULES, *arguments], cwd=PROJECT_ROOT, stdout=subprocess.PIPE, text=True
+    )
+    said = process.stdout.readline()
+    assert said.startswith("model tiny-1: http://127.0.0.1:"), said
+    yield urlsplit(said.split()[-1]).netloc
+    process.send_signal(signal.SIGINT)
+    rest, _ = process.communicate(timeout=20)
+    assert rest.splitlines()[-1] == "[]"
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory) -> Path:
+    """Three recordings and a text file; the name of one would be markup, that of another a formula."""
+    folder = tmp_path_factory.mktemp("recordings")
+    rng = np.random.default_rng(1)
+    for name, seconds in (("a <img src=x onerror=alert(1)>.wav", 2.0), ("=1+2.flac", 3.0), ("c.ogg", 1.0)):
+        t = np.arange(int(16000 * seconds)) / 16000
+        wave = 0.3 * np.sin(2 * np.pi * 150 * t * (1 + 0.1 * np.sin(3 * t))) + 0.02 * rng.standard_normal(len(t))
+        soundfile.write(folder / name, wave, 16000)
+    (folder / "notes.wav").write_text("not audio")
+    return folder
+
+
+# Asked directly
+
+
+def ask(address: str, method: str, path: str, body=None, **headers: str) -> tuple[int, dict, bytes]:
+    connection = http.client.HTTPConnection(address, timeout=60)
+    try:
+        connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
+        answer = connection.getresponse()
+        return answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read()
+    finally:
+        connection.close()
+
+
+def test_a_posted_recording_gets_the_detectors_row(address, model, recordings):
+    for path in sorted(recordings.iterdir()):
+        status, headers, body = ask(address, "POST", "/api/recordings", path.read_bytes())
+        assert (status, headers["content-type"]) == (200, "application/json")
+        found = json.loads(body)["row"]
+        expected = dataclasses.asdict(Detector(model).row("", path.read_bytes()))
+        assert found.pop("latency_ms") > 0
+        expected.pop("latency_ms")
+        assert found == pytest.approx(expected, abs=1e-5)
+
+
+def test_every_answer_forbids_what_is_not_the_pages(address):
+    for method, path in (("GET", "/"), ("GET", "/app.js"), ("GET", "/nowhere"), ("POST", "/api/recordings")):
+        _, headers, _ = ask(address, method, path)
+        policy = headers["content-security-policy"]
+        assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self';")
+        assert "unsafe" not in policy
+        assert "http" not in policy
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["cache-control"] == "no-store"
+        assert "access-control-allow-origin" not in headers
+
+
+def test_the_pages_files_name_nothing_elsewhere():
+    static = PROJECT_ROOT / "pipeline/page/static"
+    for path in static.iterdir():
+        text = path.read_text().replace('xmlns="http://www.w3.org/2000/svg"', "")
+        assert "http:" not in text, path
+        assert "https:" not in text, path
+        assert "innerHTML" not in text, path
+
+
+@pytest.mark.parametrize("path", ["/../server.py", "/static/app.js", "/%2e%2e/server.py", "/docs", "/openapi.json"])
+def test_nothing_else_is_served(address, path):
+    assert ask(address, "GET", path)[0] == 404
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", ""])
+def test_other_host_names_are_refused(address, host):
+    status, _, body = ask(address, "GET", "/", Host=host)
+    assert status in (400, 403)
+    assert b"<html" not in body
+
+
+@pytest.mark.parametrize("host", ["localhost:8000", "127.0.0.1", "[::1]:8000"])
+def test_names_and_addresses_of_this_machine_are_answered(address, host):
+    assert ask(address, "GET", "/", Host=host)[0] == 200
+
+
+def test_other_pages_cannot_post(address):
+    for origin in ("http://evil.example", "null", "http://127.0.0.1:1"):
+        status, _, body = ask(address, "POST", "/api/recordings", b"x", Origin=origin)
+        assert (status, b"other pages" in body) == (403, True)
+    assert ask(address, "POST", "/api/recordings", b"x", Origin=f"http://{address}")[0] == 200
+
+
+def test_large_uploads_are_refused_declared_or_not(address):
+    status, _, body = ask(address, "POST", "/api/recordings", bytes(600_000))
+    assert (status, json.loads(body)["detail"]) == (413, "too large: at most 0.5 MB are taken")
+    connection = http.client.HTTPConnection(address, timeout=60)
+    connection.request("POST", "/api/recordings", (bytes(100_000) for _ in range(6)), encode_chunked=True,
+                       headers={"Transfer-Encoding": "chunked"})  # fmt: skip
+    assert connection.getresponse().status == 413
+    connection.close()
+
+
+def test_decoded_audio_is_returned_as_wav(address, recordings):
+    recording = (recordings / "c.ogg").read_bytes()
+    status, headers, body = ask(address, "POST", "/api/audio", recording)
+    assert (status, headers["content-type"]) == (200, "audio/wav")
+    heard, _ = soundfile.read(io.BytesIO(body), dtype="float32")
+    np.testing.assert_array_equal(heard, audio.decode(recording))
+    assert ask(address, "POST", "/api/audio", b"x")[0] == 422
+
+
+# Through a browser
+
+
+@pytest.fixture(scope="module")
+def downloads(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("downloads")
+
+
+@pytest.fixture(scope="module")
+def browser(downloads):
+    with chromium(downloads) as started:
+        yield started
+
+
+@pytest.fixture
+def page(browser, address):
+    """The page, opened afresh; nothing may have gone wrong in it, and nothing but its server been asked."""
+    for kind in ("browser", "performance"):
+        browser.get_log(kind)
+    yield Page(browser, address)
+    complaints = browser.get_log("browser")
+    assert complaints == []
+    messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    asked = [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
+    assert asked
+    assert all(url.startswith((f"http://{address}/", f"blob:http://{address}/")) for url in asked), asked
+
+
+def test_one_recording_is_judged_and_drawn(page, model, recordings):
+    path = recordings / "a <img src=x onerror=alert(1)>.wav"
+    page.drop(path)
+    expected = Detector(model).row("", path)
+    assert page.text("model") == "Model tiny-1"
+    assert page.text("file") == path.name
+    assert page.text("headline")
+    assert f"{abs(expected.score):.2f}" in page.text("facts")
+    assert "tiny-1" in page.text("facts")
+    assert page.text("clock") == "0:00.0 / 0:02.0"
+    assert not page.element("batch").is_displayed()
+    for name, least in (("waveform", 2), ("spectrogram", 100), ("score", 4), ("axis", 2)):
+        assert page.drawn(name) >= least, name
+    assert page.js("document.images.length") == 1  # the icon
+
+
+def test_the_cursor_follows_clicks_keys_and_playback(page, recordings):
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
+    page.drop(recordings / "=1+2.flac")
+    page.wait(lambda: page.js("document.getElementById('audio').readyState") >= 2)
+    where = "document.getElementById('cursor').getBoundingClientRect().x"
+    start_x = page.js(where)
+    page.press(Keys.ARROW_RIGHT)
+    page.wait(lambda: page.now_s() == 0.25)
+    page.press(Keys.END)
+    page.wait(lambda: page.now_s() == 3.0)
+    end_x = page.js(where)
+    page.press(Keys.HOME, Keys.SHIFT, Keys.ARROW_RIGHT)
+    page.wait(lambda: page.now_s() == 2.0)
+    assert page.js(where) == pytest.approx(start_x + (end_x - start_x) * 2 / 3, abs=1)
+
+    stack = page.element("stack")
+    middle = (start_x + end_x) / 2 + 1
+    offset = middle - (stack.rect["x"] + stack.rect["width"] / 2)
+    ActionChains(page.browser).move_to_element_with_offset(stack, round(offset), 0).click().perform()
+    page.wait(lambda: page.element("play").get_attribute("aria-label") == "Pause")
+    page.wait(lambda: 1.6 < page.now_s() < 2.9)
+    assert "score" in page.text("readout")
+    page.press(" ")
+    page.wait(lambda: page.element("play").get_attribute("aria-label") == "Play")
+    assert page.js(where) == pytest.approx(start_x + (end_x - start_x) * page.now_s() / 3, abs=1.5)
+
+
+def test_everything_is_reached_by_the_keyboard(page, recordings):
+    from selenium.webdriver.common.keys import Keys
+
+    page.drop(recordings / "c.ogg", recordings / "=1+2.flac")
+    reached = []
+    page.js("document.activeElement.blur()")
+    for _ in range(18):
+        page.browser.switch_to.active_element.send_keys(Keys.TAB)
+        reached.append(page.js("document.activeElement.id || document.activeElement.textContent"))
+    assert {"theme", "choose", "record", "clear", "csv", "Score", "=1+2.flac", "play", "stack"} <= set(reached)
+    page.element("rows").find_element("xpath", ".//button[text()='=1+2.flac']").send_keys(Keys.ENTER)
+    assert page.text("file") == "=1+2.flac"
+    assert page.js("document.activeElement.textContent") == "=1+2.flac"
+
+
+def test_many_recordings_become_a_table_that_sorts_and_downloads(page, downloads, model, recordings):
+    paths = sorted(recordings.iterdir())
+    page.drop(*paths)
+    assert page.text("batch-title").startswith("4 recordings: ")
+    assert "1 not judged" in page.text("batch-title")
+    names = "[...document.querySelectorAll('#rows td.name')].map((cell) => cell.textContent)"
+    assert page.js(names) == [path.name for path in paths]
+    expected = {path.name: Detector(model).row("", path) for path in paths}
+    scored = sorted((name for name in expected if not expected[name].error), key=lambda name: expected[name].score)
+    head = page.element("heads").find_element("xpath", ".//button[text()='Score']")
+    head.click()
+    assert page.js(names) == [*scored, "notes.wav"]
+    head.click()
+    assert page.js(names) == [*scored[::-1], "notes.wav"]
+    assert head.find_element("xpath", "..").get_attribute("aria-sort") == "descending"
+
+    page.element("csv").click()
+    target = downloads / "scores.csv"
+    page.wait(target.is_file)
+    with target.open(newline="") as file:
+        table = list(csv.DictReader(file))
+    assert list(table[0]) == list(rows.COLUMNS)
+    assert [row["source"].removeprefix("'") for row in table] == [*scored[::-1], "notes.wav"]
+    assert {row["source"][0] for row in table} == {"'", "a", "c", "n"}  # no formula
+    for row in table[:3]:
+        assert float(row["score"]) == pytest.approx(expected[row["source"].removeprefix("'")].score, abs=1e-5)
+    assert (table[3]["score"], table[3]["error"][:10]) == ("", "unreadable")
+
+
+def test_bad_files_are_told_apart(page, recordings, tmp_path):
+    page.drop(recordings / "notes.wav")
+    assert page.text("headline") == "Could not be judged"
+    assert "does not look like audio" in page.text("sentence")
+    assert not page.element("plots").is_displayed()
+    (tmp_path / "empty.wav").touch()
+    page.drop(tmp_path / "empty.wav")
+    assert page.text("sentence") == "The file is empty."
+    (tmp_path / "large.wav").write_bytes(bytes(700_000))
+    page.drop(tmp_path / "large.wav")
+    assert page.text("sentence") == "The file is too large: 0.7 MB, at most 0.5 MB are taken."
+
+
+def test_a_recording_of_the_microphone_is_judged_and_played(page):
+    page.element("record").click()
+    page.wait(lambda: page.text("record-text").startswith("Stop (0:01"))
+    page.element("record").click()
+    page.wait(lambda: page.element("detail").is_displayed() and page.text("headline") != "Listening")
+    assert page.text("record-text") == "Record"
+    assert page.text("file").startswith("Recording ")
+    assert page.element("plots").is_displayed(), page.text("detail")
+    # Browsers do not know the length of what they record, or not well: it is played as the server decoded it.
+    shown_s = float(page.element("stack").get_attribute("aria-valuemax"))
+    page.wait(lambda: abs((page.js("document.getElementById('audio').duration") or 0) - shown_s) < 0.01)
+
+
+def test_dark_and_light_follow_the_system_and_the_button(page, recordings):
+    background = "getComputedStyle(document.body).backgroundColor"
+    page.drop(recordings / "c.ogg")
+    light, light_plot = page.js(background), page.js("document.getElementById('score').toDataURL()")
+    page.colours("dark")
+    page.wait(lambda: page.js(background) != light)
+    dark = page.js(background)
+    page.wait(lambda: page.js("document.getElementById('score').toDataURL()") != light_plot)
+    page.element("theme").click()
+    page.wait(lambda: page.js(background) == light)
+    page.browser.refresh()
+    page.wait(lambda: page.text("model"))
+    assert page.js(background) == light
+    page.element("theme").click()
+    page.element("theme").click()
+    assert page.element("theme").get_attribute("aria-label") == "Colours: as the system says"
+    assert page.js(background) == dark
+
+
+@pytest.mark.parametrize("width", [320, 390])
+def test_nothing_sticks_out_of_a_narrow_screen(page, recordings, width):
+    page.shape(width, 700)
+    page.drop(*sorted(recordings.iterdir()))
+    page.element("rows").find_element("xpath", ".//button[text()='c.ogg']").click()
+    assert page.js("document.documentElement.scrollWidth") == width
+    for name in ("choose", "record", "headline", "stack", "score", "facts", "csv"):
+        rect = page.element(name).rect
+        assert rect["x"] >= 0, name
+        assert rect["x"] + rect["width"] <= width, name
+    assert page.drawn("score") > 3
+
+
+def test_clearing_returns_to_the_beginning(page, recordings):
+    page.drop(recordings / "c.ogg", recordings / "=1+2.flac")
+    page.element("clear").click()
+    assert not page.element("detail").is_displayed()
+    assert not page.element("batch").is_displayed()
+    assert page.browser.find_element("tag name", "h1").is_displayed()
