@@ -20,7 +20,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 # TensorFlow's errors, without its start-up notices and warnings.
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help install demo test lint format ci lock ui bench-preprocess bench-training bench-tuning bench-serving clean
+.PHONY: help install demo test lint format ci lock ui bench-preprocess bench-training bench-tuning bench-serving page bench-streaming bench-conversations clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' Makefile
@@ -63,6 +63,9 @@ lock: ## Write both locks from pyproject.toml (UPGRADE=1: newest versions of wha
 ui: install ## Show runs and models in a browser (PORT=5000)
 	$(BIN)/mlflow ui --port $(PORT)
 
+page: install ## Open the web page on http://127.0.0.1:8000: drop recordings, hear and see what the champion makes of them
+	$(BIN)/python -m pipeline.page
+
 bench-preprocess: install ## Time preprocessing against the original notebook's loop and against plain decoding
 	$(BIN)/python -m benchmarks.preprocess
 
@@ -74,6 +77,12 @@ bench-tuning: install ## Compare searches with and without pruning on the demo c
 
 bench-serving: install ## Load the champion's server with 8 clients for 60 s, against a bare LiteRT loop (ARGS=...)
 	$(BIN)/python -m benchmarks.serving $(ARGS)
+
+bench-streaming: install ## Time the stream's steps and its start, and watch its memory over an hour of audio
+	$(BIN)/python -m benchmarks.streaming
+
+bench-conversations: install ## Locate spoof in spliced calls of the demo corpus, against plain thresholds on windows
+	$(BIN)/python -m benchmarks.conversations
 
 clean: ## Remove all that runs made: artifacts/, mlruns/, mlflow.db (asks first; YES=1: does not ask)
 	@echo "Removes every corpus, Store, run, model and checkpoint under $(CURDIR):"

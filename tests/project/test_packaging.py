@@ -35,6 +35,8 @@ MODULES = {
     "register": "pipeline.registry",
     "score": "pipeline.score",
     "export": "pipeline.export",
+    "stream": "pipeline.stream",
+    "analyse": "pipeline.analyse",
 }
 """Entry point to the module it runs."""
 
