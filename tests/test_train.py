@@ -13,7 +13,7 @@ import mlflow
 import numpy as np
 import pytest
 
-from pipeline import audio, checkpoint, descent, devices, evaluate, tracking, train
+from pipeline import audio, calibration, checkpoint, descent, devices, evaluate, metrics, tracking, train
 from pipeline.bundle import Bundle
 from pipeline.config import PROJECT_ROOT, Config, preset
 from pipeline.detector import Detector
@@ -196,3 +196,28 @@ def test_the_evaluation_lands_in_the_training_run(trained, synthetic_store, monk
     assert {"dev/cllr", "eval/eer", "eval/eer_low", "eval/eer_high", "eval/seen/eer"} <= set(metrics)
     assert metrics["dev/eer"] == pytest.approx(Bundle.load(folder).dev_eer, abs=1e-9)
     assert json.loads((output / "evaluation.json").read_text())
+
+
+def test_the_model_folder_keeps_dev_scores_and_named_points(trained, synthetic_store):
+    model = Bundle.load(trained[1])
+    rows = synthetic_store.manifest.iloc[synthetic_store.subset("dev")]
+    assert model.dev_scores["utterance_id"].tolist() == rows["utterance_id"].tolist()
+    labels = (model.dev_scores["label"] == "bonafide").to_numpy()
+    assert metrics.eer(model.dev_scores["score"].to_numpy(), labels) == model.dev_eer
+    assert (model.operating_point, list(model.operating_points)) == ("eer", [*calibration.NAMED])
+
+
+def test_another_operating_point_needs_no_other_training(trained, synthetic_store, config, monkeypatch):
+    place, folder, run, *_ = trained
+    for name, value in environment(place).items():
+        monkeypatch.setenv(name, value)
+    mlflow.set_tracking_uri(None)
+    wanted = "prior=0.05,miss=1,false_alarm=10"
+    assert train.train(config.replace(operating_point=wanted), synthetic_store.folder) == folder
+    logged = mlflow.artifacts.load_dict(f"runs:/{run.info.run_id}/bundle/bundle.json")
+    assert Bundle.load(folder).operating_point == logged["operating_point"] == wanted
+    assert Bundle.load(folder).point().threshold == pytest.approx(metrics.BAYES_THRESHOLD)
+    with pytest.raises(ConfigError, match="operating point 'far': expected one of eer, min_dcf"):
+        train.train(config.replace(operating_point="far"), synthetic_store.folder)
+    train.train(config, synthetic_store.folder)
+    assert Bundle.load(folder).operating_point == "eer"

@@ -123,8 +123,9 @@ def test_a_training_run_holds_everything(project, shown):
     figures = {f"figures/{s}/{n}.png" for s in ("dev", "eval") for n in ("confusion", "roc", "det", "scores")}
     figures |= {"figures/training_curves.png", "figures/examples/bonafide.png", "figures/examples/spoof.png"}
     figures |= {"figures/eval/reliability.png", "figures/eval/attacks.png", "architecture/model.png"}
-    tables = {"scores.csv", "attacks.csv", "model_card.md", "report.html", "architecture/model.txt"}
-    bundle = {f"bundle/{name}" for name in ("bundle.json", "model.tflite", "model.keras")}
+    tables = {"scores.csv", "attacks.csv", "groups.csv", "shortcuts.csv", "model_card.md", "report.html"}
+    tables |= {"architecture/model.txt"}
+    bundle = {f"bundle/{name}" for name in ("bundle.json", "model.tflite", "model.keras", "dev_scores.csv")}
     assert figures | tables | bundle <= files, sorted(files)
 
 
