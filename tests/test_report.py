@@ -4,11 +4,10 @@ import base64
 import copy
 import re
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
 
-from pipeline import model_card, report, report_format
+from pipeline import markup, model_card, report, report_format
 
 PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010806000000"
@@ -194,7 +193,7 @@ def test_the_page_is_well_formed_and_refers_to_nothing_outside():
     assert page.tags.count("img") == len(FIGURES) + len(CLIPS)
     links = [reference for reference in page.references if not reference.startswith("data:")]
     assert links == ["file:///data/a%20b.wav"] * 2
-    style = Path(report.__file__).with_suffix(".css").read_text()
+    style = markup.STYLE.read_text()
     assert "url(" not in style
     assert "@import" not in style
 
