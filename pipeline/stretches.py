@@ -76,18 +76,17 @@ def find(
 
 def viterbi(gains: np.ndarray, switch_cost: float) -> np.ndarray:
     """States ``[windows]`` (true = spoof) that maximise the sum of ``gains`` where true, less the cost of changes."""
-    best = np.zeros(2)
-    came_from = np.zeros((len(gains), 2), bool)
-    for k, gain in enumerate(gains):
-        switched = best[::-1] - switch_cost
-        came_from[k] = switched > best
-        best = np.maximum(best, switched) + np.array([0.0, gain])
+    bonafide = spoof = 0.0  # worth of the best path that ends in each state
+    came_from_other = []
+    for gain in gains.tolist():
+        came_from_other.append((spoof - switch_cost > bonafide, bonafide - switch_cost > spoof))
+        bonafide, spoof = max(bonafide, spoof - switch_cost), max(spoof, bonafide - switch_cost) + gain
     states = np.zeros(len(gains), bool)
     # A tie is no evidence, and so no spoof.
-    state = bool(best[1] > best[0])
+    state = spoof > bonafide
     for k in range(len(gains) - 1, -1, -1):
         states[k] = state
-        state = state != came_from[k, int(state)]
+        state = state != came_from_other[k][state]
     return states
 
 
