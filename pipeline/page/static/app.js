@@ -107,6 +107,7 @@ function show(item) {
   const scored = typeof row.score === "number";
   $("meter").hidden = $("plots").hidden = !scored;
   if (!scored) {
+    $("parts").hidden = true;
     player.unload();
     return;
   }
@@ -116,7 +117,7 @@ function show(item) {
   showTime(0, row.duration_s);
 const { kind, seen_by_model: seen } = rest.spectrogram;
   $("seen").textContent = `level, soft to loud (${kind === "logmel" ? "log-mel" : "linear bands"}${seen ? ", as the model sees it" : ""})`;
-  showStretches(rest.stretches);
+  showParts(rest.stretches, row.duration_s);
   showFacts(row, rest.threshold);
 }
 
@@ -127,9 +128,12 @@ function showMeter(score, threshold) {
   $("meter").setAttribute("aria-label", `Score ${signed(score)} on a scale from fake to live; the threshold is ${signed(threshold)}`);
 }
 
-function showStretches(stretches) {
-  const list = stretches.map((one) => `${clock(one.start_s)} to ${clock(one.end_s)} (${Math.round(100 * one.confidence)} % sure)`);
-  $("stretches").textContent = list.length ? `Sounds fake: ${list.join(", ")}.` : "No part stands out as fake.";
+// A recording may sound live as a whole and hold a part that does not: that must not go under.
+function showParts(stretches, duration) {
+  const parts = stretches.filter((one) => one.end_s - one.start_s < duration - 0.01);
+  const list = parts.map((one) => `${clock(one.start_s)} to ${clock(one.end_s)} (${Math.round(100 * one.confidence)} % sure)`);
+  $("parts").textContent = `Part of it sounds fake: ${list.join(", ")}`;
+  $("parts").hidden = !list.length;
 }
 
 function showFacts(row, threshold) {
