@@ -148,8 +148,8 @@ def _rows(store: Store, subset: str, clips: int) -> np.ndarray:
 
 
 def _keras(model: Bundle) -> "keras.Model":  # noqa: F821
-    path = model.folder / bundle.KERAS
-    if not path.is_file():
+    path = model.keras
+    if path is None:
         raise BundleError(f"{model.folder}: it holds no {bundle.KERAS}, which every export is made from; train again")
     import keras
 
