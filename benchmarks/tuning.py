@@ -8,6 +8,7 @@ import argparse
 import statistics
 from pathlib import Path
 
+from benchmarks import timing
 from pipeline.config import artifacts_dir
 from tuning import results, search, study
 
@@ -46,9 +47,8 @@ def main() -> None:
     for (mode, seed), (rate, eer, counts) in found.items():
         print(f"{seed:<6}{mode:<18}{rate:>9.1f}{100 * eer:>12.2f} %  {counts}")
     plain, pruned = MODES
-    ratios = [found[pruned, seed][0] / found[plain, seed][0] for mode, seed in found if mode == plain]
-    spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
-    print(f"pruning runs {statistics.median(ratios):.2f} ({spread}) times as many trials an hour")
+    rates = {name: [rate for (mode, _), (rate, *_) in found.items() if mode == name] for name in MODES}
+    print(f"pruning runs {timing.ratio(rates[pruned], rates[plain])} times as many trials an hour")
     means = [statistics.mean(100 * found[m, s][1] for m, s in found if m == mode) for mode in MODES]
     print(f"mean of the best dev EERs: {means[0]:.2f} % without pruning, {means[1]:.2f} % with it")
 

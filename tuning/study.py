@@ -87,11 +87,11 @@ def storage(url: str, heartbeat_s: int) -> optuna.storages.RDBStorage:
     from sqlalchemy.exc import SQLAlchemyError
 
     # SQLAlchemy takes another driver than the one of this project for the plain name.
-    url = re.sub("^postgres(ql)?://", "postgresql+psycopg2://", url)
+    driven = re.sub("^postgres(ql)?://", "postgresql+psycopg2://", url)
     patient = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {"pool_pre_ping": True}
     try:
         return optuna.storages.RDBStorage(
-            url,
+            driven,
             engine_kwargs=patient,
             heartbeat_interval=heartbeat_s,
             grace_period=2 * heartbeat_s,

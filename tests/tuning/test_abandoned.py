@@ -24,7 +24,7 @@ own = study.load(study.storage(sys.argv[1], {HEARTBEAT_S}), "one")
 def run(trial):
     trial.set_user_attr("run_id", sys.argv[3])
     trial.suggest_float("dropout", 0.0, 0.6)
-    trial._storage.set_trial_system_attr(trial._trial_id, "completed_rung_0", 0.5)
+    trial.storage.set_trial_system_attr(trial._trial_id, "completed_rung_0", 0.5)
     trial.set_user_attr("worker", sys.argv[2] or abandoned.this_worker())
     print("running", flush=True)
     time.sleep(600)

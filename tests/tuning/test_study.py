@@ -152,7 +152,7 @@ def test_a_trial_without_promise_ends_once_its_learning_rate_has_warmed_up(place
         assert ends(own, good) == epochs
     assert ends(own, bad) == 2, "not after the first epoch, which warms up"
     assert ends(own, bad, source="default parameters") == epochs, "the yardstick runs to its end"
-    assert ends(own, [0.4, 0.3, 0.45, 0.45]) == epochs, "the epoch that would be kept counts, not the last one"
+    assert ends(own, [0.4, 0.15, 0.45, 0.45]) == epochs, "the epoch that would be kept counts, not the last one"
 
 
 def test_nothing_is_pruned_with_two_objectives(place):
