@@ -5,7 +5,6 @@ percentiles of their times. It also counts those in classes of time, from which 
 lines, and several processes.
 """
 
-import atexit
 import datetime
 import json
 import math
@@ -58,9 +57,8 @@ class LatencyLog:
         self._clear()
 
     def start(self) -> None:
-        """Write lines from a thread of its own until the process ends, the last one then."""
+        """Write lines from a thread of its own until the process ends."""
         threading.Thread(target=self._keep_writing, name="latency log", daemon=True).start()
-        atexit.register(self.write)
 
     def request(self, latency_ms: float, *, refused: bool) -> None:
         """Note a request, from its arrival to its answer; ``refused``: the answer's status was 400 or more."""

@@ -28,6 +28,9 @@ class Guard:
         self._requests = 0
 
     async def __call__(self, scope: dict, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, self._writing_at_the_end(receive), send)
+            return
         if scope["type"] != "http" or scope["path"] != SCORING_PATH:
             await self._app(scope, receive, send)
             return
@@ -45,6 +48,17 @@ class Guard:
         finally:
             self._requests -= 1
             self._log.request(1000 * (time.perf_counter() - started), refused=status >= 400)
+
+    def _writing_at_the_end(self, receive: Receive) -> Receive:
+        """The server ends by a signal, so nothing that Python does at exit would write the last line."""
+
+        async def noting_the_end() -> dict:
+            message = await receive()
+            if message["type"] == "lifespan.shutdown":
+                self._log.write()
+            return message
+
+        return noting_the_end
 
     async def _guarded(self, scope: dict, receive: Receive, send: Send) -> None:
         headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
