@@ -13,10 +13,11 @@ from pipeline import export, frontend
 from pipeline.config import SAMPLE_RATE_HZ, FrontEndConfig
 from pipeline.errors import ConfigError
 
+LOGMEL = FrontEndConfig(front_end="logmel", normalisation="none")
 SETTINGS = [
-    FrontEndConfig(normalisation="none"),
-    FrontEndConfig(normalisation="none", n_fft=2048, hop_samples=512, n_mels=128, fmin_hz=0.0),
-    FrontEndConfig(normalisation="none", n_fft=400, hop_samples=100, n_mels=40, fmin_hz=300.0, fmax_hz=3400.0),
+    LOGMEL,
+    dataclasses.replace(LOGMEL, n_fft=2048, hop_samples=512, n_mels=128, fmin_hz=0.0),
+    dataclasses.replace(LOGMEL, n_fft=400, hop_samples=100, n_mels=40, fmin_hz=300.0, fmax_hz=3400.0),
 ]
 
 
