@@ -86,8 +86,8 @@ class Evaluation:
         for group in self.groups:
             if group.kind in ("condition", "speaker") and sizes[group.kind, group.condition] > MOST_VALUES:
                 continue
-            above = {"pool": "", "condition": f"{_key(group.condition)}/"}.get(group.kind, f"{group.kind}/")
-            stem = above + _key(group.name)
+            above = {"pool": "", "condition": f"{metric_key(group.condition)}/"}.get(group.kind, f"{group.kind}/")
+            stem = above + metric_key(group.name)
             while f"{self.subset}/{stem}/eer" in values:
                 stem += "_"
             for name in ("eer", "eer_low", "eer_high"):
@@ -221,6 +221,6 @@ def _group(
     )
 
 
-def _key(name: str) -> str:
+def metric_key(name: str) -> str:
     """A name in the characters that MLflow allows in a metric, the slash left out as it separates levels."""
     return re.sub(r"[^\w\-. ]|^\.+$", "_", name, flags=re.ASCII)

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline import bundle, cli, comparison, tracking
+from pipeline.assessment import metric_key
 from pipeline.config import BONAFIDE, PRESETS, Config, artifacts_dir, option
 from pipeline.config import SECTIONS as SECTIONS_OF_CONFIG
 from pipeline.errors import ConfigError
@@ -60,8 +61,11 @@ def configurations(options: CompareOptions, shared: Config) -> dict[str, Config]
             if name not in fields:
                 raise ConfigError(f"--configs {given!r}: unknown option {name!r}")
             config = config.replace(**{name: cli.convert(fields[name], value)})
+        key = "+".join([Path(base).stem, *changes])
+        if key in found:
+            raise ConfigError(f"--configs {given!r}: {key} is there already; give files of different names")
         values = {name: getattr(shared.corpus, name) for name in vars(shared.corpus)}
-        found["+".join([Path(base).stem, *changes])] = config.replace(**values, **vars(shared.audio))
+        found[key] = config.replace(**values, **vars(shared.audio))
     return found
 
 
@@ -93,7 +97,8 @@ def run(
 
     rows, scores = [], {}
     with tracking.run(f"compare {', '.join(configs)}", stage="compare"):
-        mlflow.log_params({"configs": ", ".join(configs), "seeds": str(seeds), "store_folder": store_folder.name})
+        # Names of their own: `mlflow run` has logged the options as they were typed.
+        mlflow.log_params({"compared": ", ".join(configs), "over_seeds": str(seeds), "store_folder": store_folder.name})
         for name, config in configs.items():
             for seed in seeds:
                 print(f"\n== {name}, seed {seed} ==", flush=True)
@@ -113,7 +118,8 @@ def run(
         (folder / "comparison.png").write_bytes(comparison.picture(table))
         mlflow.log_artifacts(str(folder))
         for name, own in table.groupby("config"):
-            mlflow.log_metrics({f"{name}/{column}": float(own[column].mean()) for column in comparison.MEASURES})
+            means = own[list(comparison.MEASURES)].mean()
+            mlflow.log_metrics({f"{metric_key(name)}/{measure}": float(mean) for measure, mean in means.items()})
     return table
 
 
@@ -151,7 +157,7 @@ def _evaluated(model_folder: Path, store_folder: Path) -> Path:
     index = folder / evaluate.INDEX
     if index.is_file():
         known = json.loads(index.read_text(encoding="utf-8"))
-        if known["store"]["folder"] == store_folder.name and {"dev", "eval"} <= set(known["results"]):
+        if known["store"]["folder"] == store_folder.name and list(known["results"]) == ["dev", "eval"]:
             return folder
     return evaluate.run(model_folder, store_folder)
 
@@ -163,8 +169,8 @@ def _figures(evaluation: Path) -> dict[str, float]:
     results = json.loads((evaluation / evaluate.INDEX).read_text(encoding="utf-8"))["results"]
     pools = {g["name"]: g["eer"] for g in results["eval"]["groups"] if g["kind"] == "pool"}
     return {
-        "dev": results["dev"]["metrics"]["eer"],
-        "eval": results["eval"]["metrics"]["eer"],
+        "dev": results["dev"]["metrics"].get("eer", np.nan),
+        "eval": results["eval"]["metrics"].get("eer", np.nan),
         "seen": pools.get("seen", np.nan),
         "unseen": pools.get("unseen", np.nan),
     }
@@ -188,7 +194,7 @@ def _cost(model_folder: Path, store_folder: Path) -> dict[str, float]:
         detector.utterance_logit(wave)
         spent_s.append(time.perf_counter() - started)
     return {
-        "parameters": keras.saving.load_model(model_folder / bundle.KERAS, compile=False).count_params(),
+        "parameters": keras.saving.load_model(model.keras, compile=False).count_params(),
         "ms_per_clip": 1000 * float(np.median(spent_s)),
         "size_mb": model.litert.stat().st_size / 1e6,
     }

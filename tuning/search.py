@@ -2,7 +2,7 @@
 
 One MLflow run holds a nested run a trial, and after the search the study's figures and table, the best configuration,
 and its trainings beside those of the default parameters. Every trial is a process; the same command goes on with a
-search that was stopped. Eval is looked at once, after everything is chosen.
+search that was stopped. Eval is measured, and chooses nothing.
 """
 
 import sys
@@ -27,7 +27,8 @@ class TuneOptions:
 
     params: str = option(
         "dropout,learning_rate,augment_strength",
-        "options to vary, comma separated; also weight_decay, front_end, normalisation, clip_s, n_mels, backbone",
+        "options to vary, comma separated; also weight_decay, front_end, normalisation, clip_s, n_mels, n_bands and "
+        "backbone",
     )
     trials: int = option(20, "trials that the study has in the end, complete or pruned; failed ones do not count")
     timeout_s: float = option(0.0, "start no trial later than this, in s; 0: no limit")
@@ -82,8 +83,9 @@ def lead(config: Config, options: TuneOptions, store_folder: Path, final_epochs:
     with tracking.run(f"tune {own.study_name}", stage="tune", run_id=known, tags=tags) as run:
         if known is None:
             tracking.log_config(config)
-            mlflow.log_params({"params": ",".join(settings.params), "pruner": settings.pruner})
-            mlflow.log_params({"store_folder": store_folder.name, "final_epochs": final_epochs})
+            # Names of their own: `mlflow run` has logged the options as they were typed.
+            mlflow.log_params({"varied": ",".join(settings.params), "pruned_by": settings.pruner})
+            mlflow.log_params({"store_folder": store_folder.name, "epochs_of_final": final_epochs})
             own.set_user_attr(study.RUN_ID, run.info.run_id)
         mlflow.set_tag("command", tracking.command())
         study.queue(own, warm_start)

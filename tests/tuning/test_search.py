@@ -61,7 +61,7 @@ def test_the_parent_run_is_the_same_one_and_ends(killed):
     place, _, run_id = killed
     (parent,) = place.runs("tune")
     assert (parent.info.run_id, parent.info.status) == (run_id, "FINISHED")
-    assert parent.data.params.items() >= {"config/backbone": "lcnn", "params": "dropout,learning_rate"}.items()
+    assert parent.data.params.items() >= {"config/backbone": "lcnn", "varied": "dropout,learning_rate"}.items()
     files = {item.path for item in place.client.list_artifacts(run_id)}
     assert {"best_params.yaml", "trials.csv", "study.html", "figures"} <= files
 
