@@ -33,9 +33,10 @@ OPTIONS = ScreenOptions
 def settings(config: Config) -> dict[str, Config]:
     """Name to configuration: all parts at ``augment_strength``, none, each left out, each alone."""
     strength = config.augment.augment_strength
-    none = config.replace(augment_strength=0.0)
-    found = {"all": config, "none": none}
-    found |= {f"without {part.removeprefix('augment_')}": config.replace(**{part: 0.0}) for part in PARTS}
+    none = config.replace(augment_strength=0.0, **dict.fromkeys(PARTS, 0.0))
+    every = config.replace(**dict.fromkeys(PARTS, -1.0))
+    found = {"all": every, "none": none}
+    found |= {f"without {part.removeprefix('augment_')}": every.replace(**{part: 0.0}) for part in PARTS}
     return found | {f"{part.removeprefix('augment_')} alone": none.replace(**{part: strength}) for part in PARTS}
 
 

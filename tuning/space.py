@@ -17,9 +17,11 @@ SPACE: dict[str, BaseDistribution] = {
     "normalisation": CategoricalDistribution(("peak", "cmvn", "none")),
     "clip_s": CategoricalDistribution((1.0, 2.0, 3.0, 4.0)),
     "n_mels": CategoricalDistribution((40, 64, 80, 128)),
+    "n_bands": CategoricalDistribution((60, 100, 128)),
     "backbone": CategoricalDistribution(("efficientnetb0", "lcnn", "rawnet2", "resnet18", "vgg")),
 }
-DEFAULT = ("dropout", "learning_rate", "augment_strength")
+USERS = {"n_mels": {"logmel"}, "n_bands": {"logspec", "lfcc"}}
+"""Front ends that an option is for."""
 
 
 def names(text: str) -> tuple[str, ...]:
@@ -40,6 +42,10 @@ def defaults(params: Sequence[str], config: Config) -> dict[str, object]:
 def around(params: Sequence[str], config: Config) -> dict[str, BaseDistribution]:
     """The space of the named options, wide enough to hold the configuration that the search starts from."""
     found = {}
+    fronts = set(SPACE["front_end"].choices) if "front_end" in params else {config.front_end.front_end}
+    for name, users in USERS.items():
+        if name in params and not fronts & users:
+            raise ConfigError(f"--params {name}: the front end {config.front_end.front_end} has no use for it")
     for name, own in defaults(params, config).items():
         space = SPACE[name]
         if isinstance(space, CategoricalDistribution):

@@ -12,7 +12,7 @@ from tuning import space
 def test_the_default_space_is_that_of_the_help():
     from tuning.search import TuneOptions
 
-    assert space.names(TuneOptions().params) == space.DEFAULT
+    assert space.names(TuneOptions().params) == ("dropout", "learning_rate", "augment_strength")
     assert space.SPACE["dropout"] == FloatDistribution(0.0, 0.6)
     assert space.SPACE["learning_rate"] == FloatDistribution(1e-5, 3e-3, log=True)
     assert space.SPACE["augment_strength"] == FloatDistribution(0.0, 1.0)
@@ -39,6 +39,8 @@ def test_what_cannot_be_tuned_is_named():
         space.names("dropout,batch_size")
     with pytest.raises(ConfigError, match=r"--learning_rate 0\.0: a search of it starts from a value above 0"):
         space.around(("learning_rate",), preset("smoke").replace(learning_rate=0.0))
+    with pytest.raises(ConfigError, match="--params n_mels: the front end logspec has no use for it"):
+        space.around(("n_mels",), preset("demo"))
 
 
 def test_drawn_values_are_options_of_a_configuration():
@@ -51,5 +53,5 @@ def test_drawn_values_are_options_of_a_configuration():
 
 
 def test_values_of_another_space_are_left_out():
-    about = space.around(("dropout", "n_mels"), preset("demo"))
+    about = space.around(("dropout", "n_mels"), preset("notebook"))
     assert space.inside({"dropout": 0.9, "n_mels": 64, "clip_s": 2.0}, about) == {"n_mels": 64}
