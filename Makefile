@@ -70,7 +70,7 @@ bench-preprocess: install ## Time preprocessing against the original notebook's 
 	$(BIN)/python -m benchmarks.preprocess
 
 bench-training: install ## Time a training step with full augmentation against the bare network
-	$(BIN)/python -m benchmarks.training --augment_strength 1
+	$(BIN)/python -m benchmarks.training --augment_strength 1 --augment_reverb 1
 
 bench-tuning: install ## Compare searches with and without pruning on the demo corpus (three seeds each; hours on 2 cores)
 	$(BIN)/python -m benchmarks.tuning

@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from pipeline import pseudo_spoofs
+from pipeline.errors import ConfigError
 
 
 class PseudoSpoofing(keras.Model):
@@ -14,6 +15,8 @@ class PseudoSpoofing(keras.Model):
     """
 
     def __init__(self, model: keras.Model, *, share: float, seed: int):
+        if not 0 < share <= 1:
+            raise ConfigError(f"--pseudo_spoofs {share:g}: expected 0 to 1")
         super().__init__(inputs=model.inputs, outputs=model.outputs, name=model.name)
         self.share = share
         self.seed = seed

@@ -259,7 +259,7 @@ def _config(folder: Path, values: dict) -> Config:
             f"{folder}: made by another version of this project; it has the option {sorted(unknown)[0]!r}"
         )
     options = {name: value for name, value in values.items() if name in known}
-    return dataclasses.replace(Config(preset=values["preset"]).replace(**options))
+    return Config(preset=values["preset"]).replace(**options)
 
 
 def _check(path: Path, expected: str) -> None:

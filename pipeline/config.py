@@ -111,7 +111,7 @@ class ModelConfig:
 
     backbone: str = option(
         "efficientnetb0",
-        "network, or gmm: two Gaussian mixtures (preset gmm puts them on LFCC)",
+        "network, or gmm: two Gaussian mixtures, fitted without augmentation (preset gmm puts them on LFCC)",
         choices=("efficientnetb0", "gmm", "lcnn", "rawnet2", "resnet18", "vgg"),
     )
     weights: str = option("none", "initial weights of the backbone: none, imagenet, or a file of Keras weights")
@@ -254,7 +254,7 @@ def preset(name: str) -> Config:
     """The configuration of a named preset."""
     if name not in PRESETS:
         raise ConfigError(f"unknown preset {name!r}; choose one of {', '.join(PRESETS)}")
-    return dataclasses.replace(Config(preset=name)).replace(**PRESETS[name])
+    return Config(preset=name).replace(**PRESETS[name])
 
 
 def fingerprint(*values: object) -> str:

@@ -59,7 +59,7 @@ class EvaluateOptions:
     )
     subset: str = option(",".join(SUBSETS), "subsets to score, comma separated (train, dev, eval)")
     robustness: bool = option(
-        False, "measure the EER under noise, codecs, shortness and gain too (every trial is scored 22 times)"
+        False, "measure the EER under noise, codecs, shortness and gain too (up to 2,000 trials, each scored 22 times)"
     )
     saliency: bool = option(True, "draw what the model looks at in single clips (loads TensorFlow)")
     output: str = option("", "folder for report, figures and scores; empty: artifacts/evaluations/MODEL")

@@ -7,6 +7,7 @@ that was stopped goes on by the same command.
 
 import dataclasses
 import json
+import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,7 +80,7 @@ def _models_text(evaluations: dict[str, Path], champion: str) -> str:
     lines = [f"{'model':<34}{'dev EER':>10}{'eval EER':>10}"]
     for name, folder in evaluations.items():
         results = json.loads((folder / evaluate.INDEX).read_text(encoding="utf-8"))["results"]
-        rates = "".join(f"{100 * results[subset]['metrics']['eer']:8.2f} %" for subset in ("dev", "eval"))
+        rates = "".join(f"{100 * results[subset]['metrics'].get('eer', math.nan):8.2f} %" for subset in ("dev", "eval"))
         lines.append(f"{name:<34}{rates}{'  champion' if name == champion else ''}")
     if champion not in evaluations:
         lines.append(f"{champion:<34}{'':>20}  champion, of an earlier run")

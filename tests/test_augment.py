@@ -13,7 +13,7 @@ from pipeline.errors import ConfigError
 
 PARTS = augment.WAVEFORM | augment.POWER | augment.SPECTROGRAM
 every_part = pytest.mark.parametrize("part", PARTS)
-FULL = AugmentConfig(augment_strength=1.0)
+FULL = AugmentConfig(augment_strength=1.0, augment_reverb=1.0)
 
 
 @pytest.fixture
