@@ -101,6 +101,13 @@ def line(own: optuna.Study, one: FrozenTrial) -> str:
     return text
 
 
+def metrics(own: optuna.Study) -> dict[str, float]:
+    """What the run of a study is compared by: trials of each state, and the metrics on dev of the best one."""
+    states = [STATES[one.state] for one in own.get_trials(deepcopy=False)]
+    found = {f"trials/{name}": float(states.count(name)) for name in ("complete", "pruned", "failed")}
+    return found | (study.ranked(own)[0].user_attrs[trial.DEV] if study.ranked(own) else {})
+
+
 def summary(own: optuna.Study) -> str:
     """The best trial beside that of the default parameters, in two or three lines."""
     settings, best = study.settings_of(own), study.ranked(own)

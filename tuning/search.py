@@ -68,6 +68,7 @@ def lead(config: Config, options: TuneOptions, store_folder: Path, final_epochs:
     """The whole search of a configuration, from the first trial to the registered model; returns its folder."""
     import mlflow
 
+    from pipeline.store import Store
     from tuning import promotion, results, study, study_page
 
     settings = _settings(config, options, store_folder)
@@ -86,6 +87,7 @@ def lead(config: Config, options: TuneOptions, store_folder: Path, final_epochs:
             # Names of their own: `mlflow run` has logged the options as they were typed.
             mlflow.log_params({"varied": ",".join(settings.params), "pruned_by": settings.pruner})
             mlflow.log_params({"store_folder": store_folder.name, "epochs_of_final": final_epochs})
+            tracking.log_inputs(Store.open(store_folder), ("train", "dev"))
             own.set_user_attr(study.RUN_ID, run.info.run_id)
         mlflow.set_tag("command", tracking.command())
         study.queue(own, warm_start)
@@ -94,6 +96,8 @@ def lead(config: Config, options: TuneOptions, store_folder: Path, final_epochs:
         finally:
             study_page.write(own, folder, final_epochs)
             mlflow.log_artifacts(str(folder))
+            mlflow.log_metrics(results.metrics(own))
+            mlflow.set_tag("mlflow.note.content", results.summary(own).replace("\n", "\n\n"))
         print(f"\n{results.summary(own)}\npage, figures, table and best_params.yaml: {folder}", flush=True)
         if seeds:
             promotion.promote(own, final_epochs, seeds, store_folder, folder)

@@ -33,11 +33,10 @@ def run(own: optuna.Study, task: Task, *, trials: int, timeout_s: float, workers
     stillborn = 0
     try:
         while True:
-            for process in [p for p in running if not p.is_alive()]:
-                process.join()
-                abandoned.reclaim(own, 2 * task.heartbeat_s)
-                print(results.line(own, own.get_trials(deepcopy=False)[running.pop(process)]), flush=True)
+            ended = [process for process in running if not process.is_alive()]
             abandoned.reclaim(own, 2 * task.heartbeat_s)
+            for process in ended:
+                print(results.line(own, own.get_trials(deepcopy=False)[running.pop(process)]), flush=True)
             _stop_after_failures(own, known)
             late = timeout_s > 0 and time.monotonic() - started > timeout_s
             finished = len(own.get_trials(deepcopy=False, states=FINISHED))
@@ -66,7 +65,7 @@ def _start(task: Task) -> tuple[BaseProcess, int | None]:
     """Start a process and wait until it has drawn its trial, so that no two draw at once; no number if it died."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe(duplex=False)
-    process = context.Process(target=trial.process, args=(task, there))
+    process = context.Process(target=trial.process, args=(task, there), daemon=True)
     process.start()
     there.close()
     try:

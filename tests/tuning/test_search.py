@@ -62,6 +62,12 @@ def test_the_parent_run_is_the_same_one_and_ends(killed):
     (parent,) = place.runs("tune")
     assert (parent.info.run_id, parent.info.status) == (run_id, "FINISHED")
     assert parent.data.params.items() >= {"config/backbone": "lcnn", "varied": "dropout,learning_rate"}.items()
+    assert {i.dataset.name for i in parent.inputs.dataset_inputs} == {"synthetic-train", "synthetic-dev"}
+    ended = [one.state for one in place.trials()]
+    counts = {"complete": ended.count(TrialState.COMPLETE), "failed": 1}
+    assert parent.data.metrics.items() >= {f"trials/{name}": count for name, count in counts.items()}.items()
+    best = study.ranked(study.load(study.storage(place.url, 60), "one"))[0]
+    assert parent.data.metrics["dev/eer"] == best.user_attrs["dev"]["dev/eer"]
     files = {item.path for item in place.client.list_artifacts(run_id)}
     assert {"best_params.yaml", "trials.csv", "study.html", "figures"} <= files
 
