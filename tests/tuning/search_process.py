@@ -35,7 +35,7 @@ class Search:
     @property
     def environment(self) -> dict[str, str]:
         return {
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")},
             "SPOOF_ARTIFACTS": str(self.folder / "artifacts"),
             "MLFLOW_TRACKING_URI": self.tracking_uri,
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
