@@ -225,8 +225,8 @@ def _listen(steps: Iterator[Step], listener: Listener, summary: Summary) -> None
     for step in steps:
         started = time.monotonic()
         line = listener.line(step)
-        print(json.dumps(_rounded(dataclasses.asdict(line))), flush=True)
         summary.add(line, time.monotonic() - started)
+        print(json.dumps(_rounded(dataclasses.asdict(line))), flush=True)
 
 
 def _rounded(values: dict) -> dict:
