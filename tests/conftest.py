@@ -1,5 +1,6 @@
 """What all tests share: artifacts and tracking in a folder of their own, and small real data made once a session."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,8 @@ def own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
+    # MLflow puts the code of each model that it loads in front of the path, where processes started later find it.
+    monkeypatch.setattr(sys, "path", list(sys.path))
 
 
 @pytest.fixture(scope="session")
