@@ -127,9 +127,7 @@ def test_five_failures_in_a_row_stop_the_search_with_the_reason(place, tmp_path)
     with tracking.run("tune", stage="tune") as run:
         own.set_user_attr(study.RUN_ID, run.info.run_id)
         task = Task(f"sqlite:///{tmp_path / 'studies.db'}", "one", 60, 0, tmp_path / "no store")
-        with pytest.raises(
-            ProjectError, match=r"the last 5 trials failed.* Trial [45]: StoreError.*no complete Store"
-        ):
+        with pytest.raises(ProjectError, match=r"the last 5 trials failed.* Trial [45]: StoreError.*no complete Store"):
             workers.run(own, task, trials=9, timeout_s=0, workers=2)
     trials = own.get_trials()
     assert [one.state for one in trials[:5]] == [TrialState.FAIL] * 5
