@@ -68,16 +68,18 @@ def test_the_figure_is_a_picture():
 
 def test_what_is_trained_is_not_trained_again(synthetic_store, smoke, tmp_path, monkeypatch):
     base = smoke.replace(epochs=1, backbone="lcnn", clip_s=0.5, dense_units=8)
-    configs = {"one": base, "two": base.replace(dropout=0.0)}
+    configs = {"one": base, "one+dropout=0.0": base.replace(dropout=0.0)}
     families = {"flat": sorted(set(synthetic_store.manifest["attack"]) - {"-"})[0]}
     table = compare.run(configs, [0, 1], synthetic_store.folder, tmp_path / "out", families)
-    assert list(zip(table["config"], table["seed"], strict=True)) == [("one", 0), ("one", 1), ("two", 0), ("two", 1)]
+    assert list(zip(table["config"], table["seed"], strict=True)) == [
+        (name, seed) for name in configs for seed in (0, 1)
+    ]
     assert np.isfinite(table[["dev", "eval", "seen", "parameters", "ms_per_clip", "size_mb"]]).all(axis=None)
     assert {p.name for p in (tmp_path / "out").iterdir()} == {
         *("runs.csv", "differences.csv", "families.csv", "comparison.md", "comparison.png")
     }
     unheard = pd.read_csv(tmp_path / "out/families.csv")
-    assert list(unheard["config"]) == ["one", "one", "two", "two"]
+    assert list(unheard["config"]) == [name for name in configs for _ in range(2)]
     assert unheard[["heard", "unheard"]].map(lambda eer: 0 <= eer <= 1).all(axis=None)
     monkeypatch.setattr(train, "fit", lambda *_: pytest.fail("trained again"))
     again = compare.run(configs, [0, 1], synthetic_store.folder, tmp_path / "again", families)
