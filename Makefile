@@ -20,7 +20,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 # TensorFlow's errors, without its start-up notices and warnings.
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help install demo test lint format ci lock ui bench-preprocess bench-training bench-tuning bench-serving page bench-streaming bench-conversations clean
+.PHONY: help install demo test test-long lint format ci lock ui bench-preprocess bench-training bench-tuning bench-serving page bench-streaming bench-conversations clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' Makefile
@@ -40,6 +40,9 @@ demo: install ## Build the demo corpus, train, evaluate, register and score on i
 
 test: install ## Run all tests
 	$(BIN)/python -m pytest
+
+test-long: install ## Run all tests and the long forms too (hours)
+	$(BIN)/python -m pytest -m "long or not long"
 
 lint: install ## Check style and formatting
 	$(BIN)/ruff check .
