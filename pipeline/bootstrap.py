@@ -54,8 +54,10 @@ def intervals(
 def eer_interval(
     scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None = None, *, resamples: int = 1000, seed: int = 0
 ) -> Interval:
-    """The interval of the EER alone; see ``intervals``."""
-    return intervals(scores, labels, groups, names=("eer",), resamples=resamples, seed=seed)["eer"]
+    """The interval of the EER alone, see ``intervals``; of the mean EER for ``[runs, trials]`` of several trainings."""
+    systems = [_System.of(run, labels, groups) for run in np.atleast_2d(scores)]
+    drawn = _resampled(systems, groups, len(labels), ("eer",), resamples, seed)
+    return _interval(np.mean([own["eer"] for own in drawn], axis=0))
 
 
 def eer_difference(

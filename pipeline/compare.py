@@ -24,6 +24,8 @@ from pipeline.manifest import matching
 
 SECTIONS = ("corpus", "audio")
 TIMED_CLIPS = 40
+Scores = dict[tuple[str, int], pd.DataFrame]
+"""``scores.csv`` of each configuration and seed."""
 
 
 @dataclass(frozen=True)
@@ -109,13 +111,16 @@ def run(
                 scores[name, seed] = pd.read_csv(evaluation / "scores.csv", keep_default_na=False)
         table = pd.DataFrame(rows)
         unheard = _without_families(configs, seeds, store_folder, families, scores)
-        differences = _differences(list(configs), seeds, scores, evaluation)
+        pools = _pools(scores[next(iter(configs)), seeds[0]], evaluation)
+        intervals = _intervals(list(configs), seeds, scores, pools)
+        differences = _differences(list(configs), seeds, scores, pools)
         folder.mkdir(parents=True, exist_ok=True)
         table.to_csv(folder / "runs.csv", index=False)
+        intervals.to_csv(folder / "intervals.csv", index=False)
         differences.to_csv(folder / "differences.csv", index=False)
         unheard.to_csv(folder / "families.csv", index=False)
-        (folder / "comparison.md").write_text(comparison.markdown(table, differences, unheard), encoding="utf-8")
-        (folder / "comparison.png").write_bytes(comparison.picture(table))
+        (folder / "comparison.md").write_text(comparison.markdown(table, intervals, differences, unheard), "utf-8")
+        (folder / "comparison.png").write_bytes(comparison.picture(table, intervals))
         mlflow.log_artifacts(str(folder))
         for name, own in table.groupby("config"):
             means = own[list(comparison.MEASURES)].mean()
@@ -128,7 +133,7 @@ def _without_families(
     seeds: list[int],
     store_folder: Path,
     families: Mapping[str, str],
-    scores: dict[tuple[str, int], pd.DataFrame],
+    scores: Scores,
 ) -> pd.DataFrame:
     """EER on eval's clips of each family, of the models that heard it in training and of those that did not."""
     from pipeline import metrics, train
@@ -200,26 +205,53 @@ def _cost(model_folder: Path, store_folder: Path) -> dict[str, float]:
     }
 
 
-def _differences(
-    names: list[str], seeds: list[int], scores: dict[tuple[str, int], pd.DataFrame], evaluation: Path
-) -> pd.DataFrame:
+def _pools(trials: pd.DataFrame, evaluation: Path) -> dict[str, np.ndarray]:
+    """Which trials each EER is measured on, ``[trials]`` bool; pools without spoofs are left out."""
+    attacks = pd.read_csv(evaluation / "attacks.csv", keep_default_na=False)
+    seen = set(attacks.loc[(attacks["subset"] == "eval") & (attacks["seen"].astype(str) == "True"), "name"])
+    bonafide = (trials["label"] == BONAFIDE).to_numpy()
+    in_eval, heard = (trials["subset"] == "eval").to_numpy(), trials["attack"].isin(seen).to_numpy()
+    pools = {
+        "dev": (trials["subset"] == "dev").to_numpy(),
+        "seen": in_eval & (bonafide | heard),
+        "unseen": in_eval & (bonafide | ~heard),
+        "eval": in_eval,
+    }
+    return {name: chosen for name, chosen in pools.items() if not bonafide[chosen].all()}
+
+
+def _trials(
+    name: str, seeds: list[int], scores: Scores, chosen: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Scores ``[seeds, trials]`` of a configuration on the chosen trials, with their labels and speakers."""
+    trials = scores[name, seeds[0]][chosen]
+    speakers = trials["speaker"].where(trials["speaker"] != "", trials["utterance_id"]).astype(str).to_numpy()
+    runs = np.stack([scores[name, seed]["score"].to_numpy()[chosen] for seed in seeds])
+    return runs, (trials["label"] == BONAFIDE).to_numpy(), speakers
+
+
+def _intervals(names: list[str], seeds: list[int], scores: Scores, pools: dict[str, np.ndarray]) -> pd.DataFrame:
+    """Ends of the 95 % interval over speakers of the mean EER, a row a configuration and pool."""
+    from pipeline import bootstrap
+
+    rows = []
+    for name in names:
+        for pool, chosen in pools.items():
+            low, high = bootstrap.eer_interval(*_trials(name, seeds, scores, chosen))
+            rows.append({"config": name, "pool": pool, "low": low, "high": high})
+    return pd.DataFrame(rows)
+
+
+def _differences(names: list[str], seeds: list[int], scores: Scores, pools: dict[str, np.ndarray]) -> pd.DataFrame:
     """EER of the yardstick minus that of each other configuration, mean over the seeds, on the same trials."""
     from pipeline import bootstrap
 
-    attacks = pd.read_csv(evaluation / "attacks.csv", keep_default_na=False)
-    seen = set(attacks.loc[(attacks["subset"] == "eval") & (attacks["seen"].astype(str) == "True"), "name"])
-    trials = scores[names[0], seeds[0]]
-    bonafide = (trials["label"] == BONAFIDE).to_numpy()
-    in_eval, heard = (trials["subset"] == "eval").to_numpy(), trials["attack"].isin(seen).to_numpy()
-    pools = {"seen": in_eval & (bonafide | heard), "unseen": in_eval & (bonafide | ~heard)}
     rows = []
     for name in names[1:]:
-        for pool, chosen in pools.items():
-            if bonafide[chosen].all():
-                continue  # no such attacks on eval
-            runs = [np.stack([scores[n, s]["score"].to_numpy()[chosen] for s in seeds]) for n in (names[0], name)]
-            speakers = trials["speaker"].where(trials["speaker"] != "", trials["utterance_id"])[chosen].astype(str)
-            gain, low, high = bootstrap.eer_difference(*runs, bonafide[chosen], speakers.to_numpy())
+        for pool in (pool for pool in ("seen", "unseen") if pool in pools):
+            yardstick, labels, speakers = _trials(names[0], seeds, scores, pools[pool])
+            own, _, _ = _trials(name, seeds, scores, pools[pool])
+            gain, low, high = bootstrap.eer_difference(yardstick, own, labels, speakers)
             rows.append(
                 {"config": name, "yardstick": names[0], "attacks": pool, "gain": gain, "low": low, "high": high}
             )

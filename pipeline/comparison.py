@@ -1,4 +1,4 @@
-"""What a comparison shows: a Markdown table of means over the seeds, and a figure of every training.
+"""What a comparison shows: a Markdown table of means over the seeds, and a figure of them and of every training.
 
 Pure functions of the table that ``compare`` makes, a row a training.
 """
@@ -13,20 +13,23 @@ MEASURES = ("dev", "seen", "unseen", "eval")
 TITLES = {"dev": "dev", "seen": "eval, seen attacks", "unseen": "eval, unseen attacks", "eval": "eval"}
 
 
-def markdown(table: pd.DataFrame, differences: pd.DataFrame, unheard: pd.DataFrame) -> str:
-    """EER in % as mean over the seeds (lowest–highest), cost, and the gains over the yardstick with their interval.
+def markdown(table: pd.DataFrame, intervals: pd.DataFrame, differences: pd.DataFrame, unheard: pd.DataFrame) -> str:
+    """EER in % as mean over the seeds with its interval, cost, and the gains over the yardstick with theirs.
 
-    ``unheard`` has a row a family of attacks, configuration and seed, or none.
+    ``intervals`` has a row a configuration and pool of trials, ``unheard`` one a family of attacks, configuration and
+    seed, or none.
     """
     seeds = table.groupby("config", sort=False)["seed"].nunique().max()
+    ends = {(row.config, row.pool): f" ({100 * row.low:.1f}–{100 * row.high:.1f})" for row in intervals.itertuples()}
+    mean = f", mean of {seeds} seeds" if seeds > 1 else ""
     lines = [
-        f"EER in %, mean of {seeds} seeds (lowest–highest)" if seeds > 1 else "EER in %",
+        f"EER in %{mean} (95 % interval over speakers)",
         "",
         "| configuration | " + " | ".join(TITLES[m] for m in MEASURES) + " | parameters | ms a clip | MB |",
         "|---|" + "---|" * (len(MEASURES) + 3),
     ]
     for name, own in table.groupby("config", sort=False):
-        cells = [_spread(own[measure]) for measure in MEASURES]
+        cells = [f"{100 * own[measure].mean():.1f}{ends.get((name, measure), '')}" for measure in MEASURES]
         cost = [f"{own['parameters'].iloc[0]:,}", f"{own['ms_per_clip'].median():.1f}", f"{own['size_mb'].iloc[0]:.1f}"]
         lines.append("| " + " | ".join([str(name), *cells, *cost]) + " |")
     for row in differences.itertuples():
@@ -43,29 +46,32 @@ def markdown(table: pd.DataFrame, differences: pd.DataFrame, unheard: pd.DataFra
     return "\n".join(lines) + "\n"
 
 
-def picture(table: pd.DataFrame) -> bytes:
-    """The figure as PNG."""
-    return figures.png(_draw(table))
+def picture(table: pd.DataFrame, intervals: pd.DataFrame) -> bytes:
+    """The figure as PNG: bars are means over the seeds, dots the seeds, lines the intervals over speakers."""
+    return figures.png(_draw(table, intervals))
 
 
 @figures.styled
-def _draw(table: pd.DataFrame) -> Figure:
+def _draw(table: pd.DataFrame, intervals: pd.DataFrame) -> Figure:
     names = list(dict.fromkeys(table["config"]))
     figure = Figure(figsize=(8.2, 1.9 + 0.42 * len(names)), layout="constrained")
     shown = ("dev", "seen", "unseen")
+    ends = {(row.config, row.pool): (100 * row.low, 100 * row.high) for row in intervals.itertuples()}
     for number, (axes, measure) in enumerate(zip(figure.subplots(1, 3, sharex=True, sharey=True), shown, strict=True)):
         for y, name in enumerate(names):
             values = 100 * table.loc[table["config"] == name, measure].to_numpy()
             axes.barh(y, values.mean(), height=0.6, color="#cfe3f1", edgecolor=figures.BLUE)
-            axes.plot(values, np.full(len(values), y), "o", color=figures.BLUE, markersize=5)
-            axes.text(values.max() + 1.5, y, f"{values.mean():.1f}", va="center", fontsize=9)
+            low, high = ends.get((name, measure), (values.min(), values.max()))
+            axes.plot([low, high], [y, y], color=figures.BLUE, linewidth=1.2)
+            axes.plot(values, np.full(len(values), y), "o", color=figures.BLUE, markersize=4)
+            axes.text(max(high, values.max()) + 1.5, y, f"{values.mean():.1f}", va="center", fontsize=9)
         axes.set_title(TITLES[measure])
         axes.set_xlabel("EER (%)")
         axes.grid(axis="y", visible=False)
         if number == 0:
             axes.set_yticks(range(len(names)), names)
             axes.set_ylim(len(names) - 0.5, -0.5)
-    axes.set_xlim(0, 1.15 * 100 * float(np.nanmax(table[list(shown)])) + 3)
+    axes.set_xlim(0, 1.15 * 100 * float(np.nanmax([*table[list(shown)].max(), *intervals["high"]])) + 3)
     return figure
 
 

@@ -210,3 +210,13 @@ def test_several_trainings_are_compared_by_their_mean():
     expected = np.mean([metrics.eer(scores, labels) for scores in runs]) - metrics.eer(single, labels)
     assert difference == pytest.approx(expected)
     assert low < difference < high
+
+
+def test_the_interval_of_several_trainings_is_of_their_mean():
+    rng = np.random.default_rng(8)
+    labels = rng.random(200) < 0.5
+    runs = rng.normal(labels * 1.0, 1, (3, 200))
+    low, high = bootstrap.eer_interval(runs, labels)
+    assert low < np.mean([metrics.eer(scores, labels) for scores in runs]) < high
+    alone = bootstrap.eer_interval(runs[0], labels)
+    assert bootstrap.eer_interval(runs[[0, 0, 0]], labels) == pytest.approx(alone)

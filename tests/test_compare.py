@@ -17,6 +17,13 @@ TABLE = pd.DataFrame(
         for seed in (0, 1)
     ]
 )
+INTERVALS = pd.DataFrame(
+    [
+        {"config": name, "pool": pool, "low": 0.1, "high": 0.9}
+        for name in ("notebook", "mine")
+        for pool in ("dev", "seen", "unseen", "eval")
+    ]
+)
 DIFFERENCES = pd.DataFrame(
     [{"config": "mine", "yardstick": "notebook", "attacks": "seen", "gain": 0.2, "low": 0.05, "high": 0.31}]
 )
@@ -52,18 +59,18 @@ def test_families_are_names_with_patterns():
         compare.attack_families("tts")
 
 
-def test_the_table_has_means_spreads_and_gains():
-    text = comparison.markdown(TABLE, DIFFERENCES, UNHEARD)
+def test_the_table_has_means_intervals_and_gains():
+    text = comparison.markdown(TABLE, INTERVALS, DIFFERENCES, UNHEARD)
     assert "mean of 2 seeds" in text
     assert "| mine, tts | 10.0 (10.0–10.0) | 25.0 (20.0–30.0) |" in text
-    assert "| notebook | 40.0 (40.0–40.0) | 40.5 (40.0–41.0) | 80.0 (80.0–80.0) |" in text
+    assert "| notebook | 40.0 (10.0–90.0) | 40.5 (10.0–90.0) | 80.0 (10.0–90.0) |" in text
     assert (
         "mine: 20.0 points under notebook on seen attacks (95 % interval of the paired difference 5.0 to 31.0)" in text
     )
 
 
 def test_the_figure_is_a_picture():
-    assert comparison.picture(TABLE).startswith(b"\x89PNG")
+    assert comparison.picture(TABLE, INTERVALS).startswith(b"\x89PNG")
 
 
 def test_what_is_trained_is_not_trained_again(synthetic_store, smoke, tmp_path, monkeypatch):
@@ -76,8 +83,13 @@ def test_what_is_trained_is_not_trained_again(synthetic_store, smoke, tmp_path, 
     ]
     assert np.isfinite(table[["dev", "eval", "seen", "parameters", "ms_per_clip", "size_mb"]]).all(axis=None)
     assert {p.name for p in (tmp_path / "out").iterdir()} == {
-        *("runs.csv", "differences.csv", "families.csv", "comparison.md", "comparison.png")
+        *("runs.csv", "intervals.csv", "differences.csv", "families.csv", "comparison.md", "comparison.png")
     }
+    intervals = pd.read_csv(tmp_path / "out/intervals.csv")
+    assert set(zip(intervals["config"], intervals["pool"], strict=True)) >= {
+        (n, p) for n in configs for p in ("dev", "eval")
+    }
+    assert (intervals["low"] <= intervals["high"]).all()
     unheard = pd.read_csv(tmp_path / "out/families.csv")
     assert list(unheard["config"]) == [name for name in configs for _ in range(2)]
     assert unheard[["heard", "unheard"]].map(lambda eer: 0 <= eer <= 1).all(axis=None)
