@@ -115,6 +115,7 @@ class ModelConfig:
         choices=("efficientnetb0", "gmm", "lcnn", "rawnet2", "resnet18", "vgg"),
     )
     weights: str = option("none", "initial weights of the backbone: none, imagenet, or a file of Keras weights")
+    stages: int = option(4, "stages of efficientnetb0 that are kept, 1 to 7 (all); few learn faster from few clips")
     dense_units: int = option(256, "units of the layer before the output")
     components: int = option(64, "Gaussians of each mixture of gmm")
     dropout: float = option(0.3, "dropout rate before the output layer")
@@ -237,6 +238,7 @@ PRESETS: dict[str, dict[str, object]] = {
         "n_mels": 128,
         "fmin_hz": 0.0,
         "normalisation": "peak",
+        "stages": 7,
         "batch_norm_momentum": 0.99,
         "rescale_input": True,
         "balance": False,

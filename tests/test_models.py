@@ -1,5 +1,7 @@
 """Every backbone as a model: shapes, precision, what its first layer gets, and weights given as a file."""
 
+import math
+
 import keras
 import numpy as np
 import pytest
@@ -35,11 +37,24 @@ def test_logit_is_float32_under_mixed_precision(config):
 
 
 def test_backbone_has_the_published_size():
-    model = models.build(preset("default"))
+    model = models.build(preset("default").replace(stages=7))
     backbone = model.get_layer("efficientnetb0")
     # 4,049,571 for three input channels (Keras' documentation); one channel saves 2 * 32 * 9 kernel values and the
     # mean and variance of two channels, 4 values.
     assert backbone.count_params() == 4_049_571 - 2 * 32 * 9 - 4
+
+
+@pytest.mark.parametrize("stages", range(1, 8))
+def test_stages_are_kept_from_the_first(stages):
+    shape = models.build(preset("default").replace(stages=stages)).get_layer("efficientnetb0").output_shape
+    channels = (16, 24, 40, 80, 112, 192, 1280)  # table 1 of the paper, and the convolution behind stage seven
+    halvings = (1, 2, 3, 4, 4, 5, 5)
+    assert (shape[1], shape[3]) == (math.ceil(401 / 2 ** halvings[stages - 1]), channels[stages - 1])
+
+
+def test_an_eighth_stage_is_refused(config):
+    with pytest.raises(ConfigError, match="--stages 8: efficientnetb0 has 1 to 7"):
+        models.build(config.replace(stages=8))
 
 
 @pytest.mark.parametrize(("rescale", "factor"), [(True, 1 / 255), (False, 1.0)])
@@ -57,7 +72,7 @@ def test_what_the_network_sees_behind_its_own_division(config, rescale, factor):
 
 
 def test_batch_norm_momentum_reaches_every_layer(config):
-    model = models.build(config.replace(batch_norm_momentum=0.75))
+    model = models.build(config.replace(batch_norm_momentum=0.75, stages=7))
     layers = [x for x in model.get_layer("efficientnetb0").layers if isinstance(x, keras.layers.BatchNormalization)]
     assert len(layers) > 40
     assert {layer.momentum for layer in layers} == {0.75}
@@ -100,5 +115,7 @@ def test_same_seed_same_weights(config):
 
 
 def test_too_small_a_spectrogram_says_what_to_change(config):
-    with pytest.raises(ConfigError, match=r"17 and 32.*--clip_s"):
-        models.build(config.replace(hop_samples=480))
+    with pytest.raises(ConfigError, match=r"needs 32 frames.*17 and 32.*--clip_s"):
+        models.build(config.replace(hop_samples=480, stages=7))
+    with pytest.raises(ConfigError, match=r"needs 16 frames.*9 and 32.*--stages"):
+        models.build(config.replace(hop_samples=960))

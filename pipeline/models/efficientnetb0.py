@@ -1,5 +1,8 @@
 """EfficientNetB0 (Tan & Le 2019, arXiv:1905.11946) on a spectrogram taken as a picture; 4.0 M parameters.
 
+Its later stages were made to name the thousand things in photographs and hold nine tenths of the parameters; from
+hundreds of clips they learn slowly. ``stages`` says how many of the seven are kept: four have 0.3 M parameters.
+
 Keras' EfficientNetB0 begins with a division by 255 made for pictures, which no argument turns off; ``picture`` is the
 one place that decides what it gets.
 """
@@ -12,26 +15,41 @@ from pipeline.config import ModelConfig
 from pipeline.errors import ConfigError
 
 INPUT = "spectrogram"
-SMALLEST_SIDE = 32
-"""Frames and bands that the five halvings need at least."""
+HALVINGS = {1: 1, 2: 2, 3: 3, 4: 4, 5: 4, 6: 5, 7: 5}
+"""Times that a network of so many stages halves frames and bands; it needs two to that power of both."""
+LAST_LAYER = {
+    1: "block1a_project_bn",
+    2: "block2b_add",
+    3: "block3b_add",
+    4: "block4c_add",
+    5: "block5c_add",
+    6: "block6d_add",
+    7: "top_activation",
+}
+"""Where a network of so many stages ends; the seventh with the convolution behind it."""
 PICTURE_MAXIMUM = 255.0
 IMAGENET_MEAN, IMAGENET_DEVIATION = 0.449, 0.226
 """Mean over the colour channels of the statistics that ImageNet weights were trained with."""
 
 
 def features(spectrogram: keras.KerasTensor, config: ModelConfig) -> keras.KerasTensor:
-    """Spectrogram ``[batch, frames, bands]`` to feature maps ``[batch, frames / 32, bands / 32, 1280]``.
+    """Spectrogram ``[batch, frames, bands]`` to feature maps ``[batch, frames / n, bands / n, channels]``.
 
-    Raises ``ConfigError`` for a spectrogram under 32 × 32 and for weights that cannot be had.
+    With all seven stages n is 32 and there are 1280 channels, with four 16 and 80. Raises ``ConfigError`` for a
+    spectrogram under n × n, for another number of stages, and for weights that cannot be had.
     """
+    if config.stages not in HALVINGS:
+        raise ConfigError(f"--stages {config.stages}: efficientnetb0 has 1 to {max(HALVINGS)}")
     frames, bands = spectrogram.shape[1:]
-    if min(frames, bands) < SMALLEST_SIDE:
+    smallest = 2 ** HALVINGS[config.stages]
+    if min(frames, bands) < smallest:
         raise ConfigError(
-            f"efficientnetb0 needs {SMALLEST_SIDE} frames and {SMALLEST_SIDE} bands at least, and these options give "
-            f"{frames} and {bands}: raise --clip_s or --n_mels, or lower --hop_samples"
+            f"efficientnetb0 needs {smallest} frames and {smallest} bands at least, and these options give "
+            f"{frames} and {bands}: raise --clip_s or --n_mels, or lower --hop_samples or --stages"
         )
     pictures = picture(spectrogram, config)
-    backbone = _load(pictures.shape[1:], config.weights)
+    whole = _load(pictures.shape[1:], config.weights)
+    backbone = keras.Model(whole.input, whole.get_layer(LAST_LAYER[config.stages]).output, name="efficientnetb0")
     for layer in backbone.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = config.batch_norm_momentum
