@@ -206,7 +206,7 @@ SECTIONS: dict[str, type] = {
 
 PRESETS: dict[str, dict[str, object]] = {
     "default": {},
-    "demo": {"clip_s": 2.0, "epochs": 18},
+    "demo": {"clip_s": 2.0, "epochs": 32},
     "smoke": {
         "corpus": "synthetic",
         "front_end": "logmel",
