@@ -142,7 +142,7 @@ class TrainConfig:
         "", "attacks that training and dev leave out, patterns such as E01-*, comma separated; eval keeps them"
     )
     pseudo_spoofs: float = option(
-        0.0, "share of each batch's spoofs that are processed copies of its bonafide clips, 0 to 1"
+        0.3, "share of each batch's spoofs that are processed copies of its bonafide clips, 0 to 1"
     )
     batch_size: int = option(32, "clips a batch, over all devices")
     epochs: int = option(60, "epochs at most")
@@ -211,6 +211,7 @@ PRESETS: dict[str, dict[str, object]] = {
         "corpus": "synthetic",
         "front_end": "logmel",
         "augment_strength": 0.0,
+        "pseudo_spoofs": 0.0,
         "clip_s": 0.5,
         "n_mels": 32,
         "hop_samples": 240,
@@ -222,6 +223,7 @@ PRESETS: dict[str, dict[str, object]] = {
         "backbone": "gmm",
         "front_end": "lfcc",
         "augment_strength": 0.0,
+        "pseudo_spoofs": 0.0,
         "epochs": 10,
         "patience": 0,
         "keep": "last",
@@ -229,6 +231,7 @@ PRESETS: dict[str, dict[str, object]] = {
     "notebook": {
         "front_end": "logmel",
         "augment_strength": 0.0,
+        "pseudo_spoofs": 0.0,
         "clip_s": 1.0,
         "crop": "first",
         "pad": "zero",
