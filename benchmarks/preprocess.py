@@ -1,37 +1,41 @@
-"""Preprocessing against the original notebook's feature loop, and against nothing but decoding the same files.
+"""Lines 1 to 3: preprocessing against the notebook's loop, against decoding alone, and again with nothing changed.
 
-The notebook read one file after another in one process and computed the mel-spectrogram of its first second. Plain
-decoding, on all cores, is the limit of any preprocessing that reads the same files.
+The files are the demo corpus in mixed formats, each 16 times. The stage is everything between start-up and its last
+line: the reading of the corpus, the Store, its figures, the shortcut audit and the MLflow run. Decoding and
+resampling alone, on all cores, is the limit of any preprocessing that reads the same files.
 """
 
-import argparse
+import contextlib
+import io
 import multiprocessing
 import os
+import subprocess
+import sys
 import tempfile
+import time
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
+from dataclasses import dataclass
 
-import pandas as pd
+from benchmarks import compared, notebook, recordings
+from benchmarks.compared import Figure, Line
+from pipeline import cli, corpora, preprocess
+from pipeline.config import PROJECT_ROOT, SAMPLE_RATE_HZ, Config, artifacts_dir, option
+from pipeline.detector import cores
 
-from benchmarks import timing
-from pipeline import corpora, preprocess
-from pipeline.config import SAMPLE_RATE_HZ, Config, preset
-
+SECTIONS = ("corpus", "audio")
 CHUNK_FILES = 32
 
 
-def notebook_loop(paths: list[str]) -> None:
-    """What the original notebook did to each file (its settings are the preset ``notebook``)."""
-    import librosa
+@dataclass(frozen=True)
+class Options(compared.Options):
+    """How much to preprocess."""
 
-    settings = preset("notebook").front_end
-    for path in paths:
-        wave, _ = librosa.load(path, sr=SAMPLE_RATE_HZ)
-        wave = librosa.util.fix_length(wave, size=SAMPLE_RATE_HZ)
-        power = librosa.feature.melspectrogram(
-            y=wave, sr=SAMPLE_RATE_HZ, n_mels=settings.n_mels, n_fft=settings.n_fft, hop_length=settings.hop_samples
-        )
-        librosa.power_to_db(power, ref=max(power.max(), 1e-10))
+    copies: int = option(16, "copies of each recording of the corpus")
+    names: int = option(100000, "utterances of the corpus that is preprocessed again with nothing changed")
+
+
+QUICK = {"copies": 1, "names": 200}
 
 
 def decode_files(paths: list[str]) -> None:
@@ -48,40 +52,108 @@ def decode_files(paths: list[str]) -> None:
 def decode_on_all_cores(paths: list[str]) -> None:
     """``decode_files`` in as many processes as preprocessing uses."""
     chunks = [paths[first : first + CHUNK_FILES] for first in range(0, len(paths), CHUNK_FILES)]
-    with ProcessPoolExecutor(len(os.sched_getaffinity(0)), mp_context=multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(cores(), mp_context=multiprocessing.get_context("spawn")) as pool:
         list(pool.map(decode_files, chunks))
 
 
-def make_store(table: pd.DataFrame, config: Config) -> None:
-    """The stage as it is: a Store that is not there yet."""
-    with tempfile.TemporaryDirectory() as folder:
-        preprocess.build(table, [], config, Path(folder), split_by="official", key="benchmark")
+@contextlib.contextmanager
+def own_places() -> Iterator[dict[str, str]]:
+    """Artifacts and MLflow runs in a temporary folder, and the environment variables that say so."""
+    before = dict(os.environ)
+    # Not in memory: a Store is written to a disk.
+    (artifacts_dir() / "benchmarks").mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=artifacts_dir() / "benchmarks") as place:
+        own = {"SPOOF_ARTIFACTS": place, "MLFLOW_TRACKING_URI": f"sqlite:///{place}/mlflow.db"}
+        os.environ.update(own)
+        try:
+            yield own
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
 
 
-def main() -> None:
-    """Run the benchmark and print its table."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--repetitions", type=int, default=5, help="rounds (default: %(default)s)")
-    parser.add_argument("--preset", default="demo", help="preset whose corpus is read (default: %(default)s)")
-    options = parser.parse_args()
-    config = preset(options.preset)
+def cold(config: Config) -> float:
+    """Seconds of the stage where there is no Store yet; the making of MLflow's database is not counted."""
+    with own_places(), contextlib.redirect_stdout(io.StringIO()):
+        import mlflow
+
+        mlflow.search_experiments()
+        started = time.perf_counter()
+        preprocess.ensure(config, aside=False)
+        return time.perf_counter() - started
+
+
+def again(config: Config) -> float:
+    """Seconds of a whole process that finds its Store up to date."""
+    command = [sys.executable, "-m", "pipeline.preprocess", "--corpus", config.corpus.corpus]
+    command += ["--data_dir", config.corpus.data_dir]
+    started = time.perf_counter()
+    done = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, check=True)
+    assert "up to date" in done.stdout, done.stdout
+    return time.perf_counter() - started
+
+
+def made(config: Config, options: Options) -> list[Line]:
+    """Lines 1 and 2."""
     table, _ = corpora.read(config.corpus)
     paths = table["path"].tolist()
-    notebook_loop(paths[:1])  # librosa compiles and imports on its first call
-    seconds = timing.alternate(
-        {
-            "the notebook's loop, one process": lambda: notebook_loop(paths),
-            "preprocess": lambda: make_store(table, config),
-            "decoding alone, all cores": lambda: decode_on_all_cores(paths),
-        },
-        repetitions=options.repetitions,
+    notebook.extract_all(paths[:1])  # librosa compiles and imports on its first call
+    ours, loop, loading, limit = (
+        "preprocess, the whole stage",
+        "the notebook's loop, one process",
+        "that loop without the mel",
+        f"decoding and resampling alone, {cores()} processes",
     )
-    notebook, ours, decoding = seconds.values()
-    print(f"{len(paths)} clips of {config.corpus.corpus} on {len(os.sched_getaffinity(0))} cores")
-    print(timing.table(seconds, items=len(paths), unit="clips"))
-    print(f"the notebook's loop takes {timing.ratio(notebook, ours)} times as long as preprocess")
-    print(f"preprocess takes {timing.ratio(ours, decoding)} times as long as decoding alone")
+    contenders = {
+        ours: lambda: cold(config),
+        loop: lambda: _seconds(notebook.extract_all, paths),
+        loading: lambda: _seconds(notebook.load_all, paths),
+        limit: lambda: _seconds(decode_on_all_cores, paths),
+    }
+    cold(config)  # the first of a process imports MLflow and what draws figures
+    taken = compared.measured(contenders, repetitions=options.repetitions)
+    note = f"{len(paths)} files in {len(recordings.FORMATS)} formats on {cores()} cores"
+    first = [
+        Figure("× the notebook's loop", compared.ratios(taken[loop], taken[ours]), 10),
+        Figure("× the loop without the mel", compared.ratios(taken[loading], taken[ours]), 3),
+    ]
+    second = [Figure("of decoding's speed", compared.ratios(taken[limit], taken[ours]), 0.75)]
+    return [
+        Line(1, "preprocess, cold Store", "the notebook's loop", first, taken, note=note),
+        Line(2, "the same", "decoding and resampling alone, all cores", second, note=note),
+    ]
+
+
+def unchanged(small: Config, large: Config, options: Options) -> Line:
+    """Line 3."""
+    sizes = {len(corpora.read(config.corpus)[0]): config for config in (small, large)}
+    with own_places(), contextlib.redirect_stdout(sys.stderr):
+        for config in sizes.values():
+            preprocess.ensure(config, aside=False)
+        contenders = {f"{count} utterances": lambda c=config: again(c) for count, config in sizes.items()}
+        taken = compared.measured(contenders, repetitions=options.repetitions)
+    few, lots = (taken[f"{count} utterances"] for count in sizes)
+    beyond = (max(sizes) - min(sizes)) / 100_000
+    figures = [
+        Figure(f"s at {min(sizes)} utterances", few, 3, at_most=True),
+        Figure("s more for 100,000 utterances", [(b - a) / beyond for a, b in zip(few, lots, strict=True)], 1, True),
+    ]
+    return Line(3, "preprocess again, nothing changed", "whole process", figures, taken)
+
+
+def _seconds(work, *arguments) -> float:
+    started = time.perf_counter()
+    work(*arguments)
+    return time.perf_counter() - started
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the benchmark and print its lines."""
+    config, options = compared.parse(__doc__, Options, quick=QUICK, sections=SECTIONS, argv=argv)
+    mixed = recordings.mixed(config, copies=options.copies)
+    many = recordings.many(artifacts_dir() / "benchmarks" / "recordings", options.names)
+    return compared.finish([*made(mixed, options), unchanged(mixed, many, options)], options)
 
 
 if __name__ == "__main__":
-    main()
+    cli.run(main)

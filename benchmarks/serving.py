@@ -1,219 +1,146 @@
-"""The served model under load, against a bare LiteRT loop over the same windows on the same cores.
+"""Line 11: the served model under load, against the same server around the notebook's function, and bare LiteRT.
 
-Starts a real ``mlflow models serve``, asks it from many clients at once, and watches its memory. The bare loop does
-nothing but run the interpreter, before and after the server's turn: one interpreter with a thread for each core, and,
-for the most that the cores can give, one interpreter for each core in a loop of its own. Exits with 1 where a request
-failed, memory grew, or throughput fell short of the first.
+Both models are registered in a store of their own and served by a real ``mlflow models serve``; clients ask the one
+server and then the other, each sending its next recording as soon as it has an answer. Bare LiteRT invokes the model
+on the same windows, cut before, on the same cores, with neither decoding nor HTTP.
 """
 
-import argparse
 import base64
-import http.client
-import itertools
 import json
 import os
-import statistics
-import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks import bare, compared, notebook
+from benchmarks.compared import Figure, Line
+from benchmarks.load import Load, load
 from benchmarks.server import Server, serving
-from pipeline import audio, bundle, inputs, latency, latency_log, windows
+from benchmarks.start import registered
+from pipeline import bundle, cli, corpora, latency_log
 from pipeline.bundle import Bundle
-from pipeline.detector import Detector, cores
+from pipeline.config import PROJECT_ROOT, Config, artifacts_dir, option
+from pipeline.detector import cores
+from pipeline.errors import ProjectError
 
-WARM_UP_S = 10.0
-"""Memory is compared with what it was this long after the load began."""
+SECTIONS = ("corpus", "audio")
 MAX_GROWTH = 0.05
-MIN_RATIO = 0.8
 
 
-@dataclass
-class Load:
-    """What clients saw of a server, and what its memory did."""
+@dataclass(frozen=True)
+class Options(compared.Options):
+    """What to serve, and the load."""
 
-    seconds: float = 0.0
-    requests_ms: list[float] = field(default_factory=list)
-    rows: list[dict] = field(default_factory=list)
-    failures: list[str] = field(default_factory=list)
-    memory_bytes: list[tuple[float, int]] = field(default_factory=list)
-
-    @property
-    def growth(self) -> float:
-        """Growth of memory from the end of the warm-up to the end, as a share; medians over a tenth of the time."""
-        part = self.seconds / 10
-        after = [size for when, size in self.memory_bytes if WARM_UP_S <= when < WARM_UP_S + part]
-        last = [size for when, size in self.memory_bytes if when >= self.seconds - part]
-        return statistics.median(last) / statistics.median(after) - 1 if after and last else float("nan")
+    model: str = option("", "model folder; empty: the champion that register left")
+    clips: int = option(64, "recordings of the corpus to send in turn")
+    rows: int = option(1, "recordings a request")
+    clients: int = option(8, "clients at once")
+    seconds: float = option(20.0, "length of a round's load, in s")
 
 
-def load(server: Server, bodies: Sequence[bytes], *, clients: int, seconds: float) -> Load:
-    """Ask a server from many clients at once, each sending its next body as soon as it has the answer."""
-    found, lock = Load(), threading.Lock()
-    next_body = itertools.cycle(bodies)
-    started = time.monotonic()
-
-    def client() -> None:
-        connection = http.client.HTTPConnection(server.url.removeprefix("http://"), timeout=60)
-        while time.monotonic() - started < seconds:
-            with lock:
-                body = next(next_body)
-            asked = time.perf_counter()
-            try:
-                connection.request("POST", "/invocations", body, {"Content-Type": "application/json"})
-                answer = connection.getresponse()
-                text = answer.read()
-            except OSError as error:
-                connection.close()
-                status, text = 0, repr(error).encode()
-            else:
-                status = answer.status
-            spent_ms = 1000 * (time.perf_counter() - asked)
-            with lock:
-                if status == 200:
-                    found.requests_ms.append(spent_ms)
-                    found.rows += json.loads(text)["predictions"]
-                else:
-                    found.failures.append(f"{status} {text[:200].decode(errors='replace')}")
-
-    threads = [threading.Thread(target=client) for _ in range(clients)]
-    for thread in threads:
-        thread.start()
-    while any(thread.is_alive() for thread in threads):
-        found.memory_bytes.append((time.monotonic() - started, server.memory_bytes()))
-        time.sleep(0.25)
-    found.seconds = time.monotonic() - started
-    return found
+QUICK = {"clips": 4, "clients": 2, "seconds": 1.0}
 
 
-def bare_loop(model: Bundle, batches: Sequence[np.ndarray], *, loops: int, threads: int, seconds: float) -> float:
-    """Windows a second of so many loops at once, each over an interpreter of its own with so many threads."""
-    counts = []
+def serve_notebook(stack: ExitStack, place: Path) -> Server:
+    """A server around the notebook's function."""
+    import mlflow
 
-    def run() -> None:
-        detector = Detector(model, threads=threads)
-        count, until = 0, time.monotonic() + seconds
-        for batch in itertools.cycle(batches):
-            count += len(detector.window_logits(batch))
-            if time.monotonic() >= until:
-                counts.append(count)
-                return
-
-    in_threads([run] * loops)
-    return sum(counts) / seconds
-
-
-def bare_loops(model: Bundle, batches: Sequence[np.ndarray], *, seconds: float) -> dict[str, float]:
-    """Windows a second by kind of loop."""
-    return {
-        f"one loop, {cores()} threads": bare_loop(model, batches, loops=1, threads=cores(), seconds=seconds),
-        f"{cores()} loops, 1 thread each": bare_loop(model, batches, loops=cores(), threads=1, seconds=seconds),
-    }
-
-
-def in_threads(work: Sequence[Callable[[], None]]) -> None:
-    """Run the functions at once, each in a thread."""
-    threads = [threading.Thread(target=one) for one in work]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-
-def clips_of(folders: Sequence[str], count: int) -> list[bytes]:
-    """Recordings as the bytes of their files: the first of the folders, or else four seconds of sound each."""
-    if folders:
-        return [Path(recording.path).read_bytes() for recording in inputs.find(folders)[:count]]
-    import io
-
-    import soundfile
-
-    found = []
-    for seed in range(count):
-        noise = np.random.default_rng(seed).normal(0, 0.1, 4 * 16000)
-        file = io.BytesIO()
-        soundfile.write(file, audio.to_int16(noise), 16000, format="WAV")
-        found.append(file.getvalue())
-    return found
-
-
-def cut(model: Bundle, clips: Sequence[bytes]) -> list[np.ndarray]:
-    """The windows ``[windows, clip_samples]`` of each clip that the detector scores."""
-    size, settings = model.clip_samples, model.config.train
-    found = []
-    for clip in clips:
-        wave = audio.decode(clip, config=model.config.audio)
-        starts = windows.starts(len(wave), size, settings.windows)
-        found.append(np.stack([windows.cut(wave, start, size, settings.pad) for start in starts]))
-    return found
-
-
-def report(outcome: Load, bare: Sequence[dict[str, float]], windows_per_clip: float, rows: int) -> bool:
-    """Print what was measured; whether all of it is as it should be."""
-    clips_per_s = len(outcome.rows) / outcome.seconds
-    windows_per_s = clips_per_s * windows_per_clip
-    ratios = {kind: windows_per_s / statistics.mean(turn[kind] for turn in bare) for kind in bare[0]}
-    failed_rows = sum(bool(row["error"]) for row in outcome.rows)
-    print(f"{len(outcome.requests_ms)} requests of {rows} clips in {outcome.seconds:.1f} s on {cores()} cores")
-    print(f"failed requests {len(outcome.failures)}, rows with an error {failed_rows}")
-    for failure in sorted(set(outcome.failures))[:3]:
-        print(f"  {failure}")
-    spread = latency_log.spread(outcome.requests_ms)
-    print("request ms      " + "".join(f"{name} {value:.1f}   " for name, value in spread.items()))
-    clip_ms = latency_log.spread([row["latency_ms"] for row in outcome.rows])
-    print("clip ms         " + "".join(f"{name} {value:.1f}   " for name, value in clip_ms.items()))
-    print(f"throughput      {clips_per_s:.1f} clips/s, {windows_per_s:.1f} windows/s")
-    for kind, ratio in ratios.items():
-        before, after = (turn[kind] for turn in bare)
-        print(f"of a bare loop  {ratio:.2f} ({kind}: {before:.1f} windows/s before, {after:.1f} after)")
-    highest = max(size for _, size in outcome.memory_bytes)
-    print(f"memory          {highest / 1e6:.0f} MB at most, growth after {WARM_UP_S:g} s {100 * outcome.growth:+.1f} %")
-    quick_enough = next(iter(ratios.values())) >= MIN_RATIO
-    return not outcome.failures and not failed_rows and quick_enough and not outcome.growth > MAX_GROWTH
-
-
-def main() -> int:
-    """Run the benchmark and print its figures."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--model", default="", help="model folder (default: the champion that register left)")
-    parser.add_argument(
-        "--input", nargs="*", default=[], help="files and folders of recordings (default: 4 s of noise)"
+    network = notebook.save(artifacts_dir() / "benchmarks" / "notebook.keras")
+    model = place / "notebook"
+    mlflow.pyfunc.save_model(
+        model,
+        python_model=str(PROJECT_ROOT / "benchmarks" / "notebook_server.py"),
+        artifacts={"network": str(network)},
+        pip_requirements=[],
+        signature=mlflow.models.ModelSignature(inputs=mlflow.types.Schema([mlflow.types.ColSpec("string", "audio")])),
     )
-    parser.add_argument("--clips", type=int, default=32, help="recordings to send in turn (default: %(default)s)")
-    parser.add_argument("--rows", type=int, default=1, help="recordings a request (default: %(default)s)")
-    parser.add_argument("--clients", type=int, default=8, help="clients at once (default: %(default)s)")
-    parser.add_argument("--seconds", type=float, default=60.0, help="length of the load (default: %(default)s)")
-    options = parser.parse_args()
-    model = Bundle.load(bundle.find(options.model).resolve())
-    clips = clips_of(options.input, options.clips)
-    batches = cut(model, clips)
-    records = [{"audio": base64.b64encode(clip).decode()} for clip in clips]
-    groups = [records[i : i + options.rows] for i in range(0, len(records) - options.rows + 1, options.rows)]
-    bodies = [json.dumps({"dataframe_records": group}).encode() for group in groups]
-    bare_s = max(options.seconds / 6, 1.0)
-    with tempfile.TemporaryDirectory() as place:
-        os.environ.update(SPOOF_ARTIFACTS=place, MLFLOW_TRACKING_URI=f"sqlite:///{place}/mlflow.db")
-        os.chdir(place)
-        from pipeline import registry
+    environment = os.environ | {"PYTHONPATH": str(PROJECT_ROOT)}
+    return stack.enter_context(serving(log=place / "notebook.log", model=str(model), environment=environment))
 
-        registry.register(model.folder)
-        before = bare_loops(model, batches, seconds=bare_s)
-        lines = Path(place) / "latency.jsonl"
-        settings = {"SPOOF_SERVE_LOG": str(lines)}
-        with serving(log=Path(place) / "server.log", environment=settings) as server:
-            outcome = load(server, bodies, clients=options.clients, seconds=options.seconds)
-        after = bare_loops(model, batches, seconds=bare_s)
-        good = report(outcome, (before, after), sum(map(len, batches)) / len(batches), options.rows)
-        print("\nWhat the server says of itself:")
-        print(latency.table(latency.summarise(latency.read(lines))))
-    return 0 if good else 1
+
+def bodies_of(clips: Sequence[bytes], rows: int) -> list[bytes]:
+    """Requests with so many recordings each."""
+    records = [{"audio": base64.b64encode(clip).decode()} for clip in clips]
+    groups = [records[i : i + rows] for i in range(0, len(records) - rows + 1, rows)]
+    return [json.dumps({"dataframe_records": group}).encode() for group in groups]
+
+
+def bare_clips_per_s(loops: bare.Loops, recordings: Sequence[np.ndarray], seconds: float) -> float:
+    """Recordings whose windows LiteRT alone gets through in a second."""
+    count, started = 0, time.monotonic()
+    while (spent_s := time.monotonic() - started) < seconds:
+        loops.run(recordings)
+        count += len(recordings)
+    return count / spent_s
+
+
+def measure(config: Config, options: Options) -> Line:
+    """The line; raises ``ProjectError`` where a request failed."""
+    model = Bundle.load(bundle.find(options.model).resolve())
+    table, _ = corpora.read(config.corpus)
+    paths = table.sort_values("utterance_id")["path"].iloc[:: max(1, len(table) // options.clips)].head(options.clips)
+    clips = [Path(path).read_bytes() for path in paths]
+    bodies, windows, loops = bodies_of(clips, options.rows), [bare.cut(model, c) for c in clips], bare.Loops(model)
+    ours, plain, limit = "the registered model", "the notebook's function", "bare LiteRT"
+    seen: dict[str, list[Load]] = {ours: [], plain: []}
+    with ExitStack() as stack:
+        place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        environment = registered(model.folder, place) | {"SPOOF_SERVE_LOG": str(place / "latency.jsonl")}
+        servers = {
+            ours: stack.enter_context(serving(log=place / "server.log", environment=environment)),
+            plain: serve_notebook(stack, place),
+        }
+
+        def ask(name: str) -> float:
+            found = load(servers[name], bodies, clients=options.clients, seconds=options.seconds)
+            if found.failed:
+                raise ProjectError(f"{name}: {len(found.failed)} failures, such as {found.failed[0]}")
+            seen[name].append(found)
+            return len(found.rows) / found.seconds
+
+        contenders = {name: lambda n=name: ask(n) for name in servers}
+        contenders[limit] = lambda: bare_clips_per_s(loops, windows, options.seconds / 2)
+        for server in servers.values():
+            load(server, bodies, clients=options.clients, seconds=options.seconds / 2)
+        loops.run(windows)
+        taken = compared.measured(contenders, repetitions=options.repetitions, unit="clips/s")
+    p99_ms = {name: [latency_log.spread(one.requests_ms)["p99"] for one in found] for name, found in seen.items()}
+    figures = [
+        Figure("× the notebook's clips/s", compared.ratios(taken[ours], taken[plain]), 5),
+        Figure("of its p99", compared.ratios(p99_ms[ours], p99_ms[plain]), 1, at_most=True),
+        Figure("of bare LiteRT's clips/s", compared.ratios(taken[ours], taken[limit]), 0.8),
+    ]
+    if options.repetitions > 1:
+        growth = _memory(seen[ours][-1]) / _memory(seen[ours][0]) - 1
+        figures.append(Figure("growth of its memory from the first round to the last", [growth], MAX_GROWTH, True))
+    taken |= {f"{name}, p99 in ms": values for name, values in p99_ms.items()}
+    note = (
+        f"{options.clients} clients, {options.rows} clip a request, {np.mean([len(w) for w in windows]):.1f} windows a "
+        f"clip, {model.model_version} ({model.config.model.backbone}), {cores()} cores"
+    )
+    return Line(
+        *(11, "mlflow models serve", "the same server around the notebook's function", figures),
+        taken=taken,
+        unit="clips/s",
+        note=note,
+    )
+
+
+def _memory(found: Load) -> float:
+    """The middle one of a round's readings, in bytes."""
+    return float(np.median([size for _, size in found.memory_bytes]))
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the benchmark and print its line."""
+    config, options = compared.parse(__doc__, Options, quick=QUICK, sections=SECTIONS, argv=argv)
+    return compared.finish([measure(config, options)], options)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    cli.run(main)

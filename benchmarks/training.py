@@ -1,17 +1,17 @@
-"""Training with batches, augmentation and front end against the bare network on a constant of the same shape.
+"""Lines 4 and 5: a training step with everything against the bare network, and the input pipeline by itself.
 
-The bare network is the backbone with its head behind an input that never changes, so it takes no time but its own. The
-ratio says what share of the clips a second the rest leaves.
+The bare network is EfficientNetB0 with its head behind an input that never changes, so it takes no time but its own;
+the ratio says what share of the clips a second full augmentation, front end and batches leave. ``--backbone`` and
+``--mixed_precision`` measure others.
 """
 
-import os
-import statistics
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks import timing
+from benchmarks import compared
+from benchmarks.compared import Figure, Line
 from pipeline import cli
 from pipeline.config import Config, option
 
@@ -19,12 +19,16 @@ SECTIONS = ("corpus", "audio", "front_end", "augment", "model", "train")
 
 
 @dataclass(frozen=True)
-class BenchmarkOptions:
+class Options(compared.Options):
     """What to time."""
 
     store: str = option("", "folder of a Store; empty: preprocess the corpus first")
-    steps: int = option(10, "batches a round")
-    repetitions: int = option(5, "rounds")
+    steps: int = option(16, "batches a round; at most an epoch")
+
+
+QUICK = {"steps": 2}
+FULL = {"augment_strength": 1.0, "augment_reverb": 1.0}
+"""Every part of the augmentation at its full strength."""
 
 
 def bare(config: Config) -> "keras.Model":  # noqa: F821
@@ -41,12 +45,10 @@ def bare(config: Config) -> "keras.Model":  # noqa: F821
     return keras.Model(given, models.head(backbone.features(given, config.model), config.model))
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the benchmark and print its table."""
-    config, options = cli.parse(
-        __doc__.split("\n\n")[0], sections=SECTIONS, options=BenchmarkOptions, default_preset="demo", argv=argv
-    )
+def measure(config: Config, options: Options) -> list[Line]:
+    """Lines 4 and 5."""
     from pipeline import descent, devices, preprocess
+    from pipeline.detector import cores
     from pipeline.store import Store
     from pipeline.training_data import Data
 
@@ -58,24 +60,44 @@ def main(argv: list[str] | None = None) -> int:
         whole, network = descent.build(config, steps), bare(config)
         network.compile(whole.optimizer.__class__(config.train.learning_rate), whole.loss, jit_compile=False)
     shape = network.input_shape[1:]
-    constant = np.zeros((batch, *shape), "float32"), np.arange(batch, dtype="float32")[:, None] % 2
+    constant = _constant(np.zeros((batch, *shape), "float32"), np.arange(batch, dtype="float32")[:, None] % 2, steps)
 
-    def with_everything() -> None:
-        whole.fit(data.epoch(0).take(steps), verbose=0)
+    def batches() -> int:
+        return sum(len(waves) for waves, _ in data.epoch(0).take(steps))
 
-    def alone() -> None:
-        for _ in range(steps):
-            network.train_on_batch(*constant)
+    name = config.model.backbone
+    everything, alone, pipeline = "augmentation, front end, batches and network", f"bare {name}", "batches alone"
+    contenders = {
+        everything: lambda: whole.fit(data.epoch(0).take(steps), verbose=0, shuffle=False),
+        alone: lambda: network.fit(constant, verbose=0, shuffle=False),
+        pipeline: batches,
+    }
+    clips = batches()
+    for work in contenders.values():
+        work()  # compiles
+    taken = compared.alternate(contenders, repetitions=options.repetitions)
+    note = f"{shape}, {clips} clips in batches of {batch} on {device.name}, {device.precision}, {cores()} cores"
+    share = Figure("of the bare network's steps a second", compared.ratios(taken[alone], taken[everything]), 0.85)
+    ample = Figure("× what the training step consumes", compared.ratios(taken[everything], taken[pipeline]), 5)
+    return [
+        Line(4, "training step, full augmentation", f"bare {name} step on constants", [share], taken, note=note),
+        Line(5, "input pipeline alone", "what the training step consumes", [ample], note=note),
+    ]
 
-    with_everything(), alone()  # compile
-    contenders = {"augmentation, front end, batches": with_everything, "bare network": alone}
-    seconds = timing.alternate(contenders, repetitions=options.repetitions)
-    ours, limit = seconds.values()
-    print(f"{config.model.backbone}, {shape}, batches of {batch} on {device.name}, {os.cpu_count()} cores")
-    print(timing.table(seconds, items=batch * steps, unit="clips"))
-    share = [b / a for a, b in zip(ours, limit, strict=True)]
-    print(f"clips/s against the bare network: {statistics.median(share):.2f} ({min(share):.2f} to {max(share):.2f})")
-    return 0
+
+def _constant(spectrograms: np.ndarray, labels: np.ndarray, steps: int) -> "tf.data.Dataset":  # noqa: F821
+    """The same batch over and over, without any work for it."""
+    import tensorflow as tf
+
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return tf.data.Dataset.from_tensors((spectrograms, labels)).cache().repeat(steps).with_options(options)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the benchmark and print its lines."""
+    config, options = compared.parse(__doc__, Options, quick=QUICK, sections=SECTIONS, argv=argv)
+    return compared.finish(measure(config.replace(**FULL), options), options)
 
 
 if __name__ == "__main__":

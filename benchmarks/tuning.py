@@ -8,7 +8,8 @@ import argparse
 import statistics
 from pathlib import Path
 
-from benchmarks import timing
+from benchmarks import compared
+from benchmarks.compared import Figure
 from pipeline.config import artifacts_dir
 from tuning import results, search, study
 
@@ -48,7 +49,7 @@ def main() -> None:
         print(f"{seed:<6}{mode:<18}{rate:>9.1f}{100 * eer:>12.2f} %  {counts}")
     plain, pruned = MODES
     rates = {name: [rate for (mode, _), (rate, *_) in found.items() if mode == name] for name in MODES}
-    print(f"pruning runs {timing.ratio(rates[pruned], rates[plain])} times as many trials an hour")
+    print(Figure("× as many trials an hour with pruning", compared.ratios(rates[pruned], rates[plain])).measured)
     means = [statistics.mean(100 * found[m, s][1] for m, s in found if m == mode) for mode in MODES]
     print(f"mean of the best dev EERs: {means[0]:.2f} % without pruning, {means[1]:.2f} % with it")
 

@@ -18,8 +18,8 @@ import pandas as pd
 import pytest
 import soundfile
 
+from benchmarks.load import load
 from benchmarks.server import MODEL, Server, mlflow_command, serving
-from benchmarks.serving import load
 from pipeline import audio, latency, registry, rows
 from pipeline.detector import Detector, Row
 

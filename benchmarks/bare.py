@@ -1,0 +1,51 @@
+"""LiteRT and nothing else: the limit of whatever scores with a model on these cores."""
+
+import threading
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from pipeline import audio, windows
+from pipeline.bundle import Bundle
+from pipeline.detector import BATCH_WINDOWS, cores
+from pipeline.runners import LiteRt
+
+
+def cut(model: Bundle, recording: audio.Source) -> np.ndarray:
+    """The windows ``[windows, clip_samples]`` of a recording that the detector scores."""
+    size, settings = model.clip_samples, model.config.train
+    wave = audio.decode(recording, config=model.config.audio)
+    starts = windows.starts(len(wave), size, settings.windows)
+    return np.stack([windows.cut(wave, start, size, settings.pad) for start in starts]).astype(np.float32)
+
+
+class Loops:
+    """One interpreter with one thread for each core, which together give the most that the cores can."""
+
+    def __init__(self, model: Bundle):
+        self._interpreters = [LiteRt(model.litert, 1) for _ in range(cores())]
+
+    def run(self, recordings: Sequence[np.ndarray]) -> None:
+        """Invoke the model on the windows of every recording, as many at once as the detector takes."""
+        remaining, lock = iter(recordings), threading.Lock()
+
+        def work(interpreter: LiteRt) -> None:
+            while True:
+                with lock:
+                    found = next(remaining, None)
+                if found is None:
+                    return
+                for part in parts(found):
+                    interpreter(part)
+
+        threads = [threading.Thread(target=work, args=(one,)) for one in self._interpreters]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+
+def parts(found: np.ndarray) -> Iterator[np.ndarray]:
+    """The windows of a recording as the detector hands them to the model."""
+    for first in range(0, len(found), BATCH_WINDOWS):
+        yield found[first : first + BATCH_WINDOWS]

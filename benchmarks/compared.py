@@ -1,0 +1,182 @@
+"""Measuring by comparison: contenders take turns on the same work, so that a machine's drift meets all of them alike.
+
+A benchmark gives its ``Line``s, each with the figures that were measured and their targets. What is printed, what
+``benchmarks.run`` keeps as JSON and the table of all benchmarks come from the same lines.
+"""
+
+import dataclasses
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline import cli
+from pipeline.config import Config, option
+
+
+@dataclass(frozen=True)
+class Options:
+    """What every benchmark takes."""
+
+    repetitions: int = option(5, "rounds in which the contenders take turns")
+    quick: bool = option(False, "the smallest size that goes the whole way: shows that it works, measures nothing")
+    json: str = option("", "file to write what was measured to; empty: none")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured figure, a value for each round, and the target of its median.
+
+    ``name`` says what is measured (``× the notebook's loop``, ``s from a model folder``). Without a target it is
+    reported alone.
+    """
+
+    name: str
+    values: Sequence[float]
+    target: float | None = None
+    at_most: bool = False
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.values)
+
+    @property
+    def met(self) -> bool:
+        """Whether the median reaches the target; true without one."""
+        return self.target is None or (self.median <= self.target if self.at_most else self.median >= self.target)
+
+    @property
+    def measured(self) -> str:
+        """Median, and minimum to maximum."""
+        return f"{number(self.median)} ({number(min(self.values))} to {number(max(self.values))}) {self.name}"
+
+    @property
+    def wanted(self) -> str:
+        """The target."""
+        return "-" if self.target is None else f"{'≤' if self.at_most else '≥'} {self.target:g}"
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of the table: what was compared with what, the figures, and what each contender took.
+
+    ``taken`` holds values in ``unit`` for each contender and round; ``note`` says on what they were measured.
+    """
+
+    number: int
+    what: str
+    against: str
+    figures: Sequence[Figure]
+    taken: dict[str, list[float]] = field(default_factory=dict)
+    unit: str = "s"
+    note: str = ""
+
+    @property
+    def met(self) -> bool:
+        """Whether every target is reached."""
+        return all(figure.met for figure in self.figures)
+
+    @classmethod
+    def of(cls, values: dict[str, Any]) -> "Line":
+        """A line from what ``dataclasses.asdict`` made of one."""
+        return cls(**values | {"figures": [Figure(**figure) for figure in values["figures"]]})
+
+
+def alternate(contenders: dict[str, Callable[[], object]], *, repetitions: int) -> dict[str, list[float]]:
+    """Seconds that each contender took in each of the rounds.
+
+    The order turns round from one round to the next, so that none always follows the same one.
+    """
+    return measured({name: _timed(work) for name, work in contenders.items()}, repetitions=repetitions)
+
+
+def measured(
+    contenders: dict[str, Callable[[], float]], *, repetitions: int, unit: str = "s"
+) -> dict[str, list[float]]:
+    """What each contender says of itself, in ``unit``, in each of the rounds; the order as in ``alternate``."""
+    found: dict[str, list[float]] = {name: [] for name in contenders}
+    for turn in range(repetitions):
+        names = list(contenders)
+        for name in names if turn % 2 == 0 else names[::-1]:
+            found[name].append(contenders[name]())
+            print(f"round {turn + 1}/{repetitions}: {name} {found[name][-1]:.3f} {unit}", file=sys.stderr, flush=True)
+    return found
+
+
+def _timed(work: Callable[[], object]) -> Callable[[], float]:
+    def run() -> float:
+        started = time.perf_counter()
+        work()
+        return time.perf_counter() - started
+
+    return run
+
+
+def ratios(numerator: Sequence[float], denominator: Sequence[float]) -> list[float]:
+    """How many times the one is the other, round by round."""
+    return [a / b for a, b in zip(numerator, denominator, strict=True)]
+
+
+def number(value: float) -> str:
+    """Three digits, and no exponent."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def parse(
+    description: str, options: type[Options], *, quick: dict[str, object], sections: Sequence[str] = (), argv=None
+) -> tuple[Config, Any]:
+    """A benchmark's command line; ``quick`` holds the options that ``--quick`` stands for."""
+    config, given = cli.parse(
+        description.split("\n\n")[0], sections=sections, options=options, default_preset="demo", argv=argv
+    )
+    return config, dataclasses.replace(given, **{"repetitions": 1, **quick}) if given.quick else given
+
+
+def finish(lines: Sequence[Line], options: Options) -> int:
+    """Print the lines and write them to the file that ``--json`` names; returns the exit status, 1 for a miss."""
+    print("\n\n".join(text(line) for line in lines))
+    if options.json:
+        place = Path(options.json)
+        unfinished = place.with_suffix(".part")
+        unfinished.write_text(json.dumps([dataclasses.asdict(line) for line in lines], indent=1), encoding="utf-8")
+        unfinished.replace(place)
+    return 0 if options.quick or all(line.met for line in lines) else 1
+
+
+def text(line: Line) -> str:
+    """A line for the terminal: its figures with their targets, then what each contender took."""
+    width = max([len(name) for name in line.taken] + [1])
+    rows = [f"{line.number}. {line.what}, against {line.against}", f"   {line.note}"]
+    rows += [f"   {figure.measured}, target {figure.wanted}: {verdict(figure)}" for figure in line.figures]
+    rows += [
+        f"   {name:<{width}}  {number(statistics.median(values)):>7} {line.unit}"
+        f" ({number(min(values))} to {number(max(values))})"
+        for name, values in line.taken.items()
+    ]
+    return "\n".join(row for row in rows if row.strip())
+
+
+def verdict(figure: Figure) -> str:
+    """Whether the target is reached, in a word."""
+    return "-" if figure.target is None else "pass" if figure.met else "miss"
+
+
+def table(lines: Sequence[Line]) -> str:
+    """Markdown: the lines with their figures, and beneath it what each contender took."""
+    rows = ["| # | what | against | median (min to max) | target | |", "|---|---|---|---|---|---|"]
+    for line in lines:
+        cells = [
+            "<br>".join(part(figure) for figure in line.figures)
+            for part in (lambda f: f.measured, lambda f: f.wanted, verdict)
+        ]
+        rows.append(f"| {line.number} | {line.what} | {line.against} | {' | '.join(cells)} |")
+    rows += ["", "| # | contender | median (min to max) | on |", "|---|---|---|---|"]
+    for line in lines:
+        for place, (name, values) in enumerate(line.taken.items()):
+            shown = f"{number(statistics.median(values))} ({number(min(values))} to {number(max(values))}) {line.unit}"
+            rows.append(f"| {line.number} | {name} | {shown} | {line.note if place == 0 else ''} |")
+    return "\n".join(rows)

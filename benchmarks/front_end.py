@@ -1,0 +1,82 @@
+"""Line 6: the log-mel front end in the network against ``librosa.feature.melspectrogram`` in one process.
+
+The same clips on both sides; the front end ends in normalised decibels, librosa's function in powers.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmarks import compared
+from benchmarks.compared import Figure, Line
+from pipeline import cli
+from pipeline.config import SAMPLE_RATE_HZ, Config, option
+from pipeline.detector import cores
+
+SECTIONS = ("front_end",)
+
+
+@dataclass(frozen=True)
+class Options(compared.Options):
+    """How much to transform."""
+
+    clips: int = option(512, "clips a round")
+    clip_s: float = option(4.0, "seconds of each")
+    batch: int = option(32, "clips that go through the front end at once")
+
+
+QUICK = {"clips": 8, "clip_s": 1.0}
+
+
+def measure(config: Config, options: Options) -> Line:
+    """The line."""
+    import keras
+    import librosa
+    import tensorflow as tf
+
+    from pipeline import frontend
+
+    settings = config.front_end
+    samples = round(options.clip_s * SAMPLE_RATE_HZ)
+    clips = np.random.default_rng(0).normal(0, 0.1, (options.clips, samples)).astype(np.float32)
+    heard = keras.Input((samples,))
+    model = keras.Model(heard, frontend.spectrogram(heard, settings))
+    front_end = tf.function(lambda x: model(x, training=False))
+    parts = [tf.constant(clips[i : i + options.batch]) for i in range(0, len(clips), options.batch)]
+
+    def ours() -> None:
+        for part in parts:
+            front_end(part).numpy()
+
+    def theirs() -> None:
+        for clip in clips:
+            librosa.feature.melspectrogram(
+                y=clip,
+                sr=SAMPLE_RATE_HZ,
+                n_fft=settings.n_fft,
+                hop_length=settings.hop_samples,
+                n_mels=settings.n_mels,
+                fmin=settings.fmin_hz,
+                fmax=settings.fmax_hz,
+            )
+
+    ours(), theirs()  # compile, and make librosa's filters
+    contenders = {"log-mel front end": ours, "librosa.feature.melspectrogram": theirs}
+    taken = compared.alternate(contenders, repetitions=options.repetitions)
+    first, second = taken.values()
+    note = (
+        f"{options.clips} clips of {options.clip_s:g} s, {settings.n_mels} bands, n_fft {settings.n_fft}, "
+        f"hop {settings.hop_samples}, {cores()} cores"
+    )
+    figure = Figure("× librosa's clips/s", compared.ratios(second, first), 10)
+    return Line(6, "log-mel front end", "librosa.feature.melspectrogram, one process", [figure], taken, note=note)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the benchmark and print its line."""
+    config, options = compared.parse(__doc__, Options, quick=QUICK, sections=SECTIONS, argv=argv)
+    return compared.finish([measure(config.replace(front_end="logmel"), options)], options)
+
+
+if __name__ == "__main__":
+    cli.run(main)

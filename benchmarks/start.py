@@ -1,0 +1,84 @@
+"""Line 9: one file from the start of the process to its score, against the notebook's way.
+
+Ours is ``python -m pipeline.score FILE``, from a model folder and through the registry of a tracking store of its own;
+the notebook's is a fresh process that imports TensorFlow and librosa, reads the network's file and predicts.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks import compared, notebook
+from benchmarks.compared import Figure, Line
+from pipeline import bundle, cli, corpora
+from pipeline.config import PROJECT_ROOT, REGISTERED_MODEL, Config, artifacts_dir, option
+from pipeline.detector import cores
+
+SECTIONS = ("corpus",)
+
+
+@dataclass(frozen=True)
+class Options(compared.Options):
+    """What to score, and with which model."""
+
+    model: str = option("", "model folder; empty: the champion that register left")
+
+
+QUICK = {}
+
+
+def registered(model: Path, place: Path) -> dict[str, str]:
+    """Environment of a tracking store in a folder, where a model folder is champion."""
+    environment = os.environ | {"SPOOF_ARTIFACTS": str(place), "MLFLOW_TRACKING_URI": f"sqlite:///{place}/mlflow.db"}
+    command = [sys.executable, "-m", "pipeline.registry", "--model", str(model)]
+    # The folder decides where MLflow keeps what is logged.
+    subprocess.run(
+        command, cwd=place, env=environment | {"PYTHONPATH": str(PROJECT_ROOT)}, check=True, stdout=sys.stderr
+    )
+    return environment
+
+
+def measure(config: Config, options: Options) -> Line:
+    """The line."""
+    model = bundle.find(options.model).resolve()
+    path = corpora.read(config.corpus)[0]["path"].iat[0]
+    network = notebook.save(artifacts_dir() / "benchmarks" / "notebook.keras")
+    score = [sys.executable, "-m", "pipeline.score", path, "--model"]
+    folder, registry, plain = "from a model folder", "through the registry", "the notebook's way"
+    with tempfile.TemporaryDirectory() as place:
+        environment = registered(model, Path(place))
+        champion = f"models:/{REGISTERED_MODEL}@champion"
+        contenders = {
+            folder: lambda: _run([*score, str(model)], environment),
+            registry: lambda: _run([*score, champion], environment),
+            plain: lambda: _run([sys.executable, "-m", "benchmarks.notebook", str(network), path], environment),
+        }
+        for work in contenders.values():
+            work()  # what is on disk is then in memory, for all alike
+        taken = compared.alternate(contenders, repetitions=options.repetitions)
+    figures = [
+        Figure("× as fast as the notebook's way", compared.ratios(taken[plain], taken[folder]), 6),
+        Figure("s from a model folder", taken[folder], 1.0, at_most=True),
+        Figure("s through the registry", taken[registry], 2.5, at_most=True),
+    ]
+    note = f"{bundle.Bundle.load(model).model_version}, disk warm, {cores()} cores"
+    return Line(
+        9, "one file, process start to score", "the notebook's way from process start", figures, taken, note=note
+    )
+
+
+def _run(command: list[str], environment: dict[str, str]) -> None:
+    subprocess.run(command, cwd=PROJECT_ROOT, env=environment, check=True, capture_output=True)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the benchmark and print its line."""
+    config, options = compared.parse(__doc__, Options, quick=QUICK, sections=SECTIONS, argv=argv)
+    return compared.finish([measure(config, options)], options)
+
+
+if __name__ == "__main__":
+    cli.run(main)
