@@ -10,17 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from pipeline.errors import ProjectError
 
 CHUNK_SAMPLES = 512
 FFT_SAMPLES, HOP_SAMPLES, PAD_SAMPLES = 256, 128, 64
-"""A frame is twice the hop."""
+PADDED_SAMPLES = CHUNK_SAMPLES + 2 * PAD_SAMPLES
 STRIDES = (1, 2, 2, 1)
 """Of the encoder's convolutions over the four spectra of a chunk."""
 UNITS = 128
-BLOCK_CHUNKS = 64
-"""Chunks that go through the encoder at once; what lies between its layers then stays in the cache."""
+BLOCK_CHUNKS = 48
+"""Chunks that go through the encoder at once; what lies between its layers then stays in the cache, and is small enough
+for memory that was used before: more of it would be asked of the system, and filled with zeros, every time."""
 WEIGHTS = "ggml-silero-v6.2.0.bin"
 MAGIC = 0x67676D6C
 
@@ -42,7 +44,7 @@ class Silero:
     """The network; it holds no state, so threads may share it."""
 
     def __init__(self, weights: dict[str, np.ndarray]):
-        self._cosines, self._sines = _half_fourier()
+        self._window = np.hanning(FFT_SAMPLES + 1)[:-1].astype(np.float32)
         self._encoder = []
         for layer, stride in enumerate(STRIDES):
             kernel = weights[f"encoder.{layer}.reparam_conv.weight"]  # (out, in, 3)
@@ -71,20 +73,21 @@ class Silero:
 
     def _encode(self, chunks: np.ndarray) -> np.ndarray:
         """What each chunk adds to the gates, ``[chunks, 4 * units]``."""
-        padded = np.pad(chunks, ((0, 0), (PAD_SAMPLES, PAD_SAMPLES)), mode="reflect")  # (chunks, 640)
-        frames = np.lib.stride_tricks.sliding_window_view(padded, FFT_SAMPLES, axis=1)[:, ::HOP_SAMPLES]
-        # The window and the cosines are symmetric, the sines antisymmetric: half of each frame is enough for either.
-        mirrored = frames[..., :HOP_SAMPLES:-1]  # (chunks, 4, 127)
-        even = frames[..., : HOP_SAMPLES + 1].copy()  # (chunks, 4, 129)
-        even[..., 1:-1] += mirrored
-        odd = frames[..., 1:HOP_SAMPLES] - mirrored  # (chunks, 4, 127)
-        x = np.sqrt((even @ self._cosines) ** 2 + (odd @ self._sines) ** 2)  # (chunks, 4, 129)
+        size = len(chunks)
+        padded = np.empty((size, PADDED_SAMPLES), np.float32)
+        padded[:, PAD_SAMPLES:-PAD_SAMPLES] = chunks
+        padded[:, :PAD_SAMPLES] = chunks[:, PAD_SAMPLES:0:-1]
+        padded[:, -PAD_SAMPLES:] = chunks[:, -2 : -PAD_SAMPLES - 2 : -1]
+        frames = sliding_window_view(padded, FFT_SAMPLES, axis=1)[:, ::HOP_SAMPLES]  # (chunks, 4, 256)
+        x = np.zeros((size, 2 + frames.shape[1], 1 + FFT_SAMPLES // 2), np.float32)  # a frame of zeros at either end
+        np.abs(np.fft.rfft(frames * self._window), out=x[:, 1:-1])
         for matrix, bias, stride in self._encoder:
-            around = np.pad(x, ((0, 0), (1, 1), (0, 0)))
-            firsts = range(0, around.shape[1] - 2, stride)
-            taps = np.stack([around[:, i : i + 3].reshape(len(x), -1) for i in firsts], axis=1)
-            x = np.maximum(taps @ matrix + bias, 0)  # (chunks, frames, out)
-        return x[:, 0] @ self._input + self._bias
+            taps = sliding_window_view(x, 3, axis=1)[:, ::stride].swapaxes(2, 3)  # (chunks, frames, 3, in)
+            y = taps.reshape(-1, len(matrix)) @ matrix
+            y += bias
+            x = np.zeros((size, 2 + taps.shape[1], matrix.shape[1]), np.float32)
+            np.maximum(y.reshape(size, taps.shape[1], -1), 0, out=x[:, 1:-1])  # (chunks, frames, out) inside
+        return x[:, 1] @ self._input + self._bias
 
     def _remember(self, gates: np.ndarray, memory: Memory) -> tuple[np.ndarray, Memory]:
         """The recurrent layer's output ``[chunks, units]``, and its memory after the last chunk."""
@@ -99,15 +102,6 @@ class Silero:
             cell = kept * cell + taken * candidate
             hidden = outputs[number] = shown * np.tanh(cell)
         return outputs, Memory(hidden, cell)
-
-
-def _half_fourier() -> tuple[np.ndarray, np.ndarray]:
-    """Windowed cosines ``[129, frequencies]`` and sines ``[127, frequencies]`` for the folded halves of a frame."""
-    sample = np.arange(FFT_SAMPLES // 2 + 1)
-    window = np.hanning(FFT_SAMPLES + 1)[sample, None]
-    angle = 2 * np.pi / FFT_SAMPLES * np.outer(sample, sample)
-    cosines, sines = (window * part(angle) for part in (np.cos, np.sin))
-    return np.ascontiguousarray(cosines, np.float32), np.ascontiguousarray(sines[1:-1], np.float32)
 
 
 def read_weights() -> dict[str, np.ndarray]:
