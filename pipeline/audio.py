@@ -115,25 +115,36 @@ def resampled(read: Iterable[np.ndarray], rate_hz: int) -> Iterator[np.ndarray]:
 
     Raises ``AudioError`` for samples that are not finite, and where there is none.
     """
+    yield from map(_to_float, _resampled_int16(read, rate_hz))
+
+
+def _resampled_int16(read: Iterable[np.ndarray], rate_hz: int) -> Iterator[np.ndarray]:
     resample = None
     for block in read:
         if not np.isfinite(block).all():
             raise AudioError("not finite: the recording holds NaN or infinite samples")
         resample = resample or _resampler(rate_hz, block.shape[1])
-        yield on_grid(resample(np.ascontiguousarray(block)))
+        yield to_int16(resample(np.ascontiguousarray(block)))
     if resample is None:
         raise AudioError("empty: the file holds no samples")
-    yield on_grid(resample(np.zeros((0, block.shape[1]), np.float32), last=True))
+    yield to_int16(resample(np.zeros((0, block.shape[1]), np.float32), last=True))
 
 
 def on_grid(wave: np.ndarray) -> np.ndarray:
     """Float samples in −1…1 as multiples of 1/32768, clipped, float32; same shape."""
-    return to_int16(wave).astype(np.float32) / np.float32(FULL_SCALE)
+    return _to_float(to_int16(wave))
 
 
 def to_int16(wave: np.ndarray) -> np.ndarray:
     """Float samples in −1…1 rounded to int16, clipped; same shape."""
-    return np.clip(np.rint(wave * FULL_SCALE), -32768, 32767).astype(np.int16)
+    scaled = wave * FULL_SCALE
+    np.rint(scaled, out=scaled)
+    return np.clip(scaled, -32768, 32767, out=scaled).astype(np.int16)
+
+
+def _to_float(samples: np.ndarray) -> np.ndarray:
+    """Samples int16 as float32 in −1…1."""
+    return samples.astype(np.float32) * np.float32(1 / FULL_SCALE)
 
 
 def sha256(wave: np.ndarray) -> str:
@@ -178,7 +189,9 @@ def _enter(stack: ExitStack, source: Source, mix: bool) -> Opened:
 def _libsndfile(source: Source) -> Iterator[Opened]:
     import soundfile
 
-    with _opened(source) as raw, soundfile.SoundFile(raw) as file:
+    # By its name libsndfile reads a file itself; an open one it reads through Python, a block at a time.
+    named = io.BytesIO(source) if isinstance(source, bytes) else os.fsencode(source)
+    with soundfile.SoundFile(named) as file:
         yield file.samplerate, file.channels, _soundfile_blocks(file)
 
 
@@ -237,8 +250,7 @@ def _collect(rate_hz: int, channels: int, blocks: Iterator[np.ndarray], max_s: f
     """The blocks ``[samples, channels]`` as one recording; no more of it is held than its samples at 16 kHz."""
     _check_layout(rate_hz, channels, limits)
     mono = _mono_within(blocks, rate_hz, channels, max_s, limits)
-    parts = [to_int16(part) for part in resampled(mono, rate_hz)]
-    return np.concatenate(parts)[:, 0].astype(np.float32) / np.float32(FULL_SCALE)
+    return _to_float(np.concatenate(list(_resampled_int16(mono, rate_hz)))[:, 0])
 
 
 def _check_layout(rate_hz: int, channels: int, limits: Limits) -> None:
@@ -263,7 +275,7 @@ def _mono_within(
 
 
 def _mix(block: np.ndarray) -> np.ndarray:
-    return block.mean(axis=1, dtype=np.float32, keepdims=True)
+    return block if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float32, keepdims=True)
 
 
 def _resampler(rate_hz: int, channels: int) -> Callable[..., np.ndarray]:
