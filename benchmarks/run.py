@@ -35,8 +35,8 @@ MODULES = {
     "bootstrap": (12,),
 }
 """Modules of this package and the lines of the table that each measures."""
-TAKES_MODEL = ("scoring", "start", "serving")
-TAKES_CORPUS = ("preprocess", "training", "scoring", "start", "serving")
+TAKES_MODEL = ("scoring", "start", "growth", "serving")
+TAKES_CORPUS = ("preprocess", "training", "scoring", "start", "growth", "serving")
 RESULTS = PROJECT_ROOT / "benchmarks" / "results.md"
 
 
