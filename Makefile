@@ -20,7 +20,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 # TensorFlow's errors, without its start-up notices and warnings.
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help install demo test test-long lint format ci lock ui bench-preprocess bench-training bench-tuning bench-serving page bench-streaming bench-conversations clean
+.PHONY: help install demo test test-long lint format ci lock ui page bench bench-tuning bench-streaming bench-conversations clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' Makefile
@@ -69,17 +69,11 @@ ui: install ## Show runs and models in a browser (PORT=5000)
 page: install ## Open the web page on http://127.0.0.1:8000: drop recordings, hear and see what the champion makes of them
 	$(BIN)/python -m pipeline.page
 
-bench-preprocess: install ## Time preprocessing against the original notebook's loop and against plain decoding
-	$(BIN)/python -m benchmarks.preprocess
-
-bench-training: install ## Time a training step with full augmentation against the bare network
-	$(BIN)/python -m benchmarks.training --augment_strength 1 --augment_reverb 1
+bench: install ## Measure against targets, into benchmarks/results.md; goes on where it was stopped (ARGS=...)
+	$(BIN)/python -m benchmarks.run $(ARGS)
 
 bench-tuning: install ## Compare searches with and without pruning on the demo corpus (three seeds each; hours on 2 cores)
 	$(BIN)/python -m benchmarks.tuning
-
-bench-serving: install ## Load the champion's server with 8 clients for 60 s, against a bare LiteRT loop (ARGS=...)
-	$(BIN)/python -m benchmarks.serving $(ARGS)
 
 bench-streaming: install ## Time the stream's steps and its start, and watch its memory over an hour of audio
 	$(BIN)/python -m benchmarks.streaming

@@ -44,8 +44,6 @@ def score_all(model: Path, paths: list[str], place: Path) -> None:
 
 def measure(config: Config, options: Options) -> list[Line]:
     """Lines 7 and 8."""
-    import keras
-
     model = Bundle.load(bundle.find(options.model).resolve())
     known, _ = corpora.read(config.corpus)
     table, _ = corpora.read(recordings.mixed(config, copies=-(-options.files // len(known))).corpus)
@@ -57,6 +55,8 @@ def measure(config: Config, options: Options) -> list[Line]:
     windows = [cut[number] for number in files]
     spoken_s = {number: _seconds(path) for number, path in dict(zip(files, paths, strict=True)).items()}
     audio_s = sum(spoken_s[number] for number in files)
+    import keras
+
     loops = bare.Loops(model)
     theirs = keras.models.load_model(notebook.save(artifacts_dir() / "benchmarks" / "notebook.keras"))
     notebook.predict_audio(theirs, paths[0])  # compiles

@@ -7,7 +7,6 @@ on the same windows, cut before, on the same cores, with neither decoding nor HT
 
 import base64
 import json
-import os
 import tempfile
 import time
 from collections.abc import Sequence
@@ -59,7 +58,7 @@ def serve_notebook(stack: ExitStack, place: Path) -> Server:
         pip_requirements=[],
         signature=mlflow.models.ModelSignature(inputs=mlflow.types.Schema([mlflow.types.ColSpec("string", "audio")])),
     )
-    environment = os.environ | {"PYTHONPATH": str(PROJECT_ROOT)}
+    environment = {"PYTHONPATH": str(PROJECT_ROOT)}
     return stack.enter_context(serving(log=place / "notebook.log", model=str(model), environment=environment))
 
 

@@ -27,18 +27,17 @@ class Options(compared.Options):
     model: str = option("", "model folder; empty: the champion that register left")
 
 
-QUICK = {}
+QUICK: dict[str, object] = {}
 
 
 def registered(model: Path, place: Path) -> dict[str, str]:
-    """Environment of a tracking store in a folder, where a model folder is champion."""
-    environment = os.environ | {"SPOOF_ARTIFACTS": str(place), "MLFLOW_TRACKING_URI": f"sqlite:///{place}/mlflow.db"}
+    """Environment variables of a tracking store in a folder, where a model folder is champion."""
+    own = {"SPOOF_ARTIFACTS": str(place), "MLFLOW_TRACKING_URI": f"sqlite:///{place}/mlflow.db"}
     command = [sys.executable, "-m", "pipeline.registry", "--model", str(model)]
-    # The folder decides where MLflow keeps what is logged.
-    subprocess.run(
-        command, cwd=place, env=environment | {"PYTHONPATH": str(PROJECT_ROOT)}, check=True, stdout=sys.stderr
-    )
-    return environment
+    # The folder that it runs in decides where MLflow keeps what is logged.
+    elsewhere = os.environ | own | {"PYTHONPATH": str(PROJECT_ROOT)}
+    subprocess.run(command, cwd=place, env=elsewhere, check=True, stdout=sys.stderr)
+    return own
 
 
 def measure(config: Config, options: Options) -> Line:
@@ -71,7 +70,7 @@ def measure(config: Config, options: Options) -> Line:
 
 
 def _run(command: list[str], environment: dict[str, str]) -> None:
-    subprocess.run(command, cwd=PROJECT_ROOT, env=environment, check=True, capture_output=True)
+    subprocess.run(command, cwd=PROJECT_ROOT, env=os.environ | environment, check=True, capture_output=True)
 
 
 def main(argv: list[str] | None = None) -> int:

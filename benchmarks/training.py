@@ -97,7 +97,8 @@ def _constant(spectrograms: np.ndarray, labels: np.ndarray, steps: int) -> "tf.d
 def main(argv: list[str] | None = None) -> int:
     """Run the benchmark and print its lines."""
     config, options = compared.parse(__doc__, Options, quick=QUICK, sections=SECTIONS, argv=argv)
-    return compared.finish(measure(config.replace(**FULL), options), options)
+    chosen = FULL | ({"stages": 1} if options.quick else {})
+    return compared.finish(measure(config.replace(**chosen), options), options)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """The whole way at once: corpus, Store, trainings, evaluations, registration and the first score of a file.
 
-One MLflow run holds the runs of the stages and how long each took. Every network is trained and registered in turn, and
-the registry's rule decides which becomes champion. Every stage does nothing where it has nothing left to do, so a run
-that was stopped goes on by the same command.
+One MLflow run holds the runs of the stages and their timeline: seconds from the start of the process on. Every network
+is trained and registered in turn, and the registry's rule decides which becomes champion. Every stage does nothing
+where it has nothing left to do, so a run that was stopped goes on by the same command.
 """
 
 import dataclasses
@@ -39,7 +39,7 @@ def run(config: Config, rivals: list[str]) -> None:
     """All stages of a configuration, then what a person wants to know next."""
     import mlflow
 
-    from pipeline import bundle, evaluate, preprocess, registry, score, train
+    from pipeline import bundle, corpora, evaluate, preprocess, registry, score, train
     from pipeline.store import Store
 
     seconds: dict[str, float] = {}
@@ -47,14 +47,19 @@ def run(config: Config, rivals: list[str]) -> None:
     with tracking.run(config.preset, stage="main", tags={"preset": config.preset}):
         tracking.log_config(config)
 
+        def note(name, spent_s):
+            seconds[name] = spent_s
+            mlflow.log_metric(f"seconds/{name.replace(' ', '_')}", spent_s)
+
         def stage(name, work, *arguments):
             print(f"\n== {name} ==", flush=True)
             started = time.monotonic()
             result = work(*arguments)
-            seconds[name] = time.monotonic() - started
-            mlflow.log_metric(f"seconds/{name.replace(' ', '_')}", seconds[name])
+            note(name, time.monotonic() - started)
             return result
 
+        note("start", _process_s())
+        stage("corpus", corpora.read, config.corpus)
         store_folder = stage("preprocess", preprocess.ensure, config)
         for backbone in dict.fromkeys([config.model.backbone, *rivals]):
             model_folder = stage(f"train {backbone}", train.train, config.replace(backbone=backbone), store_folder)
@@ -63,14 +68,27 @@ def run(config: Config, rivals: list[str]) -> None:
         store = Store.open(store_folder)
         example = store.manifest.iloc[store.subset("eval")[0]]["path"]
         stage("score", score.main, [example])
+        note("total", _process_s())
     champion = bundle.Bundle.load(bundle.champion_dir()).model_version
     print("\n== summary ==")
-    for name, spent_s in seconds.items():
-        print(f"{name:<26}{spent_s:8.1f} s")
+    print(timeline(seconds))
     print(f"\n{_models_text(evaluations, champion)}\n")
     shown = evaluations.get(champion) or list(evaluations.values())[-1]
     print(evaluate.table_text(shown))
     print(_next_steps(shown))
+
+
+def timeline(seconds: dict[str, float]) -> str:
+    """Seconds of each stage and its share of the last of them, the total."""
+    whole_s = list(seconds.values())[-1]
+    return "\n".join(f"{name:<26}{spent_s:8.1f} s {spent_s / whole_s:6.1%}" for name, spent_s in seconds.items())
+
+
+def _process_s() -> float:
+    """Seconds since this process was started, Python's own start included."""
+    import psutil
+
+    return time.time() - psutil.Process().create_time()
 
 
 def _models_text(evaluations: dict[str, Path], champion: str) -> str:

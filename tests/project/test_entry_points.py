@@ -5,6 +5,7 @@ there.
 """
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -99,7 +100,12 @@ def test_main_holds_the_runs_of_its_stages(project, shown):
     (main,) = project.runs("main")
     assert project.runs("train")[0].data.tags["mlflow.parentRunId"] == main.info.run_id
     each = {f"{stage}_{name}" for stage in ("train", "evaluate", "register") for name in ("lcnn", "vgg")}
-    assert {f"seconds/{stage}" for stage in {"preprocess", "score", *each}} == set(main.data.metrics)
+    stages = {"start", "corpus", "preprocess", "score", *each}
+    spent_s = {name.removeprefix("seconds/"): value for name, value in main.data.metrics.items()}
+    assert set(spent_s) == {*stages, "total"}
+    total_s = spent_s.pop("total")
+    assert 0.8 * total_s < sum(spent_s.values()) <= total_s, "the stages are all that main does"
+    assert re.search(rf"^total +{total_s:.1f} s 100.0%$", shown, re.MULTILINE)
 
 
 def test_main_names_the_champion_of_its_networks(project, shown):
