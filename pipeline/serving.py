@@ -43,12 +43,15 @@ class SpoofDetector(mlflow.pyfunc.PythonModel):
         self.pool = Pool(Bundle.load(context.artifacts["bundle"]), settings.detectors)
         self.threads = ThreadPoolExecutor(self.pool.size, "score")
         self.log = LatencyLog(Path(settings.log) if settings.log else None, settings.log_every_s)
-        if _SERVER_MODEL_PATH in os.environ:
+        self.is_served = _SERVER_MODEL_PATH in os.environ
+        if self.is_served:
             server_guard.install(settings, self.log)
             self.log.start()
 
     def predict(self, context, model_input: pd.DataFrame, params=None):
         """Score the columns ``audio`` and ``path``; the columns of the result are those of ``detector.Row``.
+
+        The result is a table, and in a server the list of its rows.
 
         ``params`` may hold ``operating_point`` (a name), ``threshold`` (NaN: the operating point's) and ``windows``
         (true: a row for every window of each recording).
@@ -71,8 +74,10 @@ class SpoofDetector(mlflow.pyfunc.PythonModel):
         # Rows of one request share the pool with other requests; a lone row is spared the way through another thread.
         spread: Callable = map if len(given) == 1 else self.threads.map
         rows = [row for found in spread(score, range(len(given))) for row in found]
-        # Objects, so that what is missing becomes null: NaN is no JSON.
-        return pd.DataFrame([dataclasses.asdict(row) for row in rows], dtype=object)
+        records = [dataclasses.asdict(row) for row in rows]
+        # The server would make records of a table again, a third of its own work. Objects, so that what is missing
+        # becomes null: NaN is no JSON.
+        return records if self.is_served else pd.DataFrame(records, dtype=object)
 
     def _given(self, model_input: pd.DataFrame) -> list[dict[str, object]]:
         """For each input row the columns that it fills."""
