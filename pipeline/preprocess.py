@@ -199,7 +199,7 @@ def _finish(
 def _sources(table: pd.DataFrame) -> list:
     """What the Store depends on: the Manifest, and size and time of each file."""
     stamps = []
-    for path in table["path"]:
+    for path in table["path"].tolist():
         status = os.stat(path)
         stamps.append((status.st_size, status.st_mtime_ns))
     return [list(table.columns), table.to_numpy().tolist(), stamps]

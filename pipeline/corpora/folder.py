@@ -4,6 +4,8 @@
 unknown here: name them in a table (``corpus=table``) where you know them.
 """
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -30,18 +32,20 @@ def read(data_dir: Path, parts: tuple[str, ...]) -> tuple[pd.DataFrame, list[Rej
         if split and split not in parts:
             continue
         for name, label in LABEL_FOLDERS.items():
-            for path in sorted(p for p in (top / name).rglob("*") if p.is_file()):
-                if path.suffix.lower() not in audio.SUFFIXES:
-                    rejected.append(Rejected(str(path), f"suffix {path.suffix!r} is not that of audio"))
+            beneath = len(str(top / name)) + 1
+            for path in sorted(_files(top / name), key=lambda found: found.split(os.sep)):
+                suffix = os.path.splitext(path)[1]
+                if suffix.lower() not in audio.SUFFIXES:
+                    rejected.append(Rejected(path, f"suffix {suffix!r} is not that of audio"))
                     continue
-                if str(path).encode(errors="replace").decode() != str(path):
-                    rejected.append(Rejected(ascii(str(path)), "its name is not UTF-8 text; rename it"))
+                if path.encode(errors="replace").decode() != path:
+                    rejected.append(Rejected(ascii(path), "its name is not UTF-8 text; rename it"))
                     continue
-                inside = path.relative_to(top / name).parts[:-1]
+                inside = path[beneath:].split(os.sep)[:-1]
                 rows.append(
                     {
-                        "utterance_id": str(path.relative_to(data_dir)),
-                        "path": str(path),
+                        "utterance_id": path[len(str(data_dir)) + 1 :],
+                        "path": path,
                         "label": label,
                         "split": split,
                         "attack": inside[0] if inside else ("unknown" if label == SPOOF else "-"),
@@ -55,3 +59,15 @@ def read(data_dir: Path, parts: tuple[str, ...]) -> tuple[pd.DataFrame, list[Rej
             f"{{bonafide,genuine,real}}/ and {{spoof,fake}}/, with or without train/, dev/ and eval/ above them"
         )
     return manifest.make(rows, corpus="folder"), rejected
+
+
+def _files(folder: str | os.PathLike) -> Iterator[str]:
+    """The files in a folder at any depth; the entries of a folder know what they are without being asked one by one."""
+    if not os.path.isdir(folder):
+        return
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _files(entry.path)
+            elif entry.is_file():
+                yield entry.path

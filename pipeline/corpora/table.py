@@ -1,5 +1,8 @@
 """A table of recordings: CSV, TSV or Parquet with ``path`` and ``label``, and any other column of the Manifest."""
 
+import os
+from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
@@ -29,14 +32,21 @@ def read(data_dir: Path, parts: tuple[str, ...]) -> tuple[pd.DataFrame, list[Rej
     if "utterance_id" not in table:
         table["utterance_id"] = table["path"]
     table["label"] = table["label"].map(LABEL_FOLDERS)
-    table["path"] = [str((data_dir.parent / path).resolve()) for path in table["path"]]
+    table["path"] = _absolute(data_dir.parent, table["path"].tolist())
     if "split" in table:
         table = table[table["split"].isin((*parts, "")) | ~table["split"].isin(manifest.SUBSETS)]
-    there = [Path(path).is_file() for path in table["path"]]
+    there = [os.path.isfile(path) for path in table["path"].tolist()]
     rejected = [
         Rejected(path, f"named in {data_dir.name}, but not there") for path in table["path"][[not t for t in there]]
     ]
     return manifest.make(table[there], corpus="table"), rejected
+
+
+def _absolute(folder: Path, names: Iterable[str]) -> list[str]:
+    """Names relative to a folder as absolute paths, links to folders followed."""
+    # Files are many and folders few: what the name of a folder stands for is asked once.
+    real = cache(lambda above: os.path.realpath(os.path.join(folder, above)))
+    return [os.path.join(real(above), name) for above, name in map(os.path.split, names)]
 
 
 def load(path: Path) -> pd.DataFrame:
