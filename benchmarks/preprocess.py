@@ -116,6 +116,7 @@ def made(config: Config, options: Options) -> list[Line]:
     first = [
         Figure("× the notebook's loop", compared.ratios(taken[loop], taken[ours]), 10),
         Figure("× the loop without the mel", compared.ratios(taken[loading], taken[ours]), 3),
+        Figure("× the notebook's loop, decoding alone", compared.ratios(taken[loop], taken[limit])),
     ]
     second = [Figure("of decoding's speed", compared.ratios(taken[limit], taken[ours]), 0.75)]
     return [
