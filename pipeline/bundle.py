@@ -8,7 +8,6 @@ pickle, and reading it imports neither TensorFlow nor MLflow (but for MLflow URI
 import dataclasses
 import gc
 import hashlib
-import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -17,14 +16,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from pipeline import calibration
+from pipeline import calibration, sealed
 from pipeline.calibration import Calibration, OperatingPoint
 from pipeline.config import BONAFIDE, SAMPLE_RATE_HZ, SECTIONS, Config, artifacts_dir
 from pipeline.errors import BundleError, ConfigError
 
-FORMAT = 2
-READABLE = (1, 2)
-"""Formats that can be read; format 1 has no dev scores."""
+FORMAT = 3
+READABLE = (1, 2, 3)
+"""Formats that can be read; format 1 has no dev scores, and before 3 the index has no checksum of its own."""
+SEALED = 3
 INDEX = "bundle.json"
 LITERT = "model.tflite"
 KERAS = "model.keras"
@@ -88,7 +88,7 @@ class Bundle:
         """Read a model folder; raises ``BundleError`` where it is missing, incomplete, damaged or of another format."""
         folder = Path(folder)
         try:
-            index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+            index = sealed.read(folder / INDEX)
         except FileNotFoundError:
             raise BundleError(f"{folder}: no model folder ({INDEX} is missing); train one, or check --model") from None
         except (OSError, ValueError) as error:
@@ -98,6 +98,8 @@ class Bundle:
                 f"{folder}: format {index.get('format')!r} is none of {', '.join(map(str, READABLE))}; use the version "
                 "of this project that wrote it, or train the model again"
             )
+        if index["format"] >= SEALED and sealed.SEAL not in index:
+            raise BundleError(f"{folder / INDEX}: its checksum is missing, so it is damaged or was changed")
         for name, expected in index["sha256"].items():
             # The Keras model is large and not used for scoring; it is checked when it is asked for.
             if name != KERAS:
@@ -183,7 +185,7 @@ def write(
         "config": values["config"].flat(),
         "sha256": {path.name: _sha256(path) for path in sorted(unfinished.iterdir())},
     }
-    (unfinished / INDEX).write_text(json.dumps(index, indent=1), encoding="utf-8")
+    sealed.write(unfinished / INDEX, index)
     replace(unfinished, folder)
     return Bundle.load(folder)
 
@@ -192,15 +194,13 @@ def choose(model: Bundle, operating_point: str) -> Bundle:
     """Make another operating point the default of a model folder, which keeps all else."""
     points = model.operating_points | {operating_point: model.point(operating_point)}
     path = model.folder / INDEX
-    index = json.loads(path.read_text(encoding="utf-8"))
+    index = sealed.read(path)
     index |= {
         "operating_point": operating_point,
         "operating_points": {name: dataclasses.asdict(point) for name, point in points.items()},
         "config": index["config"] | {"operating_point": operating_point},
     }
-    unfinished = path.with_name(f"{INDEX}.part")
-    unfinished.write_text(json.dumps(index, indent=1), encoding="utf-8")
-    unfinished.replace(path)
+    sealed.write(path, index)
     return Bundle.load(model.folder)
 
 

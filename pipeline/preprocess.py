@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline import audio, cli, corpora, manifest, store
+from pipeline import audio, cli, corpora, manifest, sealed, store
 from pipeline.config import SAMPLE_RATE_HZ, AudioConfig, Config, artifacts_dir, fingerprint
 from pipeline.corpora import Rejected
 from pipeline.errors import AudioError, StoreError
@@ -190,10 +190,14 @@ def _finish(
     pd.DataFrame(rejected, columns=["path", "reason"]).to_csv(folder / store.REJECTED, index=False, errors="replace")
     table.to_parquet(folder / store.MANIFEST, index=False)
     shards = [{"file": note["file"], "sha256": note["sha256"]} for note in notes]
-    index = {"name": name, "fingerprint": key, "split_by": split_by, "shards": shards}
-    unfinished = folder / "store.part"
-    unfinished.write_text(json.dumps(index, indent=1), encoding="utf-8")
-    unfinished.replace(folder / store.INDEX)
+    index = {
+        "name": name,
+        "fingerprint": key,
+        "split_by": split_by,
+        "shards": shards,
+        "manifest_sha256": store.file_sha256(folder / store.MANIFEST),
+    }
+    sealed.write(folder / store.INDEX, index)
 
 
 def _sources(table: pd.DataFrame) -> list:

@@ -50,6 +50,7 @@ SERVING_MODULES = (
     "latency_log",
     "metrics",
     "runners",
+    "sealed",
     "served_files",
     "server_guard",
     "server_settings",

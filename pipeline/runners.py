@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.errors import BundleError
+
 
 class LiteRt:
     """A ``.tflite`` file in LiteRT's interpreter; not safe to share between threads."""
@@ -11,7 +13,10 @@ class LiteRt:
     def __init__(self, path: Path, threads: int):
         from ai_edge_litert.interpreter import Interpreter
 
-        self._interpreter = Interpreter(model_path=str(path), num_threads=threads)
+        try:
+            self._interpreter = Interpreter(model_path=str(path), num_threads=threads)
+        except ValueError as error:
+            raise BundleError(f"{path}: not a LiteRT model ({error})") from None
         self._input = self._interpreter.get_input_details()[0]["index"]
         self._output = self._interpreter.get_output_details()[0]["index"]
         self._windows = 0

@@ -1,11 +1,11 @@
 """The Store: a corpus as full-length int16 waveforms at 16 kHz in memory-mapped Arrow files, and its Manifest.
 
 A folder ``<corpus>-<fingerprint>`` holds ``part-*.arrow``, ``manifest.parquet``, ``rejected.csv``, ``figures/`` and,
-written last, ``store.json`` with the checksum of each shard. Written by ``preprocess``, read by everything after it.
+written last, ``store.json`` with the checksums of shards and Manifest. Written by ``preprocess``, read by everything
+after it, and checked while it is read.
 """
 
 import hashlib
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from pipeline import sealed
+from pipeline.config import SAMPLE_RATE_HZ
 from pipeline.errors import StoreError
 
 INDEX = "store.json"
@@ -40,7 +42,10 @@ class Store:
         if not (folder / INDEX).is_file():
             raise StoreError(f"{folder}: no complete Store here ({INDEX} is missing); run preprocess, or check --store")
         try:
-            index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+            index = sealed.read(folder / INDEX)
+            # Stores that were made without it are read all the same.
+            if "manifest_sha256" in index:
+                _check(folder / MANIFEST, index["manifest_sha256"])
             table = pd.read_parquet(folder / MANIFEST)
         except (OSError, ValueError) as error:
             raise StoreError(f"{folder}: damaged ({error}); delete the folder and run preprocess again") from None
@@ -50,13 +55,24 @@ class Store:
         return len(self.manifest)
 
     def waveform(self, row: int) -> np.ndarray:
-        """Samples of a Manifest row, ``[samples]`` int16, a read-only view of the file."""
-        shard = int(self.manifest["shard"].iat[row])
-        if shard not in self._arrays:
-            source = pa.memory_map(str(self.folder / self.shards[shard]["file"]))
-            self._arrays[shard] = pa.ipc.open_file(source).get_batch(0).column(0)
-        samples = self._arrays[shard][int(self.manifest["position"].iat[row])].values
+        """Samples of a Manifest row, ``[samples]`` int16, a read-only view of the file.
+
+        Raises ``StoreError`` where the shard is not the one that was written.
+        """
+        samples = self._shard(int(self.manifest["shard"].iat[row]))[int(self.manifest["position"].iat[row])].values
         return samples.to_numpy(zero_copy_only=True)
+
+    def _shard(self, number: int) -> pa.ListArray:
+        """The recordings of a shard; whoever asks first has it checked, at the cost of reading it once from disk."""
+        if number not in self._arrays:
+            path = self.folder / self.shards[number]["file"]
+            _check(path, self.shards[number]["sha256"])
+            self._arrays[number] = pa.ipc.open_file(pa.memory_map(str(path))).get_batch(0).column(0)
+        return self._arrays[number]
+
+    def lengths(self) -> np.ndarray:
+        """Samples of each Manifest row, ``[rows]`` int64, without a look at the audio."""
+        return np.rint(self.manifest["duration_s"].to_numpy(float) * SAMPLE_RATE_HZ).astype(np.int64)
 
     def subset(self, name: str) -> np.ndarray:
         """Row numbers of train, dev or eval, ascending."""
@@ -71,13 +87,9 @@ class Store:
         return hashlib.sha256(text.encode()).hexdigest()
 
     def verify(self) -> None:
-        """Read every shard and raise ``StoreError`` for the first whose checksum differs."""
-        for shard in self.shards:
-            if file_sha256(self.folder / shard["file"]) != shard["sha256"]:
-                raise StoreError(
-                    f"{self.folder / shard['file']}: checksum differs from {INDEX}'s, so its audio has changed; delete "
-                    "the folder and run preprocess again"
-                )
+        """Raise ``StoreError`` for the first shard that is not the one that was written."""
+        for number in range(len(self.shards)):
+            self._shard(number)
 
 
 def write_shard(path: Path, waves: list[np.ndarray]) -> str:
@@ -96,3 +108,13 @@ def file_sha256(path: Path) -> str:
     """SHA-256 of a file in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _check(path: Path, expected: str) -> None:
+    if not path.is_file():
+        raise StoreError(f"{path}: missing; delete its folder and run preprocess again")
+    if file_sha256(path) != expected:
+        raise StoreError(
+            f"{path}: its checksum is not the one in {INDEX}, so it has changed; delete its folder and run preprocess "
+            "again"
+        )

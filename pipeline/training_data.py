@@ -28,7 +28,7 @@ class Data:
 
     @classmethod
     def of(cls, store: Store, settings: TrainConfig) -> "Data":
-        """Raises ``ConfigError`` when train or dev lacks one of the classes."""
+        """Raises ``ConfigError`` when train or dev lacks one of the classes, ``StoreError`` where audio has changed."""
         bonafide = (store.manifest["label"] == BONAFIDE).to_numpy()
         kept = bonafide | ~left_out(store, settings)
         rows = {name: store.subset(name) for name in ("train", "dev")}
@@ -40,11 +40,12 @@ class Data:
                     f"{store.folder}: {name} holds {counts[0]} bonafide and {counts[1]} spoof clips; both are needed. "
                     "Read more parts of the corpus, choose another split_by or leave fewer attacks out"
                 )
+        # Before hours of training, and not in the middle of them.
+        store.verify()
         rng = np.random.default_rng(settings.seed)
         train = rows["train"]
         sample = [rng.permutation(train[bonafide[train] == label])[: TRAIN_SAMPLE // 2] for label in (True, False)]
-        samples = np.array([len(store.waveform(row)) for row in range(len(store))])
-        return cls(store, bonafide, samples, train, np.sort(np.concatenate(sample)), rows["dev"], settings)
+        return cls(store, bonafide, store.lengths(), train, np.sort(np.concatenate(sample)), rows["dev"], settings)
 
     def epoch(self, number: int) -> "tf.data.Dataset":  # noqa: F821
         """The batches of an epoch."""

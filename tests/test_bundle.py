@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline import bundle, calibration, tracking
+from pipeline import bundle, calibration, sealed, tracking
 from pipeline.bundle import Bundle
 from pipeline.errors import BundleError, ConfigError
 
@@ -69,7 +69,7 @@ def test_another_default_point_changes_the_index_alone(make_bundle):
 def test_a_folder_of_format_1_is_read(make_bundle):
     index = make_bundle().folder / "bundle.json"
     values = json.loads(index.read_text()) | {"format": 1}
-    del values["config"]["operating_point"]
+    del values["config"]["operating_point"], values[sealed.SEAL]
     index.write_text(json.dumps(values))
     read = Bundle.load(index.parent)
     assert (read.dev_scores, read.point().threshold) == (None, 0.25)
@@ -91,13 +91,13 @@ def test_damage_is_found_and_named(make_bundle):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": 99}, "format 99 is none of 1, 2"),
+        ({"format": 99}, "format 99 is none of 1, 2, 3"),
         ({"config": {"preset": "x", "warp": 9}}, "another version.*'warp'"),
     ],
 )
 def test_other_versions_are_refused(make_bundle, change, message):
     index = make_bundle().folder / "bundle.json"
-    index.write_text(json.dumps(json.loads(index.read_text()) | change))
+    sealed.write(index, json.loads(index.read_text()) | change)
     with pytest.raises(BundleError, match=message):
         Bundle.load(index.parent)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline import bundle, metrics, registry, tracking
+from pipeline import bundle, metrics, registry, sealed, tracking
 from pipeline.bundle import Bundle
 from pipeline.config import REGISTERED_MODEL
 from pipeline.errors import ConfigError
@@ -55,7 +55,7 @@ def pad(folder: Path, count: int) -> None:
     model.write_bytes(model.read_bytes() + bytes(count))
     index = json.loads((folder / "bundle.json").read_text())
     index["sha256"]["model.tflite"] = hashlib.sha256(model.read_bytes()).hexdigest()
-    (folder / "bundle.json").write_text(json.dumps(index))
+    sealed.write(folder / "bundle.json", index)
 
 
 def test_the_first_the_worse_the_better_and_back(trained, client):
