@@ -239,12 +239,12 @@ def find(model: str = "") -> Path:
 def _download(uri: str) -> Path:
     from pipeline import tracking
 
-    tracking.configure()
     scheme, rest = uri.split(":/", 1)
     inner = "artifacts/bundle" if scheme == "models" else "bundle"
     run_id = rest.split("/")[0]
     source = f"{uri}/{inner}" if scheme == "models" else f"runs:/{run_id}/{inner}"
     with _uncollected():
+        tracking.check()
         from mlflow.artifacts import download_artifacts
         from mlflow.exceptions import MlflowException
 

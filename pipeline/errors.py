@@ -27,3 +27,7 @@ class StoreError(ProjectError):
 
 class BundleError(ProjectError):
     """A model folder is missing, incomplete or damaged."""
+
+
+class TrackingError(ProjectError):
+    """The tracking server does not answer."""

@@ -25,6 +25,8 @@ CHEAPER = 0.9
 cost that is the same on every machine."""
 PREVIOUS, ROLLED_BACK = "previous_champion", "rolled_back"
 """Tags: the version that a champion took the alias from, and that it lost the alias by a rollback."""
+UNFINISHED = "unfinished"
+"""Tag of a version whose registration has not come to its end."""
 DESCRIPTION_CHARACTERS = 5000
 """MLflow's limit on the description of a version."""
 SERVING_PACKAGES = (
@@ -140,33 +142,49 @@ def _shared_trials(candidate: Bundle, champion: Bundle) -> "pd.DataFrame | str":
 
 
 def register(model_folder: Path) -> Decision:
-    """Log and register a model folder, and apply the rule; a folder that is registered already is only reported."""
-    tracking.configure()
+    """Log and register a model folder, and apply the rule; a folder that is registered already is only reported.
+
+    A registration that was stopped at any point goes on.
+    """
+    tracking.check()
     import mlflow
-    from mlflow.exceptions import MlflowException
 
     candidate = Bundle.load(model_folder)
     client = mlflow.MlflowClient()
-    try:
-        versions = client.search_model_versions(f"name = '{REGISTERED_MODEL}'")
-    except MlflowException:
-        versions = []
     identity = {
         "model_version": candidate.model_version,
         "trained_in": candidate.run_id,
         "operating_point": candidate.operating_point,
     }
-    holder = _holder(client)
+    versions = client.search_model_versions(f"name = '{REGISTERED_MODEL}'")
     known = next((v for v in versions if identity.items() <= v.tags.items()), None)
-    if known:
+    holder = _holder(client)
+    if known and UNFINISHED not in known.tags:
         print(f"already registered: {REGISTERED_MODEL} version {known.version} is {candidate.model_version}")
         _leave_champion(client)
         return Decision(holder is not None and holder.version == known.version, known.tags.get("decision", ""))
+    version = str(known.version) if known else _log(candidate, identity)
+    if holder and str(holder.version) == version:
+        decision = Decision(True, holder.tags["decision"])  # it was stopped after it had become champion
+    else:
+        decision = _decided(client, candidate, version, holder)
+    _leave_champion(client)
+    client.delete_model_version_tag(REGISTERED_MODEL, version, UNFINISHED)
+    role = CHAMPION if decision.promoted else f"{CANDIDATE}, not {CHAMPION}"
+    print(f"{REGISTERED_MODEL} version {version} is {role}: {decision.reason}")
+    return decision
+
+
+def _decided(
+    client: "mlflow.MlflowClient",  # noqa: F821
+    candidate: Bundle,
+    version: str,
+    holder: "mlflow.entities.model_registry.ModelVersion | None",  # noqa: F821
+) -> Decision:
+    """Apply the rule to a version: its tags and description say why before its aliases say what."""
     champion = Bundle.load(bundle.find(f"models:/{REGISTERED_MODEL}@{CHAMPION}")) if holder else None
     decision = decide(candidate, champion)
-    version = _log(candidate)
     tags = {
-        **identity,
         "dev_eer": f"{candidate.dev_eer:.6f}",
         "dev_trials": candidate.dev_trials,
         "against": champion.model_version if champion else "",
@@ -183,9 +201,6 @@ def register(model_folder: Path) -> Decision:
     client.set_registered_model_alias(REGISTERED_MODEL, CANDIDATE, version)
     if decision.promoted:
         client.set_registered_model_alias(REGISTERED_MODEL, CHAMPION, version)
-    _leave_champion(client)
-    role = CHAMPION if decision.promoted else f"{CANDIDATE}, not {CHAMPION}"
-    print(f"{REGISTERED_MODEL} version {version} is {role}: {decision.reason}")
     return decision
 
 
@@ -194,7 +209,7 @@ def rollback() -> str:
 
     Raises ``ConfigError`` where there is none.
     """
-    tracking.configure()
+    tracking.check()
     import mlflow
 
     client = mlflow.MlflowClient()
@@ -221,8 +236,10 @@ def _holder(client: "mlflow.MlflowClient") -> "mlflow.entities.model_registry.Mo
 
     try:
         return client.get_model_version_by_alias(REGISTERED_MODEL, CHAMPION)
-    except MlflowException:
-        return None
+    except MlflowException as error:
+        if tracking.unknown(error):
+            return None
+        raise
 
 
 def _beside(candidate: Bundle, champion: Bundle | None) -> dict[str, str]:
@@ -256,8 +273,11 @@ def _description(candidate: Bundle) -> str:
     return card[: DESCRIPTION_CHARACTERS - len(more)].rsplit("\n", 1)[0] + more
 
 
-def _log(candidate: Bundle) -> str:
-    """Log the pyfunc model into the run that trained it, or into a new one, and register it; returns the version."""
+def _log(candidate: Bundle, identity: dict[str, str]) -> str:
+    """Log the pyfunc model into the run that trained it, or into a new one, and register it; returns the version.
+
+    A version has its identity from its first moment, so that it is found again however soon its process dies.
+    """
     import mlflow
 
     run_id = candidate.run_id if tracking.exists(candidate.run_id) else None
@@ -278,9 +298,9 @@ def _log(candidate: Bundle) -> str:
                 code_paths=[str(code)],
                 pip_requirements=[f"{name}=={metadata.version(name)}" for name in SERVING_PACKAGES],
                 signature=_signature(),
-                registered_model_name=REGISTERED_MODEL,
             )
-    return str(logged.registered_model_version)
+            made = mlflow.register_model(logged.model_uri, REGISTERED_MODEL, tags={**identity, UNFINISHED: "true"})
+    return str(made.version)
 
 
 def _signature() -> "mlflow.models.ModelSignature":  # noqa: F821

@@ -1,17 +1,19 @@
 """The few MLflow calls that everything shares: where runs go, how they nest, and how a stopped one goes on.
 
 Each stage opens one run through ``run``. Alone it becomes a run of its own, inside ``main`` a child of main's run, and
-under ``mlflow run`` the run that MLflow has already opened.
+under ``mlflow run`` the run that MLflow has already opened. A server that does not answer ends a stage with one line,
+but never an epoch: what it has not got is sent to it with the next ones.
 """
 
 import os
 import platform
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from importlib import metadata
 
-from pipeline.config import EXPERIMENT, PROJECT_ROOT, Config
+from pipeline.config import EXPERIMENT, Config
+from pipeline.tracking_server import check, named_silence, quickly, silence, unknown, without_password
 
 RECORDED_PACKAGES = (
     "tensorflow",
@@ -24,16 +26,6 @@ RECORDED_PACKAGES = (
     "scikit-learn",
 )
 """Distributions whose versions go into each run and model folder."""
-
-
-def configure() -> None:
-    """Point MLflow at ``$MLFLOW_TRACKING_URI``, or else at ``mlflow.db`` in the project.
-
-    No usage reports are sent, and no bar is drawn for every file that is copied.
-    """
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    os.environ.setdefault("MLFLOW_TRACKING_URI", f"sqlite:///{PROJECT_ROOT / 'mlflow.db'}")
 
 
 @contextmanager
@@ -56,9 +48,12 @@ def run(
         ``continued_in`` with it and closed.
     parent_run_id : run, of another process, that this one is nested in.
     aside : leave the run that ``mlflow run`` has opened to a later stage of this process.
+
+    Raises ``TrackingError`` where the tracking server does not answer, at the start or later.
     """
-    configure()
+    check()
     import mlflow
+    from mlflow.exceptions import MlflowException
 
     if parent_run_id:
         os.environ.pop("MLFLOW_RUN_ID", None)  # inherited from the process of the parent run
@@ -76,14 +71,21 @@ def run(
         mlflow.set_experiment(EXPERIMENT)
     own_run = _without_run_of_mlflow() if aside and opened_by_mlflow else nullcontext()
     start = {"experiment_id": experiment_id, "parent_run_id": parent_run_id, "nested": nested}
-    with own_run, mlflow.start_run(run_id=run_id, run_name=None if run_id else name, **start) as active:
-        if opened_by_mlflow == active.info.run_id:
-            mlflow.set_tag("mlflow.runName", name)
-        # MLflow's page then opens with runs and models, and not with traces of language models.
-        if not parent_run_id:
-            mlflow.set_experiment_tag("mlflow.experimentKind", "custom_model_development")
-        mlflow.set_tags({"stage": stage, **(tags or {})} if run_id is None else dict(tags or {}))
-        yield active
+    named = {"run_id": run_id, "run_name": None if run_id else name}
+    with own_run, ExitStack() as at_the_end, named_silence(), mlflow.start_run(**named, **start) as active:
+        try:
+            if opened_by_mlflow == active.info.run_id:
+                mlflow.set_tag("mlflow.runName", name)
+            # MLflow's page then opens with runs and models, and not with traces of language models.
+            if not parent_run_id:
+                mlflow.set_experiment_tag("mlflow.experimentKind", "custom_model_development")
+            mlflow.set_tags({"stage": stage, **(tags or {})} if run_id is None else dict(tags or {}))
+            yield active
+        except MlflowException as error:
+            if silence(error):
+                # The run cannot be ended either, and that need not be waited for.
+                at_the_end.enter_context(quickly())
+            raise
 
 
 @contextmanager
@@ -96,15 +98,50 @@ def _without_run_of_mlflow() -> Iterator[None]:
 
 
 def exists(run_id: str) -> bool:
-    """Whether the tracking server knows the run and it is not deleted."""
-    configure()
+    """Whether the tracking server knows the run and it is not deleted; raises ``TrackingError`` where it is silent."""
+    check()
     import mlflow
     from mlflow.exceptions import MlflowException
 
     try:
         return mlflow.MlflowClient().get_run(run_id).info.lifecycle_stage == "active"
-    except MlflowException:
-        return False
+    except MlflowException as error:
+        if unknown(error):
+            return False
+        raise
+
+
+def has_file(run_id: str, path: str) -> bool:
+    """Whether a run holds an artifact."""
+    import mlflow
+
+    folder = path.rpartition("/")[0]
+    return any(item.path == path for item in mlflow.MlflowClient().list_artifacts(run_id, folder or None))
+
+
+def log_epochs(run_id: str, history: Sequence[Mapping[str, float]], *, patient: bool) -> None:
+    """Log to a run those epochs of a history that it has not got, each a dict of metrics; the step is its number.
+
+    The server is asked what it has, so nothing is logged twice. Unless ``patient``, what it does not take at once is
+    left to a later call, and said.
+    """
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    if not history:
+        return
+    name = next(iter(history[0]))
+    try:
+        with nullcontext() if patient else quickly():
+            # An epoch's metrics are logged in one call, so one of them stands for all.
+            there = {point.step for point in mlflow.MlflowClient().get_metric_history(run_id, name)}
+            for epoch in sorted(set(range(len(history))) - there):
+                mlflow.log_metrics(history[epoch], step=epoch, run_id=run_id)
+    except MlflowException as error:
+        if patient:
+            raise
+        reason = silence(error) or str(error).splitlines()[0]
+        print(f"the tracking server does not take the metrics ({reason}); they are kept and sent later", flush=True)
 
 
 def log_config(config: Config) -> None:
@@ -154,9 +191,8 @@ def versions() -> dict[str, str]:
 
 def command() -> str:
     """The command line of this process, as it can be typed again; a password in a URL is left out."""
-    import re
     import shlex
 
     spec = getattr(sys.modules.get("__main__"), "__spec__", None)
     program = ["-m", spec.name] if spec else [sys.argv[0]]
-    return re.sub(r"(://[^:/@\s]+):[^@\s]+@", r"\1:***@", shlex.join(["python", *program, *sys.argv[1:]]))
+    return without_password(shlex.join(["python", *program, *sys.argv[1:]]))

@@ -1,8 +1,9 @@
 """Training, from a Store to a model folder, in one MLflow run.
 
-Every epoch ends with its metrics in the run and its state on disk, so a run that was killed goes on from its last
-epoch, in the same MLflow run, with the same result. The state is kept under the fingerprint of the configuration and
-the Store. Dev alone chooses: the epoch that is kept, the calibration, the thresholds.
+Every epoch ends with its state and metrics on disk, and then in the run: a run that was killed goes on from its last
+epoch, in the same MLflow run, with the same result, and what a tracking server has missed is sent when it is back. The
+state is kept under the fingerprint of the configuration and the Store. Dev alone chooses: the epoch that is kept, the
+calibration, the thresholds.
 """
 
 import dataclasses
@@ -52,7 +53,7 @@ def train(config: Config, store_folder: Path) -> Path:
     version = f"{config.preset}-{key}"
     folder = artifacts_dir() / "models" / version
     state_file = artifacts_dir() / "training" / key / "state.npz"
-    if folder.exists() and tracking.exists((trained := bundle.Bundle.load(folder)).run_id):
+    if folder.exists() and _logged(trained := bundle.Bundle.load(folder)):
         with tracking.run(version, stage="train", run_id=trained.run_id):
             print(f"already trained: {folder} (another --seed trains another model)")
             if trained.operating_point != config.train.operating_point:
@@ -68,8 +69,6 @@ def train(config: Config, store_folder: Path) -> Path:
     with tracking.run(version, stage="train", run_id=known_run, tags=tracking.tags(config, store)) as run:
         if known_run is None:
             _log_start(config, data, device, key)
-            for epoch, row in enumerate(saved[0].history if saved else []):
-                _log_epoch(epoch, row)
         progress, best = fit(config, data, device, state_file, saved, run.info.run_id)
         finish(config, data, progress, best, folder, version, key)
     return folder
@@ -112,21 +111,25 @@ def fit(
         flush=True,
     )
     learn = method.learner(model, data, config)
-    while progress.epoch < settings.epochs and not _out_of_patience(progress, settings.patience):
-        row = _epoch(model, learn, data, config, progress.epoch)
-        score = [row["dev/eer"], row["dev/loss"]]
-        better = progress.best_epoch < 0 or score < progress.best_score
-        if better:
-            progress.best_epoch, progress.best_score = progress.epoch, score
-        if better or settings.keep == "last":
-            best = [v.numpy() for v in model.weights]
-        print(_line(progress.epoch, settings.epochs, row, better), flush=True)
-        _log_epoch(progress.epoch, row)
-        progress.history.append(row)
-        progress.epoch += 1
-        if state_file:
-            checkpoint.save(state_file, progress, [v.numpy() for v in state], best)
-        after_epoch(progress)
+    try:
+        while progress.epoch < settings.epochs and not _out_of_patience(progress, settings.patience):
+            row = _epoch(model, learn, data, config, progress.epoch)
+            score = [row["dev/eer"], row["dev/loss"]]
+            better = progress.best_epoch < 0 or score < progress.best_score
+            if better:
+                progress.best_epoch, progress.best_score = progress.epoch, score
+            if better or settings.keep == "last":
+                best = [v.numpy() for v in model.weights]
+            print(_line(progress.epoch, settings.epochs, row, better), flush=True)
+            progress.history.append(row)
+            progress.epoch += 1
+            if state_file:
+                checkpoint.save(state_file, progress, [v.numpy() for v in state], best)
+            tracking.log_epochs(progress.run_id, progress.history, patient=False)
+            after_epoch(progress)
+    finally:
+        if not state_file:  # what is not on disk cannot be sent later
+            tracking.log_epochs(progress.run_id, progress.history, patient=True)
     return progress, best
 
 
@@ -177,10 +180,18 @@ def finish(
         dev_eer=metrics.eer(scores, labels),
     )
     shutil.rmtree(work)
+    tracking.log_epochs(progress.run_id, progress.history, patient=True)
     mlflow.log_metric("best_epoch", progress.best_epoch if config.train.keep == "best" else progress.epoch - 1)
     mlflow.log_text(architecture.text(model), "architecture/model.txt")
     mlflow.log_figure(architecture.picture(model), "architecture/model.png")
-    mlflow.log_artifacts(str(written.folder), "bundle")
+    # The index is the last, so that a run that holds it holds the whole folder.
+    for path in sorted(written.folder.iterdir(), key=lambda path: path.name == bundle.INDEX):
+        mlflow.log_artifact(str(path), "bundle")
+
+
+def _logged(trained: bundle.Bundle) -> bool:
+    """Whether the run of a model folder holds all of it."""
+    return tracking.exists(trained.run_id) and tracking.has_file(trained.run_id, f"bundle/{bundle.INDEX}")
 
 
 def _learned(config: Config) -> dict[str, object]:
@@ -263,12 +274,6 @@ def _log_start(config: Config, data: Data, device: "devices.Device", key: str) -
     mlflow.log_params(facts | {f"version/{name}": value for name, value in tracking.versions().items()})
     mlflow.set_tag("command", tracking.command())
     tracking.log_inputs(data.store, ("train", "dev", "eval"))
-
-
-def _log_epoch(epoch: int, row: dict[str, float]) -> None:
-    import mlflow
-
-    mlflow.log_metrics(row, step=epoch)
 
 
 def main(argv: list[str] | None = None) -> int:

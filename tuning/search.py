@@ -112,7 +112,7 @@ def join(options: TuneOptions, require_gpu: bool) -> None:
 
     if not options.study or not options.storage:
         raise ConfigError("--join: name the study with --study and the storage that its machines share with --storage")
-    tracking.configure()
+    tracking.check()
     own = study.load(study.storage(options.storage, options.heartbeat_s), options.study)
     settings = study.settings_of(own)
     store_folder = Path(options.store) if options.store else preprocess.ensure(settings.config)
