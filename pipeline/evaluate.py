@@ -129,8 +129,13 @@ def run(
             write(Path(work), outcome)
             log(Path(work), outcome, step=outcome.training.epochs if own else 0)
             if output is None:
-                shutil.rmtree(folder, ignore_errors=True)
-            shutil.copytree(work, folder, dirs_exist_ok=True)
+                # Whole or not at all, as a comparison takes what lies here for evaluated.
+                unfinished = folder.with_name(f"{folder.name}.part")
+                shutil.rmtree(unfinished, ignore_errors=True)
+                shutil.copytree(work, unfinished)
+                bundle.replace(unfinished, folder)
+            else:
+                shutil.copytree(work, folder, dirs_exist_ok=True)
     return folder
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline import audio, cli, corpora, manifest, sealed, store
+from pipeline import audio, cli, corpora, manifest, orphans, sealed, store
 from pipeline.config import SAMPLE_RATE_HZ, AudioConfig, Config, artifacts_dir, fingerprint
 from pipeline.corpora import Rejected
 from pipeline.errors import AudioError, StoreError
@@ -141,7 +141,8 @@ def _decoded(tasks: list[Task]) -> Iterator[None]:
     if not tasks:
         return
     workers = min(len(os.sched_getaffinity(0)), len(tasks))
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, orphans.end_with_parent) as pool:
         waiting = {pool.submit(make_shard, task) for task in tasks}
         for finished in as_completed(waiting):
             for _ in range(finished.result()):

@@ -2,14 +2,12 @@
 
 import itertools
 import multiprocessing
-import os
-import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import connection
 
+from pipeline import orphans
 from pipeline.bundle import Bundle
 from pipeline.calibration import OperatingPoint
 from pipeline.detector import Detector, Row, cores
@@ -65,14 +63,8 @@ _point: OperatingPoint
 
 def _begin(model: Bundle, point: OperatingPoint) -> None:
     global _detector, _point
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    orphans.end_with_parent()
     _detector, _point = Detector(model, threads=1), point
-
-
-def _end_with_parent() -> None:
-    """A parent that is killed cannot tell its pool, whose processes would wait for work for ever."""
-    connection.wait([multiprocessing.parent_process().sentinel])
-    os._exit(1)
 
 
 def _score(path: str) -> Row:

@@ -5,11 +5,8 @@ process that runs out of memory is killed; neither reaches the search this way. 
 in the search's. It leaves no weights: the best configuration is trained again, with several seeds.
 """
 
-import multiprocessing
-import os
 import signal
 import sys
-import threading
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +16,7 @@ from pathlib import Path
 import optuna
 import yaml
 
-from pipeline import tracking
+from pipeline import orphans, tracking
 from pipeline.checkpoint import Progress
 from pipeline.config import Config
 from tuning import abandoned, objective, space, study
@@ -45,7 +42,8 @@ class Task:
 def process(task: Task, drawn: Connection) -> None:
     """Body of the process: run the study's next trial; its number goes through ``drawn`` as soon as it is known."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the search hears it too, and ends its processes
-    _end_with_parent()
+    # A search that is killed takes its trials with it, and the same command goes on with them.
+    orphans.end_with_parent()
     study.quietly()
     own = study.load(study.storage(task.storage, task.heartbeat_s), task.study)
     study.equip(own, task.seed)
@@ -140,17 +138,6 @@ def listener(trial: optuna.Trial, config: Config, settings: Settings) -> Callabl
 def _line(error: Exception) -> str:
     """An error in one line, short enough for a tag."""
     return " ".join(f"{type(error).__name__}: {error}".split())[:400]
-
-
-def _end_with_parent() -> None:
-    """Leave no orphan: a search that is killed takes its trials with it, and the same command goes on with them."""
-    parent = multiprocessing.parent_process()
-
-    def watch() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 class _Labelled:
