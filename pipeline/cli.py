@@ -6,6 +6,9 @@
 
 import argparse
 import dataclasses
+import errno
+import io
+import os
 import sys
 import types
 from collections.abc import Callable, Sequence
@@ -149,15 +152,45 @@ def number(name: str, given: str) -> float | None:
 
 
 def run(main: Callable[[], int | None]) -> None:
-    """Run a command's ``main`` and exit with its status; a ``ProjectError`` is printed as one line, status 2."""
+    """Run a command's ``main`` and exit with its status.
+
+    A ``ProjectError`` is printed as one line, status 2, and so is a place where nothing can be written.
+    """
+    _print_any_name()
     try:
         sys.exit(main() or 0)
     except ProjectError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except OSError as error:
+        if not (remedy := _REMEDIES.get(error.errno)):
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"error: {where}{os.strerror(error.errno)}; {remedy}", file=sys.stderr)
+        sys.exit(2)
     except KeyboardInterrupt:
         print("stopped; the same command goes on from here", file=sys.stderr)
         sys.exit(130)
+
+
+_FREE = "free some space, and the same command goes on"
+_ELSEWHERE = "give this user the right to it, or name another place (SPOOF_ARTIFACTS, --output, MLFLOW_TRACKING_URI)"
+_REMEDIES = {
+    errno.ENOSPC: _FREE,
+    errno.EDQUOT: _FREE,
+    errno.EFBIG: _FREE,
+    errno.EROFS: _ELSEWHERE,
+    errno.EACCES: _ELSEWHERE,
+    errno.EPERM: _ELSEWHERE,
+}
+"""What a user can do where the system refuses to write."""
+
+
+def _print_any_name() -> None:
+    """Let standard output and error take names of files that are not Unicode."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 class _Parser(argparse.ArgumentParser):
