@@ -53,4 +53,10 @@ def read(config: CorpusConfig) -> tuple[pd.DataFrame, list[Rejected]]:
             "warning: only the eval part is read, so what is trained on it compares with no published result",
             file=sys.stderr,
         )
-    return reader.read(place, parts or SUBSETS)
+    if ascii(str(place)).count("\\udc"):
+        raise CorpusError(f"{str(place)!a}: the name of the folder is not UTF-8 text; rename it")
+    try:
+        return reader.read(place, parts or SUBSETS)
+    except UnicodeDecodeError as error:
+        found = f"byte {error.object[error.start]:#04x} at {error.start}"
+        raise CorpusError(f"--data_dir {config.data_dir}: a list in it is not UTF-8 text ({found})") from None
