@@ -209,7 +209,7 @@ def _ffmpeg(source: Source, hint: str, *, mix: bool = True) -> Iterator[Opened]:
             layout = "mono" if mix else stream.codec_context.layout
             resampler = av.AudioResampler(format="fltp", layout=layout, rate=rate_hz)
             yield rate_hz, channels, _ffmpeg_blocks(container, stream, resampler)
-    except (av.FFmpegError, ValueError) as error:
+    except (av.FFmpegError, ValueError, OSError) as error:
         raise AudioError(f"unreadable: not audio that libsndfile or FFmpeg can decode ({error})") from None
 
 
