@@ -6,10 +6,13 @@ best epoch so far, and the history. Plain arrays in an ``.npz``, no pickles.
 
 import json
 import os
+import zipfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
+
+from pipeline.errors import ProjectError
 
 
 @dataclass
@@ -41,12 +44,20 @@ def save(path: Path, progress: Progress, variables: list[np.ndarray], best: list
 
 
 def load(path: Path) -> tuple[Progress, list[np.ndarray], list[np.ndarray]] | None:
-    """Progress, variables and best weights as ``save`` got them; ``None`` where nothing was saved."""
+    """Progress, variables and best weights as ``save`` got them; ``None`` where nothing was saved.
+
+    Raises ``ProjectError`` where the file is damaged: each array lies there with its CRC-32.
+    """
     if not path.exists():
         return None
-    with np.load(path, allow_pickle=False) as saved:
-        progress = Progress(**json.loads(saved["progress"].tobytes()))
-        names = sorted(saved.files)
-        variables = [saved[name] for name in names if name.startswith("variable/")]
-        best = [saved[name] for name in names if name.startswith("best/")]
+    try:
+        with np.load(path, allow_pickle=False) as saved:
+            progress = Progress(**json.loads(saved["progress"].tobytes()))
+            names = sorted(saved.files)
+            variables = [saved[name] for name in names if name.startswith("variable/")]
+            best = [saved[name] for name in names if name.startswith("best/")]
+    except (ValueError, TypeError, KeyError, EOFError, OSError, NotImplementedError, zipfile.BadZipFile) as error:
+        raise ProjectError(
+            f"{path}: the state of this training is damaged ({error}); delete it to train from the beginning"
+        ) from None
     return progress, variables, best

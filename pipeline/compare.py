@@ -183,9 +183,7 @@ def _figures(evaluation: Path) -> dict[str, float]:
 
 def _cost(model_folder: Path, store_folder: Path) -> dict[str, float]:
     """Parameters, milliseconds a clip on this machine, and size of the exported file in MB."""
-    import keras
-
-    from pipeline import audio, models  # noqa: F401 - the layers of every backbone
+    from pipeline import audio, models
     from pipeline.detector import Detector
     from pipeline.store import Store
 
@@ -199,7 +197,7 @@ def _cost(model_folder: Path, store_folder: Path) -> dict[str, float]:
         detector.utterance_logit(wave)
         spent_s.append(time.perf_counter() - started)
     return {
-        "parameters": keras.saving.load_model(model.keras, compile=False).count_params(),
+        "parameters": models.load(model.keras).count_params(),
         "ms_per_clip": 1000 * float(np.median(spent_s)),
         "size_mb": model.litert.stat().st_size / 1e6,
     }

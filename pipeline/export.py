@@ -151,11 +151,9 @@ def _keras(model: Bundle) -> "keras.Model":  # noqa: F821
     path = model.keras
     if path is None:
         raise BundleError(f"{model.folder}: it holds no {bundle.KERAS}, which every export is made from; train again")
-    import keras
+    from pipeline import models
 
-    from pipeline import models  # noqa: F401  registers the layers
-
-    return keras.saving.load_model(path, compile=False)
+    return models.load(path)
 
 
 def _write(

@@ -10,8 +10,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from pipeline import frontend
-from pipeline import models as _layers  # noqa: F401 - loading a model needs the layers of every backbone
+from pipeline import frontend, models
 from pipeline.config import Config
 
 STEPS = 32
@@ -29,7 +28,7 @@ class Looker:
     """
 
     def __init__(self, path: Path, config: Config):
-        model = keras.saving.load_model(path, compile=False)
+        model = models.load(path)
         self._start = config.front_end.normalisation
         fronts = [layer for layer in model.layers if type(layer).__module__ == frontend.__name__]
         self.sees_spectrogram = bool(fronts)

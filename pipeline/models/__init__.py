@@ -6,11 +6,13 @@ Augmentation, front end, backbone and head are layers of it. A backbone is a mod
 """
 
 from functools import partial
+from pathlib import Path
 
 import keras
 
 from pipeline import augment, frontend
 from pipeline.config import SAMPLE_RATE_HZ, Config, ModelConfig
+from pipeline.errors import BundleError
 from pipeline.models import efficientnetb0, gmm, lcnn, rawnet2, resnet18, vgg
 
 BACKBONES = {
@@ -52,6 +54,17 @@ def build(config: Config) -> keras.Model:
         else head(backbone.features(x, config.model), config.model)
     )
     return keras.Model(waveform, logit, name=config.model.backbone)
+
+
+def load(path: Path) -> keras.Model:
+    """The uncompiled model of a Keras file; raises ``BundleError`` where it is damaged or could run code.
+
+    In safe mode Keras takes no code from a file, and of classes those of its own and the registered layers here.
+    """
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except (ValueError, TypeError, KeyError, OSError, ImportError, AttributeError) as error:
+        raise BundleError(f"{path}: Keras does not load it: {str(error).splitlines()[0][:200]}") from None
 
 
 def head(features: keras.KerasTensor, config: ModelConfig) -> keras.KerasTensor:
