@@ -205,6 +205,8 @@ def _ffmpeg(source: Source, hint: str, *, mix: bool = True) -> Iterator[Opened]:
             if not container.streams.audio:
                 raise AudioError("unreadable: the file has no audio stream")
             stream = container.streams.audio[0]
+            if stream.codec_context is None:
+                raise AudioError("unreadable: FFmpeg does not know the codec of the file's audio")
             rate_hz, channels = stream.codec_context.sample_rate or stream.rate, stream.codec_context.channels or 1
             layout = "mono" if mix else stream.codec_context.layout
             resampler = av.AudioResampler(format="fltp", layout=layout, rate=rate_hz)

@@ -141,6 +141,12 @@ def test_file_name_that_is_not_utf8(voice, tmp_path):
     assert len(audio.decode(path.decode(errors="surrogateescape"))) == len(voice)
 
 
+def of_an_unknown_codec() -> bytes:
+    data = bytearray(encoded(np.full(16000, 0.1, np.float32)))
+    data[20:22] = b"\x34\x12"
+    return bytes(data)
+
+
 def not_a_number() -> bytes:
     wave = np.full(16000, 0.1, np.float32)
     wave[77] = np.nan
@@ -156,6 +162,7 @@ REFUSED = {
     "near silence": (encoded(np.full(16000, 5e-5, np.float32)), "silent: its peak is -90 dB"),
     "not finite": (not_a_number(), "not finite"),
     "truncated header": (encoded(np.full(16000, 0.1, np.float32))[:30], "unreadable"),
+    "unknown codec": (of_an_unknown_codec(), "unreadable: FFmpeg does not know the codec"),
     "absurd rate": (encoded(np.full(16000, 0.1, np.float32), 1000), "sample rate 1000 Hz"),
 }
 

@@ -31,11 +31,13 @@ for line in sys.stdin:
 def scored(paths: list[Path], model: Path) -> dict[Path, dict | str]:
     """For each recording its row, or what became of the process that took it; another then goes on with the next."""
     found: dict[Path, dict | str] = {}
+    said = model.parent / "said.txt"
     while left := [path for path in paths if path not in found]:
-        child = subprocess.Popen(
-            [sys.executable, "-X", "faulthandler", "-c", SCORE, str(model)], cwd=PROJECT_ROOT, text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=_limited,
-        )  # fmt: skip
+        with said.open("w") as errors:
+            child = subprocess.Popen(
+                [sys.executable, "-X", "faulthandler", "-c", SCORE, str(model)], cwd=PROJECT_ROOT, text=True,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, preexec_fn=_limited,
+            )  # fmt: skip
         for path in left:
             child.stdin.write(f"{path}\n")
             child.stdin.flush()
@@ -44,9 +46,9 @@ def scored(paths: list[Path], model: Path) -> dict[Path, dict | str]:
             begun, row = child.stdout.readline(), child.stdout.readline()
             late.cancel()
             if not row:
-                assert begun == f"{path}\n", child.stderr.read()[-3000:]
+                assert begun == f"{path}\n", said.read_text()[-3000:]
                 child.kill()
-                found[path] = f"status {child.wait()}: {child.stderr.read()[-1500:]}"
+                found[path] = f"status {child.wait()}: {said.read_text()[-1500:]}"
                 break
             found[path] = json.loads(row)
         child.stdin.close()
