@@ -138,7 +138,8 @@ def convert(field: dataclasses.Field, value: object) -> object:
         result = field.type(value)
     except (TypeError, ValueError):
         raise ConfigError(f"--{field.name} {value!r}: expected {_type_name(field.type)}") from None
-    if choices and result not in choices:
+    given = [part.strip() for part in result.split(",")] if field.metadata.get("several") else [result]
+    if choices and not set(given) <= set(choices):
         raise ConfigError(f"--{field.name} {value!r}: choose one of {', '.join(choices)}")
     return result
 

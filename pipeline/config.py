@@ -28,19 +28,28 @@ def artifacts_dir() -> Path:
     return Path(os.environ.get("SPOOF_ARTIFACTS") or PROJECT_ROOT / "artifacts").resolve()
 
 
-def option(default, help_text: str, choices: tuple[str, ...] = ()):
-    """A dataclass field that is also a command-line option."""
-    return field(default=default, metadata={"help": help_text, "choices": choices})
+CORPORA = (
+    *("asvspoof2017", "asvspoof2019_la", "asvspoof2019_pa", "asvspoof2021_df", "asvspoof2021_la", "asvspoof2021_pa"),
+    *("asvspoof5", "demo", "fake_or_real", "folder", "in_the_wild", "synthetic", "table", "wavefake"),
+)
+
+
+def option(default, help_text: str, choices: tuple[str, ...] = (), *, several: bool = False):
+    """A dataclass field that is also a command-line option; with ``several`` a comma separates choices."""
+    return field(default=default, metadata={"help": help_text, "choices": choices, "several": several})
 
 
 @dataclass(frozen=True)
 class CorpusConfig:
     """Which recordings to use, and how they are split."""
 
-    corpus: str = option("demo", "corpus reader", choices=("asvspoof2017", "demo", "folder", "synthetic", "table"))
+    corpus: str = option(
+        "demo", "corpus reader; several, comma separated, are joined into one Store", choices=CORPORA, several=True
+    )
     data_dir: str = option(
         "",
-        "folder of the corpus (for table: the CSV, TSV or Parquet file); demo and synthetic build their own when empty",
+        "folder of the corpus (for table: the CSV, TSV or Parquet file), one for each of several; demo and synthetic "
+        "build their own when empty",
     )
     parts: str = option("", "official parts of the corpus to read, comma separated (train,dev,eval); empty: all")
     split_by: str = option(

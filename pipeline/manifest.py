@@ -8,7 +8,7 @@ Preprocessing adds ``duration_s`` (float), ``sha256`` (of the decoded samples) a
 """
 
 import fnmatch
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,10 @@ LABELS = (BONAFIDE, SPOOF)
 SUBSETS = ("train", "dev", "eval")
 COLUMNS = ("utterance_id", "path", "label", "split", "speaker", "attack", "corpus")
 DECODED_COLUMNS = ("duration_s", "sha256", "shard", "position")
+PREFIXED = ("utterance_id", "speaker", "attack")
+"""What a joined Manifest puts the name of the corpus in front of."""
+EVALUATION_ALONE = ("asvspoof2021_df", "asvspoof2021_la", "asvspoof2021_pa")
+"""Corpora whose official split is all eval."""
 EVAL_SHARE = 0.2
 DEV_SHARE = 0.2
 """Share of the speakers that the evaluation subset takes, and of the rest that dev takes."""
@@ -49,6 +53,20 @@ def make(rows: Iterable[dict] | pd.DataFrame, *, corpus: str) -> pd.DataFrame:
     return table.reset_index(drop=True)
 
 
+def join(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """One Manifest of several by name; ``corpus`` is that name, and stands in front of utterance, speaker and attack.
+
+    A condition that a corpus does not know is "" in its rows.
+    """
+    named = []
+    for name, table in tables.items():
+        prefixed = {c: table[c].where(table[c].isin(("", "-")), f"{name}/" + table[c]) for c in PREFIXED}
+        named.append(table.assign(corpus=name, **prefixed))
+    joined = pd.concat(named, ignore_index=True).fillna("")
+    check(joined)
+    return joined
+
+
 def check(table: pd.DataFrame) -> None:
     """Raise ``CorpusError`` for the first row whose label, split or identifier is not allowed."""
     for column, allowed in (("label", LABELS), ("split", (*SUBSETS, ""))):
@@ -64,8 +82,8 @@ def check(table: pd.DataFrame) -> None:
 
 
 def conditions(table: pd.DataFrame) -> list[str]:
-    """Names of the condition columns that hold more than one value."""
-    fixed = {*COLUMNS, *DECODED_COLUMNS}
+    """Names of the condition columns that hold more than one value; the corpus is one in a joined Manifest."""
+    fixed = {*COLUMNS, *DECODED_COLUMNS} - {"corpus"}
     return [c for c in table.columns if c not in fixed and table[c].nunique() > 1]
 
 
@@ -75,31 +93,47 @@ def matching(attacks: pd.Series, patterns: str) -> pd.Series:
     return attacks.str.match("|".join(expressions)) if expressions else pd.Series(False, index=attacks.index)
 
 
-def resolve_split_by(table: pd.DataFrame, split_by: str) -> str:
+def resolve_split_by(table: pd.DataFrame, split_by: str, *, otherwise: str = "speaker") -> str:
     """What ``auto`` means for this Manifest; ``official`` raises ``CorpusError`` where the corpus has no splits.
 
-    A corpus has an official split when each of its utterances is in one and all three subsets have some.
+    A corpus has an official split when each of its utterances is in one and all three subsets have some, or when it is
+    evaluation data alone; without one ``auto`` means ``otherwise``. Where that differs between joined corpora the
+    answer names each: ``asvspoof2017=official,folder=speaker``.
     """
-    official = (table["split"] != "").all() and set(SUBSETS) <= set(table["split"])
+    found = {corpus: _resolve(own, split_by, otherwise) for corpus, own in table.groupby("corpus", sort=False)}
+    if len(set(found.values())) == 1:
+        return next(iter(found.values()))
+    return ",".join(f"{corpus}={how}" for corpus, how in found.items())
+
+
+def _resolve(table: pd.DataFrame, split_by: str, otherwise: str) -> str:
+    corpus, splits = table["corpus"].iat[0], set(table["split"])
+    official = "" not in splits and (set(SUBSETS) <= splits or corpus in EVALUATION_ALONE)
     if split_by == "auto":
-        return "official" if official else "speaker"
+        return "official" if official else otherwise
     if split_by == "official" and not official:
-        found = ", ".join(sorted(set(table["split"]) - {""})) or "none"
+        found = ", ".join(sorted(splits - {""})) or "none"
         raise CorpusError(
-            f"split_by=official needs train, dev and eval; the utterances read have {found}. "
+            f"{corpus}: split_by=official needs train, dev and eval; the utterances read have {found}. "
             "Read all parts, or choose split_by=speaker"
         )
     return split_by
 
 
 def assign_splits(table: pd.DataFrame, split_by: str, *, seed: int) -> pd.DataFrame:
-    """A copy with ``split`` set: ``official`` keeps it, ``speaker`` and ``stratified`` draw it.
+    """A copy with ``split`` set: ``official`` keeps it, ``speaker`` and ``stratified`` draw it, in each corpus alone.
 
     ``speaker`` puts no speaker in two subsets and keeps the share of spoof close in each; utterances of unknown
     speaker are refused, as they could be anyone. ``stratified`` draws clips at random within each label, so speakers
     leak between subsets. Each takes 20 % for eval and 20 % of the rest for dev. ``none`` makes all of it eval. Equal
-    audio (``sha256``) always follows its first occurrence.
+    audio (``sha256``) always follows its first occurrence in the corpus.
     """
+    each = dict(part.split("=") for part in split_by.split(",")) if "=" in split_by else {}
+    corpora = table.groupby("corpus", sort=False)
+    return pd.concat([_assign(own, each.get(name, split_by), seed) for name, own in corpora]).sort_index()
+
+
+def _assign(table: pd.DataFrame, split_by: str, seed: int) -> pd.DataFrame:
     if split_by == "official":
         return table.copy()
     if split_by == "none":

@@ -49,18 +49,19 @@ class Task:
         return self.file.with_suffix(".json")
 
 
-def ensure(config: Config, *, aside: bool = True) -> Path:
+def ensure(config: Config, *, aside: bool = True, otherwise: str = "speaker") -> Path:
     """Folder of the configured corpus' Store, made or completed where needed.
 
-    ``aside``: another stage is what this process is for, and has the run that ``mlflow run`` opened.
+    ``aside``: another stage is what this process is for, and has the run that ``mlflow run`` opened. ``otherwise``:
+    what ``split_by=auto`` means for a corpus without official splits.
 
     Raises ``CorpusError`` for a corpus that cannot be read, ``StoreError`` when another process is making the same
     Store or when no recording of the corpus is usable.
     """
     table, rejected = corpora.read(config.corpus)
-    split_by = manifest.resolve_split_by(table, config.corpus.split_by)
+    split_by = manifest.resolve_split_by(table, config.corpus.split_by, otherwise=otherwise)
     key = fingerprint(STAGE_VERSION, config.audio, split_by, config.corpus.split_seed, _sources(table))
-    folder = artifacts_dir() / "data" / f"{config.corpus.corpus}-{key}"
+    folder = artifacts_dir() / "data" / f"{_name(config)}-{key}"
     logged = folder / "logged"
     if logged.is_file():
         print(f"Store is up to date: {folder}")
@@ -105,7 +106,7 @@ def build(
             raise StoreError(f"no recording of the corpus is usable; the first of {len(rejected)}: {rejected[0]}")
         kept = manifest.assign_splits(kept, split_by, seed=config.corpus.split_seed)
         kept, rejected = _without_crossing_copies(kept, rejected)
-        _finish(folder, kept, rejected, notes, name=config.corpus.corpus, key=key, split_by=split_by)
+        _finish(folder, kept, rejected, notes, name=_name(config), key=key, split_by=split_by)
         for task in tasks:
             task.note.unlink()
     return len(paths) - done
@@ -199,6 +200,11 @@ def _finish(
         "manifest_sha256": store.file_sha256(folder / store.MANIFEST),
     }
     sealed.write(folder / store.INDEX, index)
+
+
+def _name(config: Config) -> str:
+    """What the Store is called: its corpus, or its corpora joined by +."""
+    return "+".join(corpora.apart(config.corpus))
 
 
 def _sources(table: pd.DataFrame) -> list:

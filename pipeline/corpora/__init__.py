@@ -1,23 +1,36 @@
 """Readers of corpora: each turns a folder on disk into a Manifest and a list of what it left out, and why."""
 
+import dataclasses
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
 import pandas as pd
 
+from pipeline import manifest
 from pipeline.config import CorpusConfig
-from pipeline.errors import CorpusError
+from pipeline.errors import ConfigError, CorpusError
 from pipeline.manifest import SUBSETS
 
 READERS = {
-    "asvspoof2017": "pipeline.corpora.asvspoof2017",
-    "demo": "pipeline.corpora.demo",
-    "folder": "pipeline.corpora.folder",
-    "synthetic": "pipeline.corpora.synthetic",
-    "table": "pipeline.corpora.table",
+    "asvspoof2017": ("pipeline.corpora.asvspoof2017",),
+    "asvspoof2019_la": ("pipeline.corpora.asvspoof2019", "LA"),
+    "asvspoof2019_pa": ("pipeline.corpora.asvspoof2019", "PA"),
+    "asvspoof2021_df": ("pipeline.corpora.asvspoof2021", "DF"),
+    "asvspoof2021_la": ("pipeline.corpora.asvspoof2021", "LA"),
+    "asvspoof2021_pa": ("pipeline.corpora.asvspoof2021", "PA"),
+    "asvspoof5": ("pipeline.corpora.asvspoof5",),
+    "demo": ("pipeline.corpora.demo",),
+    "fake_or_real": ("pipeline.corpora.fake_or_real",),
+    "folder": ("pipeline.corpora.folder",),
+    "in_the_wild": ("pipeline.corpora.in_the_wild",),
+    "synthetic": ("pipeline.corpora.synthetic",),
+    "table": ("pipeline.corpora.table",),
+    "wavefake": ("pipeline.corpora.wavefake",),
 }
+"""Corpus to the module that reads it, and what its ``read`` takes beside the folder and the parts."""
 BUILT = ("demo", "synthetic")
 """Corpora that are made on the user's machine where no ``data_dir`` is given."""
 
@@ -30,12 +43,59 @@ class Rejected:
     reason: str
 
 
-def read(config: CorpusConfig) -> tuple[pd.DataFrame, list[Rejected]]:
-    """The Manifest of the configured corpus, and what its reader left out.
+def apart(config: CorpusConfig) -> dict[str, CorpusConfig]:
+    """Each corpus that the configuration joins, with its folder, by the name that it has in the joined Manifest.
 
-    Raises ``CorpusError`` for a folder that is missing or not laid out as the reader needs it.
+    Raises ``ConfigError`` where there are not as many folders as corpora.
     """
-    reader = import_module(READERS[config.corpus])
+    names = [name.strip() for name in config.corpus.split(",")]
+    if len(names) == 1:
+        return {config.corpus: config}
+    places = [place.strip() for place in config.data_dir.split(",")] if config.data_dir else [""] * len(names)
+    if len(places) != len(names):
+        raise ConfigError(
+            f"--data_dir {config.data_dir!r}: {len(places)} places for the {len(names)} corpora of --corpus "
+            f"{config.corpus!r}; give one for each, comma separated, empty for demo and synthetic"
+        )
+    found: dict[str, CorpusConfig] = {}
+    for name, place in zip(names, places, strict=True):
+        times = 1 + sum(own.corpus == name for own in found.values())
+        key = name if times == 1 else f"{name}_{times}"
+        found[key] = dataclasses.replace(config, corpus=name, data_dir=place)
+    return found
+
+
+def together(configs: Mapping[str, CorpusConfig]) -> CorpusConfig:
+    """The configuration that joins those: the opposite of ``apart``."""
+    first = next(iter(configs.values()))
+    if len(configs) == 1:
+        return first
+    names, places = zip(*((own.corpus, own.data_dir) for own in configs.values()), strict=True)
+    return dataclasses.replace(first, corpus=",".join(names), data_dir=",".join(places) if any(places) else "")
+
+
+def read(config: CorpusConfig) -> tuple[pd.DataFrame, list[Rejected]]:
+    """The Manifest of the configured corpus, or of several joined, and what their readers left out.
+
+    In a joined Manifest utterances, speakers and attacks have the name of their corpus in front
+    (``asvspoof2019_la/A07``), because each corpus names its own: A05 of ASVspoof 5 is not A05 of 2019. Raises
+    ``CorpusError`` for a folder that is missing or not laid out as the reader needs it.
+    """
+    parts = _parts(config.parts)
+    tables, rejected = {}, []
+    for name, own in apart(config).items():
+        tables[name], left = _read(own, parts)
+        rejected += left
+        labels = set(tables[name]["label"])
+        if labels != set(manifest.LABELS):
+            print(f"warning: {name} holds {labels.pop()} alone; join it with a corpus of both", file=sys.stderr)
+    table = manifest.join(tables) if len(tables) > 1 else tables.popitem()[1]
+    return table, rejected
+
+
+def _read(config: CorpusConfig, parts: tuple[str, ...]) -> tuple[pd.DataFrame, list[Rejected]]:
+    module, *arguments = READERS[config.corpus]
+    reader = import_module(module)
     if config.data_dir:
         place = Path(config.data_dir).expanduser().resolve()
         if not place.exists():
@@ -44,19 +104,23 @@ def read(config: CorpusConfig) -> tuple[pd.DataFrame, list[Rejected]]:
         place = reader.ensure()
     else:
         raise CorpusError(f"corpus={config.corpus} needs --data_dir, the place of its recordings")
-    parts = tuple(part.strip() for part in config.parts.split(",") if part.strip())
+    if ascii(str(place)).count("\\udc"):
+        raise CorpusError(f"{str(place)!a}: the name of the folder is not UTF-8 text; rename it")
+    try:
+        return reader.read(place, parts or SUBSETS, *arguments)
+    except UnicodeDecodeError as error:
+        found = f"byte {error.object[error.start]:#04x} at {error.start}"
+        raise CorpusError(f"--data_dir {config.data_dir}: a list in it is not UTF-8 text ({found})") from None
+
+
+def _parts(given: str) -> tuple[str, ...]:
+    parts = tuple(part.strip() for part in given.split(",") if part.strip())
     unknown = [part for part in parts if part not in SUBSETS]
     if unknown:
-        raise CorpusError(f"--parts {config.parts!r}: {unknown[0]!r} is none of {', '.join(SUBSETS)}")
+        raise CorpusError(f"--parts {given!r}: {unknown[0]!r} is none of {', '.join(SUBSETS)}")
     if parts == ("eval",):
         print(
             "warning: only the eval part is read, so what is trained on it compares with no published result",
             file=sys.stderr,
         )
-    if ascii(str(place)).count("\\udc"):
-        raise CorpusError(f"{str(place)!a}: the name of the folder is not UTF-8 text; rename it")
-    try:
-        return reader.read(place, parts or SUBSETS)
-    except UnicodeDecodeError as error:
-        found = f"byte {error.object[error.start]:#04x} at {error.start}"
-        raise CorpusError(f"--data_dir {config.data_dir}: a list in it is not UTF-8 text ({found})") from None
+    return parts

@@ -5,18 +5,22 @@ the last three. See Kinnunen et al. 2017 and Delgado et al. 2018 (version 2). Th
 codes for different devices, so one folder must hold one version.
 """
 
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
 from pipeline import manifest
 from pipeline.config import BONAFIDE, SPOOF
-from pipeline.corpora import Rejected
+from pipeline.corpora import Rejected, listing
 from pipeline.errors import CorpusError
 
 COLUMNS = ("file", "key", "speaker", "phrase", "environment", "playback", "recorder")
 LABELS = {"genuine": BONAFIDE, "spoof": SPOOF}
 LIST_SUFFIX = {"train": "trn", "dev": "trl", "eval": "trl"}
+UNLABELLED = {
+    2: "version 1's evaluation list has no labels (two columns); use version 2, or --parts train,dev",
+}
 PREFIXES = {"V2": "ASVspoof2017_V2", "V1": "ASVspoof2017"}
 
 
@@ -30,21 +34,12 @@ def read(data_dir: Path, parts: tuple[str, ...]) -> tuple[pd.DataFrame, list[Rej
     rows: list[dict] = []
     rejected: list[Rejected] = []
     for part in parts:
-        folder = _one(data_dir, f"{PREFIXES[version]}_{part}", "folder")
-        audio = {path.name: path for path in sorted(folder.rglob("*.wav")) if path.is_file()}
-        listing = _one(data_dir, f"{PREFIXES[version]}_{part}.{LIST_SUFFIX[part]}.txt", "file")
-        listed = _lines(listing, version)
-        for entry in listed:
-            if entry["file"] not in audio:
-                rejected.append(Rejected(str(folder / entry["file"]), f"listed in {listing.name}, but not there"))
-                continue
-            rows.append(_row(entry, audio[entry["file"]], part))
-        names = {entry["file"] for entry in listed}
-        rejected += [
-            Rejected(str(path), f"not listed in {listing.name}, so its label is unknown")
-            for name, path in audio.items()
-            if name not in names
-        ]
+        folder = listing.outermost(data_dir, f"{PREFIXES[version]}_{part}", "folder")
+        listed = listing.outermost(data_dir, f"{PREFIXES[version]}_{part}.{LIST_SUFFIX[part]}.txt", "file")
+        entries = listing.entries(listed, COLUMNS, LABELS, other_columns=UNLABELLED if version == "V1" else {})
+        found, left = listing.matched(listed, entries, [folder], partial(_row, part=part), suffix=".wav")
+        rows += found
+        rejected += left
     return manifest.make(rows, corpus="asvspoof2017"), rejected
 
 
@@ -64,42 +59,8 @@ def _version(data_dir: Path) -> str:
     return found.pop()
 
 
-def _one(data_dir: Path, name: str, kind: str) -> Path:
-    """The outermost file or folder of that name."""
-    found = [p for p in data_dir.rglob(name) if (p.is_dir() if kind == "folder" else p.is_file())]
-    if not found:
-        raise CorpusError(f"{data_dir}: {kind} {name} is missing; unpack it there or leave its part out of --parts")
-    return min(found, key=lambda path: (len(path.parts), str(path)))
-
-
-def _lines(listing: Path, version: str) -> list[dict[str, str]]:
-    entries = []
-    seen: set[str] = set()
-    for number, line in enumerate(listing.read_text(encoding="utf-8").splitlines(), start=1):
-        values = line.split()
-        if not values:
-            continue
-        place = f"{listing}, line {number}"
-        if len(values) == 2 and version == "V1":
-            raise CorpusError(
-                f"{place}: version 1's evaluation list has no labels (two columns); use version 2, or --parts train,dev"
-            )
-        if len(values) != len(COLUMNS):
-            raise CorpusError(
-                f"{place}: {len(values)} columns instead of {len(COLUMNS)} ({' '.join(COLUMNS)}): {line!r}"
-            )
-        entry = dict(zip(COLUMNS, values, strict=True))
-        if entry["key"] not in LABELS:
-            raise CorpusError(f"{place}: key {entry['key']!r} is neither genuine nor spoof")
-        if entry["file"] in seen:
-            raise CorpusError(f"{place}: {entry['file']} is listed twice")
-        seen.add(entry["file"])
-        entries.append(entry)
-    return entries
-
-
-def _row(entry: dict[str, str], path: Path, part: str) -> dict[str, str]:
-    known = {name: "" if entry[name] == "-" else entry[name] for name in COLUMNS}
+def _row(entry: dict[str, str], path: Path, *, part: str) -> dict[str, str]:
+    known = {name: listing.known(entry[name]) for name in COLUMNS}
     return {
         "utterance_id": path.stem,
         "path": str(path),

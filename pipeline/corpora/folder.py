@@ -31,34 +31,39 @@ def read(data_dir: Path, parts: tuple[str, ...]) -> tuple[pd.DataFrame, list[Rej
         split = top.name if split_folders else ""
         if split and split not in parts:
             continue
-        for name, label in LABEL_FOLDERS.items():
-            beneath = len(str(top / name)) + 1
-            for path in sorted(_files(top / name), key=lambda found: found.split(os.sep)):
-                suffix = os.path.splitext(path)[1]
-                if suffix.lower() not in audio.SUFFIXES:
-                    rejected.append(Rejected(path, f"suffix {suffix!r} is not that of audio"))
-                    continue
-                if path.encode(errors="replace").decode() != path:
-                    rejected.append(Rejected(ascii(path), "its name is not UTF-8 text; rename it"))
-                    continue
-                inside = path[beneath:].split(os.sep)[:-1]
-                rows.append(
-                    {
-                        "utterance_id": path[len(str(data_dir)) + 1 :],
-                        "path": path,
-                        "label": label,
-                        "split": split,
-                        "attack": inside[0] if inside else ("unknown" if label == SPOOF else "-"),
-                    }
-                )
-    found = {row["label"] for row in rows}
-    if found != {BONAFIDE, SPOOF}:
-        missing = ", ".join(sorted({BONAFIDE, SPOOF} - found))
-        raise CorpusError(
-            f"{data_dir}: no recordings of class {missing}; expected folders "
-            f"{{bonafide,genuine,real}}/ and {{spoof,fake}}/, with or without train/, dev/ and eval/ above them"
-        )
+        found, left = labelled(top, data_dir, split=split)
+        rows += found
+        rejected += left
+    layout = "{bonafide,genuine,real}/ and {spoof,fake}/, with or without train/, dev/ and eval/ above them"
+    require_both_classes(rows, data_dir, layout)
     return manifest.make(rows, corpus="folder"), rejected
+
+
+def labelled(top: Path, data_dir: Path, *, split: str) -> tuple[list[dict], list[Rejected]]:
+    """Rows of the audio in the class folders of ``top``, named from ``data_dir`` on, and files that are no audio."""
+    rows: list[dict] = []
+    rejected: list[Rejected] = []
+    for name, label in LABEL_FOLDERS.items():
+        beneath = len(str(top / name)) + 1
+        for path in sorted(_files(top / name), key=lambda found: found.split(os.sep)):
+            suffix = os.path.splitext(path)[1]
+            if suffix.lower() not in audio.SUFFIXES:
+                rejected.append(Rejected(path, f"suffix {suffix!r} is not that of audio"))
+                continue
+            if path.encode(errors="replace").decode() != path:
+                rejected.append(Rejected(ascii(path), "its name is not UTF-8 text; rename it"))
+                continue
+            inside = path[beneath:].split(os.sep)[:-1]
+            rows.append(
+                {
+                    "utterance_id": path[len(str(data_dir)) + 1 :],
+                    "path": path,
+                    "label": label,
+                    "split": split,
+                    "attack": inside[0] if inside else ("unknown" if label == SPOOF else "-"),
+                }
+            )
+    return rows, rejected
 
 
 def _files(folder: str | os.PathLike) -> Iterator[str]:
@@ -71,3 +76,10 @@ def _files(folder: str | os.PathLike) -> Iterator[str]:
                 yield from _files(entry.path)
             elif entry.is_file():
                 yield entry.path
+
+
+def require_both_classes(rows: list[dict], data_dir: Path, layout: str) -> None:
+    """Raise ``CorpusError`` where a class has no recordings; ``layout`` is what was expected."""
+    missing = ", ".join(sorted({BONAFIDE, SPOOF} - {row["label"] for row in rows}))
+    if missing:
+        raise CorpusError(f"{data_dir}: no recordings of class {missing}; expected folders {layout}")

@@ -1,0 +1,65 @@
+"""WaveFake: speech of two voices resynthesised by vocoders, beside the recordings it was made from.
+
+A folder a generator (``ljspeech_melgan/LJ001-0001_gen.wav``), all of it spoof. Bonafide are LJ Speech
+(``LJSpeech-1.1/wavs/``, English) and the part of JSUT that was resynthesised (``jsut_ver1.1/basic5000/wav/``,
+Japanese), which its publishers do not pass on: unpack them beside it. There are no official splits, and two speakers
+alone. See Frank & Schönherr 2021.
+"""
+
+from pathlib import Path
+
+import pandas as pd
+
+from pipeline import manifest
+from pipeline.config import BONAFIDE, SPOOF
+from pipeline.corpora import Rejected, listing
+from pipeline.errors import CorpusError
+
+VOICES = {"ljspeech": ("LJ", "en"), "jsut": ("JSUT", "ja")}
+"""Speaker and language of the voice that the name of a generator's folder holds."""
+SOURCES = {"ljspeech": "LJSpeech-1.1/wavs", "jsut": "jsut_ver1.1/basic5000/wav"}
+"""Where the recordings of each voice lie."""
+
+
+def read(data_dir: Path, parts: tuple[str, ...]) -> tuple[pd.DataFrame, list[Rejected]]:
+    """The Manifest of the generators and of the recordings that are there, and second copies of generated files.
+
+    Raises ``CorpusError`` where there is no generator.
+    """
+    rows: list[dict] = []
+    rejected: list[Rejected] = []
+    generators = listing.beneath(data_dir, _is_generator)
+    if not generators:
+        raise CorpusError(f"{data_dir}: no folder of a generator, such as ljspeech_melgan/; unpack generated_audio.zip")
+    for generator in generators:
+        audio = sorted(path for path in generator.rglob("*.wav") if path.is_file())
+        outer = [path for path in audio if path.parent == generator]
+        rejected += [
+            Rejected(str(path), f"in a folder inside {generator.name}, which has recordings of its own: a second copy")
+            for path in audio
+            if outer and path.parent != generator
+        ]
+        voice = next(name for name in VOICES if name in generator.name.lower())
+        attack = generator.name.removeprefix(f"{voice}_").removesuffix(f"_{voice}")
+        rows += [_row(path, f"{generator.name}/{path.stem}", voice, SPOOF, attack) for path in outer or audio]
+    for voice, place in SOURCES.items():
+        for folder in listing.every(data_dir, place):
+            rows += [_row(p, f"{voice}/{p.stem}", voice, BONAFIDE, "-") for p in sorted(folder.glob("*.wav"))]
+    return manifest.make(rows, corpus="wavefake"), rejected
+
+
+def _is_generator(folder: Path) -> bool:
+    name = folder.name.lower()
+    return any(voice in name for voice in VOICES) and not name.startswith(("ljspeech-", "jsut_ver"))
+
+
+def _row(path: Path, identifier: str, voice: str, label: str, attack: str) -> dict[str, str]:
+    speaker, language = VOICES[voice]
+    return {
+        "utterance_id": identifier,
+        "path": str(path),
+        "label": label,
+        "speaker": speaker,
+        "attack": attack,
+        "language": language,
+    }

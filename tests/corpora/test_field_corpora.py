@@ -1,0 +1,204 @@
+"""Readers of the field's corpora, each on a small tree in its real layout: labels of utterances, counts, damage."""
+
+from collections import Counter
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from corpus_trees import ASVSPOOF5, LA_2021, META, TREES, tree, write_noise
+
+from pipeline import corpora, manifest
+from pipeline.config import CORPORA, CorpusConfig
+from pipeline.corpora import asvspoof2021
+from pipeline.errors import CorpusError
+
+
+def read(corpus: str, root: Path, parts: str = ""):
+    return corpora.read(CorpusConfig(corpus=corpus, data_dir=str(root), parts=parts))
+
+
+COUNTS = {
+    "asvspoof2019_la": {("train", "bonafide"): 1, ("train", "spoof"): 1, ("dev", "bonafide"): 1, ("dev", "spoof"): 1}
+    | {("eval", "bonafide"): 1, ("eval", "spoof"): 2},
+    "asvspoof2019_pa": {(s, k): 1 for s in ("train", "dev", "eval") for k in ("bonafide", "spoof")},
+    "asvspoof2021_la": {("eval", "bonafide"): 3, ("eval", "spoof"): 3},
+    "asvspoof2021_df": {("eval", "bonafide"): 1, ("eval", "spoof"): 2},
+    "asvspoof2021_pa": {("eval", "bonafide"): 1, ("eval", "spoof"): 1},
+    "asvspoof5": {("train", "bonafide"): 1, ("train", "spoof"): 1, ("dev", "bonafide"): 1}
+    | {("eval", "bonafide"): 1, ("eval", "spoof"): 1},
+    "in_the_wild": {("", "bonafide"): 1, ("", "spoof"): 2},
+    "fake_or_real": {(s, k): 1 for s in ("train", "dev", "eval") for k in ("bonafide", "spoof")},
+    "wavefake": {("", "bonafide"): 2, ("", "spoof"): 5},
+}
+NAMED = {
+    ("asvspoof2019_la", "LA_T_1000000"): {"label": "bonafide", "speaker": "LA_0079", "attack": "-", "split": "train"},
+    ("asvspoof2019_la", "LA_E_1000002"): {"label": "spoof", "attack": "A19", "split": "eval", "environment": ""},
+    ("asvspoof2019_pa", "PA_D_1000001"): {"label": "spoof", "attack": "BC", "environment": "abc", "split": "dev"},
+    ("asvspoof2019_pa", "PA_T_1000000"): {"label": "bonafide", "attack": "-", "environment": "aaa"},
+    ("asvspoof2021_la", "LA_E_9332881"): {"label": "spoof", "attack": "A07", "codec": "alaw", "transmission": "ita_tx"}
+    | {"trim": "notrim", "phase": "eval", "speaker": "LA_0009"},
+    ("asvspoof2021_la", "LA_E_5013670"): {"label": "bonafide", "attack": "-", "phase": "eval"},
+    ("asvspoof2021_df", "DF_E_2000011"): {"label": "spoof", "attack": "A14", "source": "asvspoof", "phase": "progress"}
+    | {"vocoder": "traditional_vocoder", "language": "", "codec": "nocodec"},
+    ("asvspoof2021_df", "DF_E_2000013"): {"attack": "Task1-team20", "gender_pair": "FF", "language": "E"},
+    ("asvspoof2021_df", "DF_E_2000053"): {"label": "bonafide", "attack": "-", "vocoder": ""},
+    ("asvspoof2021_pa", "PA_E_1000001"): {"label": "spoof", "attack": "m1-s4-c4", "room": "R3", "microphone": "M3"}
+    | {"distance": "d4", "attacker_room": "r1", "phase": "eval"},
+    ("asvspoof2021_pa", "PA_E_1000002"): {"label": "bonafide", "attack": "-", "attacker_room": ""},
+    ("asvspoof5", "T_0000000000"): {"label": "spoof", "attack": "A05", "attack_tag": "AC3", "gender": "F", "codec": ""},
+    ("asvspoof5", "E_0009538969"): {"label": "spoof", "attack": "A26", "codec": "C05", "codec_quality": "2"},
+    ("asvspoof5", "T_0000000001"): {"label": "bonafide", "attack": "-", "split": "train", "speaker": "T_0840"},
+    ("in_the_wild", "0"): {"label": "spoof", "speaker": "Alec Guinness", "attack": ""},
+    ("in_the_wild", "1"): {"label": "bonafide", "speaker": "Alec Guinness", "attack": "-"},
+    ("in_the_wild", "2"): {"label": "spoof", "speaker": "King, Jr."},
+    ("fake_or_real", "validation/fake/file1.wav"): {"label": "spoof", "split": "dev", "attack": "unknown"},
+    ("fake_or_real", "testing/real/file1.wav"): {"label": "bonafide", "split": "eval", "attack": "-"},
+    ("wavefake", "ljspeech_melgan/LJ001-0001_gen"): {"label": "spoof", "attack": "melgan", "speaker": "LJ"},
+    ("wavefake", "jsut_melgan/BASIC5000_1"): {"label": "spoof", "attack": "melgan", "language": "ja"},
+    ("wavefake", "ljspeech/LJ001-0001"): {"label": "bonafide", "attack": "-", "speaker": "LJ", "language": "en"},
+    ("wavefake", "common_voices_prompts_from_conformer_fastspeech2_pwg_ljspeech/gen_0"): {
+        "attack": "common_voices_prompts_from_conformer_fastspeech2_pwg"
+    },
+}
+
+
+def test_every_corpus_has_a_reader_and_an_option():
+    assert set(CORPORA) == set(corpora.READERS)
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory) -> dict[str, pd.DataFrame]:
+    """The Manifest of each corpus."""
+    return {corpus: read(corpus, tree(corpus, tmp_path_factory.mktemp(corpus)))[0] for corpus in TREES}
+
+
+@pytest.mark.parametrize("corpus", TREES)
+def test_counts_by_split_and_label(tables, corpus):
+    table = tables[corpus]
+    assert Counter(zip(table["split"], table["label"], strict=True)) == COUNTS[corpus]
+    assert set(table["corpus"]) == {corpus}
+    assert all(Path(path).is_file() for path in table["path"])
+
+
+@pytest.mark.parametrize(("corpus", "utterance"), NAMED)
+def test_labels_and_conditions_of_named_utterances(tables, corpus, utterance):
+    row = tables[corpus].set_index("utterance_id").loc[utterance]
+    assert {name: row[name] for name in NAMED[corpus, utterance]} == NAMED[corpus, utterance]
+
+
+@pytest.mark.parametrize("corpus", ["asvspoof2019_la", "asvspoof2021_df", "asvspoof5", "in_the_wild"])
+def test_audio_that_is_missing_or_not_listed_is_rejected(tmp_path, corpus):
+    root = tree(corpus, tmp_path / "a" / "b")  # however deep it was unpacked
+    whole, _ = read(corpus, tmp_path)
+    gone = Path(whole["path"].iat[0])
+    other = gone.with_name(f"other{gone.suffix}")
+    write_noise(other)
+    gone.unlink()
+    table, rejected = read(corpus, tmp_path)
+    assert len(table) == len(whole) - 1
+    reasons = {Path(r.path).name: r.reason for r in rejected}
+    assert set(reasons) == {gone.name, other.name}
+    assert reasons[gone.name].endswith(", but not there")
+    assert reasons[other.name].startswith("not listed in ")
+    assert root.is_dir()
+
+
+DAMAGED = [
+    (
+        "asvspoof2021_la",
+        "keys/LA/CM/trial_metadata.txt",
+        LA_2021,
+        "LA_1 LA_E_1 alaw ita_tx A07 spoof notrim",
+        "7 columns",
+    ),
+    ("asvspoof2021_la", "keys/LA/CM/trial_metadata.txt", LA_2021, LA_2021[0], "LA_E_9332881 is listed twice"),
+    (
+        *("asvspoof2021_la", "keys/LA/CM/trial_metadata.txt", LA_2021),
+        *("LA_1 LA_E_1 alaw ita_tx A07 spoof notrim late", "subset 'late' is none of progress, eval, hidden"),
+    ),
+    (
+        *("asvspoof2021_la", "keys/LA/CM/trial_metadata.txt", LA_2021),
+        *("LA_1 LA_E_1 alaw ita_tx A07 bonafide notrim eval", "the key is 'bonafide', but the attack is 'A07'"),
+    ),
+    (
+        *("asvspoof5", "ASVspoof5_protocols/ASVspoof5.train.tsv", ASVSPOOF5["ASVspoof5.train.tsv"]),
+        *("T_1 T_1 F - - - - bonafide spoof -", "the key is 'spoof', but the attack is 'bonafide'"),
+    ),
+    (
+        *("asvspoof5", "ASVspoof5_protocols/ASVspoof5.train.tsv", ASVSPOOF5["ASVspoof5.train.tsv"]),
+        *("T_1 T_1 F - - - - A01 genuine -", "key 'genuine' is neither bonafide nor spoof"),
+    ),
+    ("in_the_wild", "release_in_the_wild/meta.csv", META, "9.wav,Someone,real", "key 'real' is neither bona-fide nor"),
+    ("in_the_wild", "release_in_the_wild/meta.csv", META, "9.wav,spoof", "2 columns instead of 3"),
+    ("in_the_wild", "release_in_the_wild/meta.csv", [], "name,speaker,label", "columns name,speaker,label instead of"),
+]
+
+
+@pytest.mark.parametrize(("corpus", "path", "lines", "line", "message"), DAMAGED)
+def test_damaged_lines_are_named(tmp_path, corpus, path, lines, line, message):
+    root = tree(corpus, tmp_path, lists={path: [*lines, line]})
+    with pytest.raises(CorpusError, match=rf"line {len(lines) + 1}: .*{message}"):
+        read(corpus, root)
+
+
+def test_a_list_that_is_no_text_is_named(tmp_path):
+    root = tree("asvspoof5", tmp_path)
+    (root / "ASVspoof5_protocols/ASVspoof5.dev.track_1.tsv").write_bytes(b"D_0062 \xff\xfe")
+    with pytest.raises(CorpusError, match=r"ASVspoof5\.dev\.track_1\.tsv: not text in UTF-8 \(byte 7\)"):
+        read("asvspoof5", root)
+
+
+@pytest.mark.parametrize(
+    ("corpus", "missing", "message"),
+    [
+        ("asvspoof2019_pa", "PA/ASVspoof2019_PA_dev", "folder ASVspoof2019_PA_dev is missing; .*--parts"),
+        ("asvspoof2021_la", "keys", r"file LA/CM/trial_metadata.txt is missing; unpack LA-keys-full.tar.gz there"),
+        ("asvspoof2021_la", "ASVspoof2021_LA_eval", "folder ASVspoof2021_LA_eval is missing; unpack the audio"),
+        ("asvspoof5", "flac_D", "folder flac_D is missing"),
+        ("in_the_wild", "release_in_the_wild", "file meta.csv is missing; unpack release_in_the_wild.zip"),
+        ("fake_or_real", "for-norm/validation", "folder validation is missing"),
+        ("wavefake", "generated_audio", "no folder of a generator"),
+    ],
+)
+def test_what_is_missing_is_named_with_the_remedy(tmp_path, corpus, missing, message):
+    root = tree(corpus, tmp_path / "data")
+    (root / missing).rename(tmp_path / "elsewhere")
+    with pytest.raises(CorpusError, match=message):
+        read(corpus, root)
+
+
+def test_2021_is_evaluation_data_with_a_phase_each(tmp_path):
+    table, _ = read("asvspoof2021_la", tree("asvspoof2021_la", tmp_path))
+    assert Counter(table["phase"]) == dict.fromkeys(asvspoof2021.PHASES, 2)
+    assert "phase" in manifest.conditions(table)
+    assert manifest.resolve_split_by(table, "auto") == manifest.resolve_split_by(table, "official") == "official"
+    with pytest.raises(CorpusError, match="asvspoof2021_la is evaluation data alone: leave --parts out"):
+        read("asvspoof2021_la", tmp_path, parts="train,dev")
+
+
+def test_tracks_beside_one_another_are_told_apart(tmp_path):
+    for corpus in ("asvspoof2021_la", "asvspoof2021_df", "asvspoof2019_la", "asvspoof2019_pa"):
+        tree(corpus, tmp_path)
+    for corpus in ("asvspoof2021_la", "asvspoof2021_df", "asvspoof2019_la", "asvspoof2019_pa"):
+        table, rejected = read(corpus, tmp_path)
+        assert Counter(zip(table["split"], table["label"], strict=True)) == COUNTS[corpus]
+        assert rejected == []
+
+
+def test_two_versions_of_fake_or_real_are_never_mixed(tmp_path):
+    root = tree("fake_or_real", tmp_path)
+    (root / "for-2sec" / "training").mkdir(parents=True)
+    with pytest.raises(CorpusError, match=r"several versions .* \(for-2sec and for-norm\); name one"):
+        read("fake_or_real", root)
+    assert len(read("fake_or_real", root / "for-norm", parts="dev")[0]) == 2
+
+
+def test_wavefake_lists_second_copies_and_warns_without_bonafide(tmp_path, capsys):
+    root = tree("wavefake", tmp_path / "data")
+    _, rejected = read("wavefake", root)
+    assert [(Path(r.path).parent.name, Path(r.path).name) for r in rejected] == [("generated", "gen_0.wav")]
+    for name in ("LJSpeech-1.1", "jsut_ver1.1"):
+        (root / name).rename(tmp_path / name)
+    assert "warning" not in capsys.readouterr().err
+    assert set(read("wavefake", root)[0]["label"]) == {"spoof"}
+    assert "warning: wavefake holds spoof alone; join it with a corpus of both" in capsys.readouterr().err

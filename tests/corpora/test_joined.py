@@ -1,0 +1,83 @@
+"""Several corpora in one Manifest and one Store: what they are called, and that each keeps its own splits."""
+
+import pandas as pd
+import pytest
+from corpus_trees import tree
+
+from pipeline import assessment, corpora, manifest, preprocess
+from pipeline.config import CorpusConfig
+from pipeline.errors import ConfigError, CorpusError
+from pipeline.store import Store
+
+JOINED = ("asvspoof2019_la", "asvspoof2021_la", "in_the_wild")
+
+
+@pytest.fixture
+def config(tmp_path) -> CorpusConfig:
+    places = [str(tree(corpus, tmp_path / corpus)) for corpus in JOINED]
+    return CorpusConfig(corpus=", ".join(JOINED), data_dir=",".join(places))
+
+
+def test_corpora_and_places_belong_together_in_order():
+    given = CorpusConfig(corpus="folder,demo,folder", data_dir="/a,,/b", parts="eval")
+    found = corpora.apart(given)
+    assert {name: (own.corpus, own.data_dir) for name, own in found.items()} == {
+        "folder": ("folder", "/a"),
+        "demo": ("demo", ""),
+        "folder_2": ("folder", "/b"),
+    }
+    assert {own.parts for own in found.values()} == {"eval"}
+    assert corpora.together(found) == given
+    assert corpora.together({"demo": found["demo"]}) == found["demo"]
+    one = CorpusConfig(corpus="folder", data_dir="/with,comma")
+    assert corpora.apart(one) == {"folder": one}
+    with pytest.raises(ConfigError, match="--data_dir '/a': 1 places for the 2 corpora of --corpus 'folder,table'"):
+        corpora.apart(CorpusConfig(corpus="folder,table", data_dir="/a"))
+
+
+def test_names_of_each_corpus_are_kept_apart(config):
+    table, _ = corpora.read(config)
+    assert table["corpus"].value_counts().to_dict() == {"asvspoof2019_la": 7, "asvspoof2021_la": 6, "in_the_wild": 3}
+    rows = table.set_index("utterance_id")
+    old, later = rows.loc["asvspoof2019_la/LA_E_1000001"], rows.loc["asvspoof2021_la/LA_E_9332881"]
+    assert (old.attack, later.attack) == ("asvspoof2019_la/A07", "asvspoof2021_la/A07")
+    assert (old.speaker, later.speaker) == ("asvspoof2019_la/LA_0039", "asvspoof2021_la/LA_0009")
+    assert (old.phase, later.phase) == ("", "eval")
+    assert set(table.loc[table["label"] == "bonafide", "attack"]) == {"-"}
+    assert rows.loc["in_the_wild/0"].attack == ""  # unknown stays unknown
+    assert {"corpus", "phase", "codec"} <= set(manifest.conditions(table))
+
+
+def test_each_corpus_keeps_its_own_splits(config):
+    table, _ = corpora.read(config)
+    resolved = manifest.resolve_split_by(table, "auto")
+    assert resolved == "asvspoof2019_la=official,asvspoof2021_la=official,in_the_wild=speaker"
+    official = table[table["corpus"] != "in_the_wild"]
+    assert manifest.resolve_split_by(official, "auto") == "official"
+    split = manifest.assign_splits(table, resolved, seed=0)
+    pd.testing.assert_series_equal(split["split"][official.index], official["split"])
+    alone = manifest.assign_splits(corpora.read(corpora.apart(config)["in_the_wild"])[0], "speaker", seed=0)
+    assert split["split"][split["corpus"] == "in_the_wild"].tolist() == alone["split"].tolist()
+    with pytest.raises(CorpusError, match="in_the_wild: split_by=official needs train, dev and eval"):
+        manifest.resolve_split_by(table, "official")
+
+
+def test_a_joined_store_has_a_group_a_corpus(config, smoke):
+    settings = smoke.replace(corpus=config.corpus, data_dir=config.data_dir)
+    folder = preprocess.ensure(settings, otherwise="none")
+    assert folder.name.startswith("asvspoof2019_la+asvspoof2021_la+in_the_wild-")
+    store = Store.open(folder)
+    assert store.split_by == "asvspoof2019_la=official,asvspoof2021_la=official,in_the_wild=none"
+    trials = store.manifest.iloc[store.subset("eval")].reset_index(drop=True)
+    assert len(trials) == 12
+    score = (trials["label"] == "bonafide") * 1.0 - (trials["corpus"] == "in_the_wild") * 5.0
+    conditions = manifest.conditions(store.manifest)
+    found = assessment.assess(
+        trials.assign(logit=score, score=score), subset="eval", threshold=0.0, heard=None, conditions=conditions
+    )
+    named = found.named()
+    assert named["eval/corpus/in_the_wild/eer"] == named["eval/corpus/asvspoof2021_la/eer"] == 0.0
+    assert named["eval/eer"] > 0.0
+    assert {"eval/phase/eval/eer", "eval/phase/progress/eer", "eval/phase/hidden/eer"} <= set(named)
+    assert "eval/attack/asvspoof2019_la_A07/eer" in named
+    assert preprocess.ensure(settings, otherwise="none") == folder
