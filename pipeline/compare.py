@@ -95,7 +95,7 @@ def run(
     """
     import mlflow
 
-    from pipeline import train
+    from pipeline import evaluate, train
 
     rows, scores = [], {}
     with tracking.run(f"compare {', '.join(configs)}", stage="compare"):
@@ -105,7 +105,7 @@ def run(
             for seed in seeds:
                 print(f"\n== {name}, seed {seed} ==", flush=True)
                 model_folder = train.train(config.replace(seed=seed), store_folder)
-                evaluation = _evaluated(model_folder, store_folder)
+                evaluation = evaluate.ensure(model_folder, store_folder)
                 about = {"config": name, "seed": seed, "model": model_folder.name}
                 rows.append({**about, **_figures(evaluation), **_cost(model_folder, store_folder)})
                 scores[name, seed] = pd.read_csv(evaluation / "scores.csv", keep_default_na=False)
@@ -136,7 +136,7 @@ def _without_families(
     scores: Scores,
 ) -> pd.DataFrame:
     """EER on eval's clips of each family, of the models that heard it in training and of those that did not."""
-    from pipeline import metrics, train
+    from pipeline import evaluate, metrics, train
 
     rows = []
     for family, patterns in families.items():
@@ -144,7 +144,7 @@ def _without_families(
             for seed in seeds:
                 print(f"\n== {name}, seed {seed}, without {family} ==", flush=True)
                 model_folder = train.train(config.replace(seed=seed, leave_out=patterns), store_folder)
-                without = pd.read_csv(_evaluated(model_folder, store_folder) / "scores.csv", keep_default_na=False)
+                without = pd.read_csv(evaluate.ensure(model_folder, store_folder) / "scores.csv", keep_default_na=False)
                 eers = {}
                 for what, trials in (("heard", scores[name, seed]), ("unheard", without)):
                     bonafide, of_family = trials["label"] == BONAFIDE, matching(trials["attack"], patterns)
@@ -152,19 +152,6 @@ def _without_families(
                     eers[what] = metrics.eer(chosen["score"].to_numpy(), chosen["label"] == BONAFIDE)
                 rows.append({"config": name, "family": family, "seed": seed, **eers})
     return pd.DataFrame(rows, columns=["config", "family", "seed", "heard", "unheard"])
-
-
-def _evaluated(model_folder: Path, store_folder: Path) -> Path:
-    """The folder of the model's evaluation on this Store, made if it is not there."""
-    from pipeline import evaluate
-
-    folder = artifacts_dir() / "evaluations" / model_folder.name
-    index = folder / evaluate.INDEX
-    if index.is_file():
-        known = json.loads(index.read_text(encoding="utf-8"))
-        if known["store"]["folder"] == store_folder.name and list(known["results"]) == ["dev", "eval"]:
-            return folder
-    return evaluate.run(model_folder, store_folder)
 
 
 def _figures(evaluation: Path) -> dict[str, float]:

@@ -31,3 +31,7 @@ class BundleError(ProjectError):
 
 class TrackingError(ProjectError):
     """The tracking server does not answer."""
+
+
+class DownloadError(ProjectError):
+    """A file cannot be fetched, is not what its publisher stated, or cannot be unpacked safely."""

@@ -139,6 +139,28 @@ def run(
     return folder
 
 
+def ensure(
+    model_folder: Path,
+    store_folder: Path,
+    subsets: Sequence[str] = SUBSETS,
+    output: Path | None = None,
+    *,
+    saliency: bool = True,
+) -> Path:
+    """The folder of a model's evaluation on a Store, made by ``run`` if it is not there."""
+    version = Bundle.load(model_folder).model_version
+    folder = output or artifacts_dir() / "evaluations" / version
+    index = folder / INDEX
+    try:
+        known = json.loads(index.read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # none, or one that a kill left half written
+        known = None
+    wanted = (version, store_folder.name, list(subsets))
+    if known and (known["model"]["version"], known["store"]["folder"], list(known["results"])) == wanted:
+        return folder
+    return run(model_folder, store_folder, subsets, output, saliency=saliency)
+
+
 def compare(other: Bundle, store: Store, evaluations: Sequence[Evaluation], model: Bundle) -> Rival:
     """Hold evaluations of a model against another model on the same trials: all, seen attacks, unseen attacks."""
     theirs, differences = [], {}

@@ -31,6 +31,7 @@ MODULES = {
     "train": "pipeline.train",
     "evaluate": "pipeline.evaluate",
     "compare": "pipeline.compare",
+    "cross": "pipeline.cross",
     "tune": "tuning.search",
     "register": "pipeline.registry",
     "score": "pipeline.score",

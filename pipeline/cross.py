@@ -1,0 +1,153 @@
+"""Cross-corpus evaluation: models trained on some corpora, tested on all of them, as one matrix and one figure.
+
+A model that does well on its own corpus has often learnt the corpus. A row is a model, a column a corpus, a cell the
+EER on its eval subset with the 95 % interval over speakers; a corpus of ASVspoof 2021 has a column for each phase of
+the challenge. Every training and evaluation is that of ``train`` and ``evaluate``: what is done is not done again, so
+a matrix that was stopped goes on, and one more corpus costs its own column alone.
+"""
+
+import dataclasses
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from pipeline import bundle, cli, corpora, cross_matrix, preprocess, tracking
+from pipeline.assessment import metric_key
+from pipeline.bundle import Bundle
+from pipeline.config import Config, CorpusConfig, artifacts_dir, option
+from pipeline.errors import ConfigError
+
+SECTIONS = ("corpus", "audio", "front_end", "augment", "model", "train")
+NONE = "none"
+
+
+@dataclass(frozen=True)
+class CrossOptions:
+    """What to train on; --corpus and --data_dir say what to test on."""
+
+    train_on: str = option(
+        "",
+        "corpora of --corpus to train on, comma separated, A+B for one model of both; empty: the first; none: none",
+    )
+    model: str = option("", "models that are trained already, comma separated, to test too; named as evaluate's are")
+    output: str = option("", "folder for table and figure; empty: artifacts/cross/CORPORA")
+
+
+OPTIONS = CrossOptions
+
+
+def trainings(given: str, tested: Mapping[str, CorpusConfig]) -> dict[str, list[str]]:
+    """Row to the corpora that its model is trained on; raises ``ConfigError`` for one that is not among the tested."""
+    rows = {}
+    for row in (part.strip() for part in (given or next(iter(tested))).split(",")):
+        if row == NONE:
+            continue
+        names = [name.strip() for name in row.split("+")]
+        unknown = [name for name in names if name not in tested]
+        if unknown:
+            raise ConfigError(f"--train_on {row!r}: {unknown[0]!r} is none of {', '.join(tested)} of --corpus")
+        rows["+".join(names)] = names
+    return rows
+
+
+def run(config: Config, rows: Mapping[str, list[str]], models: Mapping[str, Path], folder: Path) -> pd.DataFrame:
+    """Train and evaluate what is missing; write and log tables and figure; returns a row a cell.
+
+    Parameters
+    ----------
+    config : its corpora are the columns.
+    rows : name of a row to the corpora that its model is trained on.
+    models : name of a row to a model folder.
+    folder : for tables and figure.
+    """
+    import mlflow
+
+    from pipeline import evaluate, train
+
+    tested = corpora.apart(config.corpus)
+    learnt = {name for names in rows.values() for name in names}
+    cells: list[dict] = []
+    with tracking.run(f"cross {', '.join(tested)}", stage="cross"):
+        mlflow.log_params({"tested_on": ", ".join(tested), "trained_on": ", ".join([*rows, *models])})
+        stores = {
+            # A corpus that nothing is trained on is tested whole where it has no splits of its own.
+            name: preprocess.ensure(_of(config, own), otherwise="speaker" if name in learnt else "none")
+            for name, own in tested.items()
+        }
+        folders: dict[str, Path] = {}
+        for row, names in rows.items():
+            print(f"\n== train on {row} ==", flush=True)
+            joined = _of(config, corpora.together({name: tested[name] for name in names}))
+            store = stores[names[0]] if len(names) == 1 else preprocess.ensure(joined)
+            folders[row] = train.train(joined, store)
+        for row, model_folder in {**folders, **models}.items():
+            version = Bundle.load(model_folder).model_version
+            for name, store in stores.items():
+                print(f"\n== {row} on {name} ==", flush=True)
+                output = artifacts_dir() / "evaluations" / f"{version} on {store.name}"
+                made = evaluate.ensure(model_folder, store, ("eval",), output, saliency=False)
+                for cell in _cells(made):
+                    own = name in rows.get(row, ())
+                    cells.append({"trained_on": row, "corpus": name, **cell, "own": own, "evaluation": made.name})
+        table = pd.DataFrame(cells)
+        folder.mkdir(parents=True, exist_ok=True)
+        table.to_csv(folder / "cells.csv", index=False)
+        cross_matrix.wide(table).to_csv(folder / "matrix.csv")
+        (folder / "matrix.md").write_text(cross_matrix.markdown(table), encoding="utf-8")
+        (folder / "matrix.png").write_bytes(cross_matrix.picture(table))
+        mlflow.log_artifacts(str(folder))
+        mlflow.log_metrics(_named(table))
+    return table
+
+
+def _of(config: Config, own: CorpusConfig) -> Config:
+    return dataclasses.replace(config, corpus=own)
+
+
+def _cells(evaluation: Path) -> Iterator[dict]:
+    """EER, interval and counts of an evaluation, or of each phase of the challenge where the corpus has them."""
+    from pipeline import evaluate
+
+    summary = json.loads((evaluation / evaluate.INDEX).read_text(encoding="utf-8"))
+    result = summary["results"]["eval"]
+    phases = [g for g in result["groups"] if g["kind"] == "condition" and g["condition"] == "phase"]
+    for group in phases:
+        counts = {"bonafide": group["bonafide"], "spoof": group["trials"]}
+        ends = {name: group[name] for name in ("eer", "eer_low", "eer_high")}
+        yield {"phase": group["name"], **counts, **ends, "note": group["note"]}
+    if not phases:
+        (data,) = (d for d in summary["data"] if d["subset"] == "eval")
+        counts = {"bonafide": data["bonafide"], "spoof": data["spoof"]}
+        ends = {name: result["metrics"].get(name) for name in ("eer", "eer_low", "eer_high")}
+        yield {"phase": "", **counts, **ends, "note": result["note"]}
+
+
+def _named(table: pd.DataFrame) -> dict[str, float]:
+    """The EERs by their MLflow names: ``A/on/B/eer``, ``A/on/asvspoof2021_la/hidden/eer``."""
+    return {
+        "/".join([metric_key(row.trained_on), "on", *filter(None, (row.corpus, row.phase)), "eer"]): float(row.eer)
+        for row in table[table["eer"].notna()].itertuples()
+    }
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point ``cross``."""
+    config, options = cli.parse(__doc__.split("\n\n")[0], sections=SECTIONS, options=OPTIONS, argv=argv)
+    rows = trainings(options.train_on, corpora.apart(config.corpus))
+    folders = [bundle.find(name.strip()) for name in options.model.split(",") if name.strip()]
+    models = {Bundle.load(folder).model_version: folder for folder in folders}
+    if not rows and not models:
+        raise ConfigError("--train_on none: then name the models to test, --model FOLDER")
+    folder = (
+        Path(options.output) if options.output else artifacts_dir() / "cross" / "+".join(corpora.apart(config.corpus))
+    )
+    run(config, rows, models, folder)
+    print(f"\n{(folder / 'matrix.md').read_text(encoding='utf-8')}\ntables and figure: {folder}")
+    return 0
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,135 @@
+"""Downloading a corpus from its publisher, after its licence was accepted: ``python -m pipeline.download CORPUS DIR``.
+
+Files are fetched one after another, checked against the size and checksum that the publisher states, and unpacked.
+What is done is noted in ``DIR/downloaded.json``, so that the same command goes on where it was stopped.
+"""
+
+import fcntl
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline import cli, transfer, unpack
+from pipeline.config import option
+from pipeline.errors import ConfigError, DownloadError
+from pipeline.publishers import PUBLISHERS, File, Publisher
+
+SECTIONS = ()
+NOTES = "downloaded.json"
+
+
+@dataclass(frozen=True)
+class DownloadOptions:
+    """What to download, and where to."""
+
+    what: tuple[str, ...] = option((), "corpus and folder; without them: the corpora that can be downloaded")
+    accept_licence: bool = option(False, "accept the licence of the corpus without being asked")
+    keep_archives: bool = option(False, "keep each archive after it was unpacked")
+
+
+OPTIONS = DownloadOptions
+
+
+def fetch(
+    publisher: Publisher,
+    folder: Path,
+    *,
+    keep_archives: bool = False,
+    zenodo: str = transfer.ZENODO,
+    pause_s: float = transfer.PAUSE_S,
+) -> list[str]:
+    """Fetch and unpack what is missing; returns the names of the files. The last two are as ``transfer`` says.
+
+    Raises ``DownloadError`` where a file is not what was published, and where another process works in ``folder``.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with _alone(folder):
+        files = list(publisher.files)
+        for record in publisher.records:
+            files += transfer.record_files(record, zenodo=zenodo)
+        done = _notes(folder)
+        for file in files:
+            if done.get(file.name) == _note(file):
+                continue
+            path = transfer.fetch(file, folder, pause_s=pause_s)
+            if unpack.is_archive(path):
+                print(f"unpacking {path.name}", file=sys.stderr, flush=True)
+                unpack.unpack(path, folder)
+                if not keep_archives:
+                    path.unlink()
+            done[file.name] = _note(file)
+            unfinished = folder / f"{NOTES}.part"
+            unfinished.write_text(json.dumps(done, indent=1), encoding="utf-8")
+            unfinished.replace(folder / NOTES)
+    return [file.name for file in files]
+
+
+def _note(file: File) -> dict[str, object]:
+    return {"url": file.url, "size_bytes": file.size_bytes, "checksum": file.checksum}
+
+
+def _notes(folder: Path) -> dict[str, dict]:
+    path = folder / NOTES
+    if not path.is_file():
+        return {}
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise DownloadError(f"{path}: damaged ({error}); delete it to begin again") from None
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    with (folder / ".downloading").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DownloadError(f"{folder}: another process downloads there; wait for it, or stop it") from None
+        yield
+
+
+def listing() -> str:
+    """The corpora that can be downloaded, with size, licence and page."""
+    lines = [f"{'corpus':<17}{'size':>9}  licence, page"]
+    for name, publisher in PUBLISHERS.items():
+        hand = "" if publisher.files or publisher.records else "by hand: "
+        lines.append(f"{name:<17}{publisher.size:>9}  {hand}{publisher.licence}, {publisher.page}")
+    return "\n".join(lines)
+
+
+def _accepted(corpus: str, publisher: Publisher) -> bool:
+    print(f"{corpus} is published under: {publisher.licence}\nIts page: {publisher.page}", flush=True)
+    if not sys.stdin.isatty():
+        raise ConfigError("nobody can be asked here: read the licence, then add --accept_licence true")
+    return input("Accept it? [y/N] ").strip().lower() in ("y", "yes")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point of ``python -m pipeline.download``."""
+    _, options = cli.parse(__doc__.split("\n\n")[0], sections=SECTIONS, options=OPTIONS, argv=argv)
+    if not options.what:
+        print(listing())
+        return 0
+    if len(options.what) != 2:
+        raise ConfigError(f"{' '.join(options.what)!r}: expected a corpus and a folder")
+    corpus, folder = options.what
+    if corpus not in PUBLISHERS:
+        raise ConfigError(f"{corpus!r} cannot be downloaded; choose one of {', '.join(PUBLISHERS)}")
+    publisher = PUBLISHERS[corpus]
+    if not (publisher.files or publisher.records):
+        raise DownloadError(f"{corpus}: {publisher.by_hand}: {publisher.page}")
+    if not options.accept_licence and not _accepted(corpus, publisher):
+        print("not accepted, nothing was downloaded")
+        return 1
+    fetch(publisher, Path(folder), keep_archives=options.keep_archives)
+    if publisher.by_hand:
+        print(f"left to do: {publisher.by_hand}")
+    print(f"complete: -P corpus={corpus} -P data_dir={folder}")
+    return 0
+
+
+if __name__ == "__main__":
+    cli.run(main)

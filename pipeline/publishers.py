@@ -1,0 +1,131 @@
+"""Where the field's corpora come from: licence, page, and the files that their publishers let anyone fetch.
+
+Sizes and checksums are those that the publishers state. Zenodo states them in the record itself, which is asked when
+a corpus is fetched. What cannot be fetched by a program says so in ``by_hand``.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class File:
+    """A file to fetch; size and checksum (``md5:…`` or ``sha256:…``) where its publisher states them."""
+
+    name: str
+    url: str
+    size_bytes: int | None = None
+    checksum: str = ""
+
+
+@dataclass(frozen=True)
+class Publisher:
+    """How a corpus is published: files, numbers of Zenodo records, and what has to be done by hand."""
+
+    licence: str
+    page: str
+    size: str = ""
+    files: tuple[File, ...] = ()
+    records: tuple[str, ...] = ()
+    by_hand: str = ""
+
+
+DATASHARE = "https://datashare.ed.ac.uk/server/api/core/bitstreams"
+KEYS = "https://www.asvspoof.org/asvspoof2021"
+ODC_BY = "ODC-By 1.0, https://opendatacommons.org/licenses/by/1.0/"
+
+PUBLISHERS = {
+    "asvspoof2017": Publisher(
+        licence="CC BY-NC 4.0, https://creativecommons.org/licenses/by-nc/4.0/",
+        page="https://datashare.ed.ac.uk/handle/10283/3055",
+        size="1.4 GB",
+        files=(
+            File("protocol_V2.zip", f"{DATASHARE}/dbf267c4-517e-4193-9cdf-c8eadc82ec78/content"),
+            File("ASVspoof2017_V2_train.zip", f"{DATASHARE}/4c7e2262-fe78-497e-839f-0ceabbbf2d1e/content"),
+            File("ASVspoof2017_V2_dev.zip", f"{DATASHARE}/4daef0d3-f9e8-49e4-9ffc-a7362842a8f2/content"),
+            File("ASVspoof2017_V2_eval.zip", f"{DATASHARE}/77c52086-76ed-4517-a72a-cc94e54a2c0a/content"),
+        ),
+    ),
+    "asvspoof2019_la": Publisher(
+        licence=ODC_BY,
+        page="https://datashare.ed.ac.uk/handle/10283/3336",
+        size="7.6 GB",
+        files=(
+            File(
+                "LA.zip",
+                f"{DATASHARE}/a9f87c35-f055-4015-80e2-2fdff0d46269/content",
+                7_640_952_520,
+                "md5:30c98f11d8b2bc21f2c257bfd78bb5c5",
+            ),
+        ),
+    ),
+    "asvspoof2019_pa": Publisher(
+        licence=ODC_BY,
+        page="https://datashare.ed.ac.uk/handle/10283/3336",
+        size="16.4 GB",
+        by_hand="download PA.zip from the page in a browser, and unpack it",
+    ),
+    "asvspoof2021_la": Publisher(
+        licence=ODC_BY,
+        page="https://zenodo.org/records/4837263",
+        size="7.8 GB",
+        files=(
+            File("LA-keys-full.tar.gz", f"{KEYS}/LA-keys-full.tar.gz", None, "md5:037592a0515971bbd0fa3bff2bad4abc"),
+        ),
+        records=("4837263",),
+    ),
+    "asvspoof2021_df": Publisher(
+        licence=ODC_BY,
+        page="https://zenodo.org/records/4835108",
+        size="34.5 GB",
+        files=(
+            File("DF-keys-full.tar.gz", f"{KEYS}/DF-keys-full.tar.gz", None, "md5:dabbc5628de4fcef53036c99ac7ab93a"),
+        ),
+        records=("4835108",),
+    ),
+    "asvspoof2021_pa": Publisher(
+        licence=ODC_BY,
+        page="https://zenodo.org/records/4834716",
+        files=(
+            File("PA-keys-full.tar.gz", f"{KEYS}/PA-keys-full.tar.gz", None, "md5:a639ea472cf4fb564a62fbc7383c24cf"),
+        ),
+        records=("4834716",),
+    ),
+    "asvspoof5": Publisher(
+        licence=f"{ODC_BY}; its bonafide recordings CC BY 4.0",
+        page="https://zenodo.org/records/14498691",
+        size="142.3 GB",
+        records=("14498691",),
+    ),
+    "fake_or_real": Publisher(
+        licence="see its page",
+        page="https://bil.eecs.yorku.ca/datasets/",
+        files=(File("for-norm.tar.gz", "https://bil.eecs.yorku.ca/share/for-norm.tar.gz"),),
+    ),
+    "in_the_wild": Publisher(
+        licence="CC BY-SA 4.0, https://creativecommons.org/licenses/by-sa/4.0/",
+        page="https://huggingface.co/datasets/mueller91/In-The-Wild",
+        size="8.2 GB",
+        files=(
+            File(
+                "release_in_the_wild.zip",
+                "https://huggingface.co/datasets/mueller91/In-The-Wild/resolve/main/release_in_the_wild.zip",
+            ),
+        ),
+    ),
+    "wavefake": Publisher(
+        licence="CC BY-SA 4.0, https://creativecommons.org/licenses/by-sa/4.0/; LJ Speech: public domain",
+        page="https://zenodo.org/records/5642694",
+        size="31.6 GB",
+        files=(
+            File(
+                "LJSpeech-1.1.tar.bz2",
+                "https://data.keithito.com/data/speech/LJSpeech-1.1.tar.bz2",
+                2_748_572_632,
+                "sha256:be1a30453f28eb8dd26af4101ae40cbf2c50413b1bb21936cbcdc6fae3de8aa5",
+            ),
+        ),
+        records=("5642694",),
+        by_hand="the Japanese bonafide recordings, JSUT 1.1, come from their own publisher: unpack jsut_ver1.1/ there",
+    ),
+}
+"""Corpus to its publisher."""

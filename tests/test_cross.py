@@ -1,0 +1,91 @@
+"""Cross-corpus evaluation: what is trained and tested, what the matrix holds, and that nothing is done twice."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from corpus_trees import tree, write_noise
+
+from pipeline import bundle, corpora, cross, cross_matrix, evaluate, train
+from pipeline.errors import ConfigError
+
+CELLS = pd.DataFrame(
+    [
+        {"trained_on": "a", "corpus": "a", "phase": "", "eer": 0.1, "eer_low": 0.05, "eer_high": 0.15, "own": True},
+        {"trained_on": "a", "corpus": "b", "phase": "eval", "eer": 0.4, "eer_low": 0.3, "eer_high": 0.5, "own": False},
+        {"trained_on": "a", "corpus": "c", "phase": "", "eer": np.nan, "own": False, "note": "one class only: spoof"},
+        {"trained_on": "a+b", "corpus": "a", "phase": "", "eer": 0.2, "eer_low": np.nan, "own": True},
+        {"trained_on": "a+b", "corpus": "b", "phase": "eval", "eer": 0.3, "eer_low": 0.2, "eer_high": 0.4, "own": True},
+        {"trained_on": "a+b", "corpus": "c", "phase": "", "eer": np.nan, "own": False, "note": "one class only: spoof"},
+    ]
+)
+
+
+@pytest.fixture
+def config(smoke, synthetic_corpus, tmp_path):
+    """The synthetic corpus, which can be trained on, and two that are evaluation data alone."""
+    phases, folder = tree("asvspoof2021_la", tmp_path / "phases", seconds=0.5), tmp_path / "own"
+    for kind in ("bonafide", "spoof"):
+        for number in range(3):
+            (folder / kind).mkdir(parents=True, exist_ok=True)
+            write_noise(folder / kind / f"{number}.wav", 0.5)
+    places = ",".join(map(str, (synthetic_corpus, phases, folder)))
+    return smoke.replace(
+        corpus="synthetic,asvspoof2021_la,folder", data_dir=places, epochs=1, backbone="lcnn", dense_units=8
+    )
+
+
+def test_rows_are_corpora_that_are_tested_too():
+    tested = dict.fromkeys(["a", "b", "c"])
+    assert cross.trainings("", tested) == {"a": ["a"]}
+    assert cross.trainings("b, a + c", tested) == {"b": ["b"], "a+c": ["a", "c"]}
+    assert cross.trainings("none", tested) == {}
+    with pytest.raises(ConfigError, match=r"--train_on 'a\+d': 'd' is none of a, b, c of --corpus"):
+        cross.trainings("a+d", tested)
+
+
+def test_the_table_is_a_matrix():
+    wide = cross_matrix.wide(CELLS)
+    assert (list(wide.index), list(wide.columns)) == (["a", "a+b"], ["a", "b eval", "c"])
+    np.testing.assert_allclose(wide.to_numpy(), [[0.1, 0.4, np.nan], [0.2, 0.3, np.nan]])
+    text = cross_matrix.markdown(CELLS).splitlines()
+    assert text[2] == "| trained on | a | b eval | c |"
+    assert text[4] == "| a | 10.0 (5.0–15.0) * | 40.0 (30.0–50.0) | – one class only |"
+    assert text[5] == "| a+b | 20.0 * | 30.0 (20.0–40.0) * | – one class only |"
+    assert cross_matrix.picture(CELLS).startswith(b"\x89PNG")
+
+
+def test_a_model_is_trained_on_one_corpus_and_tested_on_all_once(config, tmp_path, monkeypatch):
+    import mlflow
+
+    rows = cross.trainings("", corpora.apart(config.corpus))
+    table = cross.run(config, rows, {}, tmp_path / "out")
+    assert list(zip(table["trained_on"], table["corpus"], table["phase"], table["own"], strict=True)) == [
+        ("synthetic", "synthetic", "", True),
+        ("synthetic", "asvspoof2021_la", "eval", False),
+        ("synthetic", "asvspoof2021_la", "hidden", False),
+        ("synthetic", "asvspoof2021_la", "progress", False),
+        ("synthetic", "folder", "", False),
+    ]
+    # The folder has no splits, so all of it is tested; of synthetic it is the eval part.
+    assert list(zip(table["bonafide"], table["spoof"], strict=True)) == [(20, 60), (1, 1), (1, 1), (1, 1), (3, 3)]
+    assert table["eer"].between(0, 1).all()
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {"cells.csv", "matrix.csv", "matrix.md", "matrix.png"}
+    own = pd.read_csv(tmp_path / "artifacts" / "evaluations" / table["evaluation"][0] / "scores.csv")
+    assert set(own["subset"]) == {"eval"}
+    (run,) = mlflow.search_runs(search_all_experiments=True, filter_string="tags.stage = 'cross'", output_format="list")
+    assert run.data.metrics["synthetic/on/asvspoof2021_la/hidden/eer"] == table["eer"][2]
+    monkeypatch.setattr(train, "fit", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(evaluate, "evaluate", lambda *_: pytest.fail("evaluated again"))
+    pd.testing.assert_frame_equal(cross.run(config, rows, {}, tmp_path / "again"), table)
+
+
+def test_models_that_are_there_are_rows_too(config, make_bundle, tmp_path, capsys):
+    one = make_bundle("tiny-1").folder
+    command = ["--preset", "smoke", "--train_on", "none", "--model", str(one), "--output", str(tmp_path / "out")]
+    place = config.corpus.data_dir.split(",")[2]
+    assert cross.main([*command, "--corpus", "folder", "--data_dir", place]) == 0
+    assert "| trained on | folder |" in capsys.readouterr().out
+    cells = pd.read_csv(tmp_path / "out" / "cells.csv")
+    assert (cells["trained_on"].tolist(), cells["own"].tolist()) == ([bundle.Bundle.load(one).model_version], [False])
+    with pytest.raises(ConfigError, match="--train_on none: then name the models to test"):
+        cross.main(["--preset", "smoke", "--train_on", "none", "--corpus", "folder", "--data_dir", place])

@@ -1,0 +1,129 @@
+"""Downloading a corpus as its user does: licence, publisher's server, archives, and a reader that finds it complete."""
+
+import hashlib
+import json
+import tarfile
+from pathlib import Path
+
+import pytest
+from corpus_trees import tree
+from publisher_server import Published, Server, serve
+
+from pipeline import corpora, download
+from pipeline.config import CorpusConfig
+from pipeline.errors import ConfigError, DownloadError
+from pipeline.publishers import PUBLISHERS, File, Publisher
+
+
+@pytest.fixture
+def server(tmp_path) -> Server:
+    """ASVspoof 2021 LA, published as it is: keys at an address, audio in a record."""
+    root = tree("asvspoof2021_la", tmp_path / "published")
+    with serve() as running:
+        for name, folder in (("keys.tar.gz", "keys"), ("audio.tar.gz", "ASVspoof2021_LA_eval")):
+            with tarfile.open(tmp_path / name, "w:gz") as archive:
+                archive.add(root / folder, folder)
+            running.files[f"/{name}"] = Published((tmp_path / name).read_bytes())
+        stated = {"key": "audio.tar.gz", "links": {"self": f"{running.url}/audio.tar.gz"}, "checksum": md5(running)}
+        stated["size"] = len(running.files["/audio.tar.gz"].content)
+        running.files["/api/records/7"] = Published(json.dumps({"files": [stated]}).encode())
+        yield running
+
+
+def md5(server: Server, path: str = "/audio.tar.gz") -> str:
+    return f"md5:{hashlib.md5(server.files[path].content).hexdigest()}"
+
+
+def publisher(server: Server, **changes: object) -> Publisher:
+    values = {"licence": "ODC-By 1.0", "page": "https://page.example", "records": ("7",)}
+    keys = File("keys.tar.gz", f"{server.url}/keys.tar.gz", None, md5(server, "/keys.tar.gz"))
+    return Publisher(**values | {"files": (keys,)} | changes)
+
+
+def test_what_was_downloaded_is_the_corpus(server, tmp_path):
+    server.files["/audio.tar.gz"].breaks_after = 2000
+    folder = tmp_path / "corpus"
+    assert download.fetch(publisher(server), folder, zenodo=server.url) == ["keys.tar.gz", "audio.tar.gz"]
+    table, rejected = corpora.read(CorpusConfig(corpus="asvspoof2021_la", data_dir=str(folder)))
+    assert (len(table), rejected) == (6, [])
+    assert not list(folder.glob("*.tar.gz*"))
+    asked = len(server.asked)
+    download.fetch(publisher(server), folder, zenodo=server.url)
+    assert server.asked[asked:] == [("/api/records/7", "")]
+
+
+def test_what_was_done_before_a_failure_is_not_done_again(server, tmp_path):
+    audio = server.files["/audio.tar.gz"]
+    server.files["/audio.tar.gz"] = Published(audio.content[:-1] + b"?")
+    with pytest.raises(DownloadError, match="what came was thrown away"):
+        download.fetch(publisher(server), tmp_path / "corpus", zenodo=server.url)
+    server.files["/audio.tar.gz"] = audio
+    asked = len(server.asked)
+    download.fetch(publisher(server), tmp_path / "corpus", zenodo=server.url, keep_archives=True)
+    assert [path for path, _ in server.asked[asked:]] == ["/api/records/7", "/audio.tar.gz"]
+    assert [path.name for path in (tmp_path / "corpus").glob("*.tar.gz")] == ["audio.tar.gz"]
+
+
+def test_a_hostile_archive_leaves_the_download_undone(server, tmp_path):
+    with tarfile.open(tmp_path / "hostile.tar.gz", "w:gz") as archive:
+        archive.addfile(tarfile.TarInfo("../../owned"))
+    server.files["/keys.tar.gz"] = Published((tmp_path / "hostile.tar.gz").read_bytes())
+    with pytest.raises(DownloadError, match=r"'../../owned', which leads out of the folder"):
+        download.fetch(publisher(server, records=()), tmp_path / "a" / "corpus")
+    assert not (tmp_path / "owned").exists()
+    assert not (tmp_path / "a/corpus/downloaded.json").exists()
+
+
+def test_two_at_once_in_a_folder_are_refused(server, tmp_path):
+    (tmp_path / "corpus").mkdir()
+    with (
+        download._alone(tmp_path / "corpus"),
+        pytest.raises(DownloadError, match="another process downloads there; wait for it, or stop it"),
+    ):
+        download.fetch(publisher(server), tmp_path / "corpus")
+
+
+def test_the_command_asks_for_the_licence_first(server, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(PUBLISHERS, "asvspoof2021_la", publisher(server, records=(), by_hand="fetch the audio"))
+    command = ["asvspoof2021_la", str(tmp_path / "corpus")]
+    with pytest.raises(ConfigError, match="read the licence, then add --accept_licence true"):
+        download.main(command)
+    assert "published under: ODC-By 1.0\nIts page: https://page.example" in capsys.readouterr().out
+    assert server.asked == []
+    assert download.main([*command, "--accept_licence", "true"]) == 0
+    printed = capsys.readouterr().out
+    assert "left to do: fetch the audio" in printed
+    assert f"-P corpus=asvspoof2021_la -P data_dir={tmp_path / 'corpus'}" in printed
+    assert (tmp_path / "corpus/keys/LA/CM/trial_metadata.txt").is_file()
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (["asvspoof2019"], "'asvspoof2019': expected a corpus and a folder"),
+        (["vctk", "x"], "'vctk' cannot be downloaded; choose one of asvspoof2017, "),
+        (["asvspoof2019_pa", "x"], r"download PA\.zip from the page in a browser, and unpack it: https://"),
+    ],
+)
+def test_what_cannot_be_downloaded_says_why(command, message):
+    with pytest.raises((ConfigError, DownloadError), match=message):
+        download.main(command)
+
+
+def test_without_a_corpus_the_command_lists_them(capsys):
+    assert download.main([]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[1:]] == list(PUBLISHERS)
+
+
+def test_the_table_names_corpora_that_can_be_read_and_checksums_that_can_be_checked():
+    assert set(PUBLISHERS) < set(corpora.READERS)
+    files = [file for publisher in PUBLISHERS.values() for file in publisher.files]
+    assert len({file.url for file in files}) == len(files)
+    lengths = {"md5": 32, "sha256": 64}
+    for file in files:
+        assert file.url.startswith("https://")
+        assert Path(file.name).name == file.name
+        if file.checksum:
+            method, _, digits = file.checksum.partition(":")
+            assert len(bytes.fromhex(digits)) * 2 == lengths[method]
