@@ -38,7 +38,7 @@ def serve() -> Iterator[Server]:
     server = Server()
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802 - the name that http.server calls
+        def do_GET(self) -> None:
             wanted = self.headers.get("Range", "")
             server.asked.append((self.path, wanted))
             file = server.files.get(self.path)

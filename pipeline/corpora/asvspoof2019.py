@@ -27,19 +27,8 @@ def read(data_dir: Path, parts: tuple[str, ...], track: str) -> tuple[pd.DataFra
     for part in parts:
         folder = listing.outermost(data_dir, f"ASVspoof2019_{track}_{part}", "folder")
         listed = listing.outermost(data_dir, f"ASVspoof2019.{track}.cm.{part}.{LIST_SUFFIX[part]}.txt", "file")
-        found, left = listing.matched(listed, listing.entries(listed, COLUMNS), [folder], partial(_row, part=part))
+        row = partial(listing.row, split=part, conditions=("environment",))
+        found, left = listing.matched(listed, listing.entries(listed, COLUMNS), [folder], row)
         rows += found
         rejected += left
     return manifest.make(rows, corpus=f"asvspoof2019_{track.lower()}"), rejected
-
-
-def _row(entry: dict[str, str], path: Path, *, part: str) -> dict[str, str]:
-    return {
-        "utterance_id": entry["file"],
-        "path": str(path),
-        "label": listing.LABELS[entry["key"]],
-        "split": part,
-        "speaker": listing.known(entry["speaker"]),
-        "attack": listing.known(entry["attack"]),
-        "environment": listing.known(entry["environment"]),
-    }

@@ -62,16 +62,9 @@ def read(data_dir: Path, parts: tuple[str, ...], track: str) -> tuple[pd.DataFra
 
 
 def _row(entry: dict[str, str], path: Path, *, track: str) -> dict[str, str]:
-    attack = "-".join(entry[name] for name in REPLAY) if track == "PA" else listing.known(entry["attack"])
-    conditions = {name: listing.known(entry[name]) for name in CONDITIONS[track]}
-    if conditions.get("vocoder") in listing.NOTHING:
-        conditions["vocoder"] = ""
-    return {
-        "utterance_id": entry["file"],
-        "path": str(path),
-        "label": listing.LABELS[entry["key"]],
-        "split": "eval",
-        "speaker": listing.known(entry["speaker"]),
-        "attack": attack,
-        **conditions,
-    }
+    row = listing.row(entry, path, split="eval", conditions=CONDITIONS[track])
+    if track == "PA":
+        row["attack"] = "-".join(entry[name] for name in REPLAY)
+    if row.get("vocoder") in listing.NOTHING:
+        row["vocoder"] = ""
+    return row

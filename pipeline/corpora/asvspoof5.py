@@ -37,19 +37,8 @@ def read(data_dir: Path, parts: tuple[str, ...]) -> tuple[pd.DataFrame, list[Rej
         list_name, folder_name = PARTS[part]
         folders = listing.every(data_dir, folder_name) or [listing.outermost(data_dir, folder_name, "folder")]
         listed = listing.outermost(data_dir, list_name, "file")
-        found, left = listing.matched(listed, listing.entries(listed, COLUMNS), folders, partial(_row, part=part))
+        row = partial(listing.row, split=part, conditions=CONDITIONS)
+        found, left = listing.matched(listed, listing.entries(listed, COLUMNS), folders, row)
         rows += found
         rejected += left
     return manifest.make(rows, corpus="asvspoof5"), rejected
-
-
-def _row(entry: dict[str, str], path: Path, *, part: str) -> dict[str, str]:
-    return {
-        "utterance_id": entry["file"],
-        "path": str(path),
-        "label": listing.LABELS[entry["key"]],
-        "split": part,
-        "speaker": listing.known(entry["speaker"]),
-        "attack": listing.known(entry["attack"]),
-        **{name: listing.known(entry[name]) for name in CONDITIONS},
-    }

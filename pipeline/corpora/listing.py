@@ -119,7 +119,7 @@ def matched(
     listing: Path,
     found: list[dict[str, str]],
     folders: Iterable[Path],
-    row: Callable[[dict[str, str], Path], dict[str, str]],
+    make_row: Callable[[dict[str, str], Path], dict[str, str]],
     *,
     suffix: str = ".flac",
 ) -> tuple[list[dict[str, str]], list[Rejected]]:
@@ -129,12 +129,12 @@ def matched(
     ----------
     found : entries; ``file`` is the name of the audio, with or without its suffix.
     folders : where the audio lies, at any depth.
-    row : makes the row of an entry and its path.
+    make_row : makes the row of an entry and its path.
     """
     folders = list(folders)
     audio = audio_in(folders, suffix)
     names = {entry["file"].removesuffix(suffix) + suffix: entry for entry in found}
-    rows = [row(entry, audio[name]) for name, entry in names.items() if name in audio]
+    rows = [make_row(entry, audio[name]) for name, entry in names.items() if name in audio]
     rejected = [
         Rejected(str(folders[0] / name), f"listed in {listing.name}, but not there")
         for name in names
@@ -146,6 +146,19 @@ def matched(
         if name not in names
     ]
     return rows, rejected
+
+
+def row(entry: dict[str, str], path: Path, *, split: str, conditions: tuple[str, ...] = ()) -> dict[str, str]:
+    """The Manifest's row of an entry whose columns are called as the Manifest's are."""
+    return {
+        "utterance_id": entry["file"],
+        "path": str(path),
+        "label": LABELS[entry["key"]],
+        "split": split,
+        "speaker": known(entry["speaker"]),
+        "attack": known(entry.get("attack", "-")),
+        **{name: known(entry[name]) for name in conditions},
+    }
 
 
 def audio_in(folders: Iterable[Path], suffix: str) -> dict[str, Path]:
