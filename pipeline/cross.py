@@ -90,8 +90,8 @@ def run(config: Config, rows: Mapping[str, list[str]], models: Mapping[str, Path
                 output = artifacts_dir() / "evaluations" / f"{version} on {store.name}"
                 made = evaluate.ensure(model_folder, store, ("eval",), output, saliency=False)
                 for cell in _cells(made):
-                    own = name in rows.get(row, ())
-                    cells.append({"trained_on": row, "corpus": name, **cell, "own": own, "evaluation": made.name})
+                    cell["own"] |= name in rows.get(row, ())
+                    cells.append({"trained_on": row, "corpus": name, **cell, "evaluation": made.name})
         table = pd.DataFrame(cells)
         folder.mkdir(parents=True, exist_ok=True)
         table.to_csv(folder / "cells.csv", index=False)
@@ -112,17 +112,17 @@ def _cells(evaluation: Path) -> Iterator[dict]:
     from pipeline import evaluate
 
     summary = json.loads((evaluation / evaluate.INDEX).read_text(encoding="utf-8"))
-    result = summary["results"]["eval"]
+    result, own = summary["results"]["eval"], {"own": summary["store"]["of_training"]}
     phases = [g for g in result["groups"] if g["kind"] == "condition" and g["condition"] == "phase"]
     for group in phases:
         counts = {"bonafide": group["bonafide"], "spoof": group["trials"]}
         ends = {name: group[name] for name in ("eer", "eer_low", "eer_high")}
-        yield {"phase": group["name"], **counts, **ends, "note": group["note"]}
+        yield {"phase": group["name"], **counts, **ends, "note": group["note"], **own}
     if not phases:
         (data,) = (d for d in summary["data"] if d["subset"] == "eval")
         counts = {"bonafide": data["bonafide"], "spoof": data["spoof"]}
         ends = {name: result["metrics"].get(name) for name in ("eer", "eer_low", "eer_high")}
-        yield {"phase": "", **counts, **ends, "note": result["note"]}
+        yield {"phase": "", **counts, **ends, "note": result["note"], **own}
 
 
 def _named(table: pd.DataFrame) -> dict[str, float]:
