@@ -20,7 +20,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 # TensorFlow's errors, without its start-up notices and warnings.
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help install demo test test-long lint format ci lock ui page bench bench-tuning bench-streaming bench-conversations clean
+.PHONY: help install spark demo test test-long lint format ci lock ui page bench bench-tuning bench-streaming bench-conversations clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' Makefile
@@ -34,6 +34,12 @@ install: ## Make .venv from requirements.lock, if the lock has changed (GPU=1: .
 		$(BIN)/python -m pip install --disable-pip-version-check --no-input --require-hashes --only-binary :all: \
 			-r $(LOCK); \
 		cp $(LOCK) $(VENV)/installed.lock; }
+
+spark: install ## Add pyspark to .venv for --engine spark, from requirements-spark.lock (450 MB; wants Java 17)
+	@cmp -s requirements-spark.lock $(VENV)/installed-spark.lock || { set -e; \
+		$(BIN)/python -m pip install --disable-pip-version-check --no-input --require-hashes --no-deps \
+			--no-build-isolation -r requirements-spark.lock; \
+		cp requirements-spark.lock $(VENV)/installed-spark.lock; }
 
 demo: install ## Build the demo corpus, train, evaluate, register and score on it (about 15 minutes on 2 cores)
 	PATH="$(CURDIR)/$(BIN):$$PATH" MLFLOW_EXPERIMENT_NAME=spoof-detector mlflow run . --env-manager local
@@ -56,12 +62,15 @@ ci: install ## What CI runs: lint, then test
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory test
 
-lock: ## Write both locks from pyproject.toml (UPGRADE=1: newest versions of what it does not pin)
+lock: ## Write the locks from pyproject.toml (UPGRADE=1: newest versions of what it does not pin)
 	@tools=$$(mktemp -d) && trap 'rm -rf "$$tools"' EXIT && set -e; \
 		$(PYTHON) -m venv "$$tools"; \
 		"$$tools/bin/python" -m pip install --quiet --disable-pip-version-check $(UV); \
 		"$$tools/bin/uv" $(COMPILE) --extra cpu --output-file requirements.lock; \
-		"$$tools/bin/uv" $(COMPILE) --extra gpu --constraint requirements.lock --output-file requirements-gpu.lock
+		"$$tools/bin/uv" $(COMPILE) --extra gpu --constraint requirements.lock --output-file requirements-gpu.lock; \
+		$(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["spark"], sep="\n")' | \
+			"$$tools/bin/uv" pip compile - --universal --python-version 3.11 --generate-hashes \
+			--custom-compile-command "make lock" --quiet $(if $(UPGRADE),--upgrade) --output-file requirements-spark.lock
 
 ui: install ## Show runs and models in a browser (PORT=5000)
 	$(BIN)/mlflow ui --port $(PORT)

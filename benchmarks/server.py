@@ -51,12 +51,17 @@ def mlflow_command(*arguments: str, env_manager: str = "local") -> list[str]:
     return [str(Path(sys.executable).with_name("mlflow")), "models", *arguments, "--env-manager", env_manager]
 
 
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 @contextmanager
 def serving(*, log: Path, model: str = MODEL, environment: dict[str, str] | None = None) -> Iterator[Server]:
     """A server on a free port of this machine, its output in ``log``; stopped after the block."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     with log.open("w") as output:
         process = psutil.Popen(

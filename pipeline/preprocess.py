@@ -1,7 +1,8 @@
-"""Preprocessing: from the Manifest of a corpus to a Store, on all cores, in bounded memory.
+"""Preprocessing: from the Manifest of a corpus to a Store, on all cores or a Spark cluster, in bounded memory.
 
-A worker decodes one shard at a time and renames it into place when it is complete, with a note of what it held. A run
-that was killed goes on with the shards that are missing; a Store that is complete costs one look at the corpus.
+A worker decodes one shard at a time (``shards``) and renames it into place when it is complete, with a note of what it
+held. A run that was killed goes on with the shards that are missing; a Store that is complete costs one look at the
+corpus.
 """
 
 import fcntl
@@ -13,43 +14,25 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from pipeline import audio, cli, corpora, manifest, orphans, sealed, store
-from pipeline.config import SAMPLE_RATE_HZ, AudioConfig, Config, artifacts_dir, fingerprint
+from pipeline import cli, corpora, manifest, orphans, sealed, shards, spark, store
+from pipeline.config import Config, artifacts_dir, fingerprint
 from pipeline.corpora import Rejected
-from pipeline.errors import AudioError, StoreError
+from pipeline.errors import StoreError
 from pipeline.progress import track
+from pipeline.shards import Task
+from pipeline.spark import LOCAL, EngineOptions
 
 STAGE_VERSION = 1
 """Raised when a change of this stage changes what the same corpus becomes."""
 SECTIONS = ("corpus", "audio")
-OPTIONS = None
+OPTIONS = EngineOptions
 
 
-@dataclass(frozen=True)
-class Task:
-    """One shard to make: where, and the paths of its recordings in order."""
-
-    folder: str
-    number: int
-    paths: tuple[str, ...]
-    settings: AudioConfig
-
-    @property
-    def file(self) -> Path:
-        return Path(self.folder) / f"part-{self.number:05d}.arrow"
-
-    @property
-    def note(self) -> Path:
-        """What a complete shard holds; removed when the Store is complete."""
-        return self.file.with_suffix(".json")
-
-
-def ensure(config: Config, *, aside: bool = True, otherwise: str = "speaker") -> Path:
+def ensure(config: Config, *, aside: bool = True, otherwise: str = "speaker", engine: EngineOptions = LOCAL) -> Path:
     """Folder of the configured corpus' Store, made or completed where needed.
 
     ``aside``: another stage is what this process is for, and has the run that ``mlflow run`` opened. ``otherwise``:
@@ -69,7 +52,7 @@ def ensure(config: Config, *, aside: bool = True, otherwise: str = "speaker") ->
     started = time.monotonic()
     clips = 0
     if not (folder / store.INDEX).is_file():
-        clips = build(table, rejected, config, folder, split_by=split_by, key=key)
+        clips = build(table, rejected, config, folder, split_by=split_by, key=key, engine=engine)
     logged.write_text(_log(folder, config, clips / (time.monotonic() - started), aside), encoding="utf-8")
     return folder
 
@@ -83,6 +66,7 @@ def build(
     split_by: str,
     key: str,
     shard_clips: int | None = None,
+    engine: EngineOptions = LOCAL,
 ) -> int:
     """Make the Store of a Manifest in ``folder``; returns how many recordings were decoded by this call.
 
@@ -98,7 +82,7 @@ def build(
         ]
         missing = [task for task in tasks if not task.note.is_file()]
         done = len(paths) - sum(len(task.paths) for task in missing)
-        for _ in track(_decoded(missing), total=len(paths), what="preprocess", done=done):
+        for _ in track(_decoded(missing, engine), total=len(paths), what="preprocess", done=done):
             pass
         notes = [json.loads(task.note.read_text(encoding="utf-8")) for task in tasks]
         kept, rejected = _collect(table, notes, rejected)
@@ -109,42 +93,24 @@ def build(
         _finish(folder, kept, rejected, notes, name=_name(config), key=key, split_by=split_by)
         for task in tasks:
             task.note.unlink()
+        for unfinished in folder.glob(f"*{store.UNFINISHED}"):  # by attempts that were killed
+            unfinished.unlink()
     return len(paths) - done
 
 
-def make_shard(task: Task) -> int:
-    """Decode the recordings of a task into its shard; returns how many there were."""
-    waves, rows = [], []
-    for path in task.paths:
-        try:
-            samples = audio.to_int16(audio.decode(path, config=task.settings))
-        except AudioError as error:
-            rows.append({"reason": str(error)})
-            continue
-        rows.append(
-            {
-                "shard": task.number,
-                "position": len(waves),
-                "duration_s": len(samples) / SAMPLE_RATE_HZ,
-                "sha256": audio.sha256(samples),
-            }
-        )
-        waves.append(samples)
-    checksum = store.write_shard(task.file, waves)
-    unfinished = task.note.with_suffix(".note")
-    unfinished.write_text(json.dumps({"file": task.file.name, "sha256": checksum, "rows": rows}), encoding="utf-8")
-    unfinished.replace(task.note)
-    return len(task.paths)
-
-
-def _decoded(tasks: list[Task]) -> Iterator[None]:
+def _decoded(tasks: list[Task], engine: EngineOptions) -> Iterator[None]:
     """One item a decoded recording, shard by shard as they are completed."""
     if not tasks:
+        return
+    if engine.engine == "spark":
+        with spark.session(engine.master, "preprocess") as session:
+            for decoded in spark.each(session, shards.make, tasks):
+                yield from [None] * decoded
         return
     workers = min(len(os.sched_getaffinity(0)), len(tasks))
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context, orphans.end_with_parent) as pool:
-        waiting = {pool.submit(make_shard, task) for task in tasks}
+        waiting = {pool.submit(shards.make, task) for task in tasks}
         for finished in as_completed(waiting):
             for _ in range(finished.result()):
                 yield None
@@ -279,8 +245,9 @@ def summary(folder: Path) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Entry point ``preprocess``."""
-    config, _ = cli.parse(__doc__.split("\n\n")[0], sections=SECTIONS, options=OPTIONS, argv=argv)
-    print(summary(ensure(config, aside=False)))
+    config, engine = cli.parse(__doc__.split("\n\n")[0], sections=SECTIONS, options=OPTIONS, argv=argv)
+    engine.check()
+    print(summary(ensure(config, aside=False, engine=engine)))
     return 0
 
 

@@ -7,24 +7,29 @@ the recording is under bonafide than under spoof.
 import dataclasses
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from pipeline import bundle, cli, inputs, rows, score_workers
+from pipeline import bundle, cli, inputs, rows, score_workers, spark
 from pipeline.bundle import Bundle
 from pipeline.calibration import OperatingPoint
 from pipeline.config import BONAFIDE, SPOOF, option
 from pipeline.detector import NO_SPEECH, Row
+from pipeline.errors import ConfigError
 from pipeline.inputs import Recording
 from pipeline.progress import track
 from pipeline.row_file import Done, RowFile
+from pipeline.spark import EngineOptions
 
 SECTIONS = ()
+Scorer = Callable[[Sequence[str]], Iterator[Row]]
+"""Gives the row of each path, in order."""
 
 
 @dataclass(frozen=True)
-class ScoreOptions:
+class ScoreOptions(EngineOptions):
     """What to score, and with which model."""
 
     input: tuple[str, ...] = option(
@@ -34,7 +39,7 @@ class ScoreOptions:
     output: str = option("", "file for all rows and columns: .csv, .jsonl or .parquet; empty: a table is printed")
     operating_point: str = option("", "named threshold of the model (eer, min_dcf); empty: the model's default")
     threshold: str = option("", "score from which a recording counts as bonafide, instead of an operating point")
-    processes: int = option(0, "processes that score; 0: one for each core")
+    processes: int = option(0, "processes that score on this machine; 0: one for each core")
 
 
 OPTIONS = ScoreOptions
@@ -43,18 +48,25 @@ OPTIONS = ScoreOptions
 def main(argv: list[str] | None = None) -> int:
     """Entry point ``score``; 1 when a recording could not be scored."""
     _, options = cli.parse(__doc__, sections=SECTIONS, options=OPTIONS, argv=argv, prog="python -m pipeline.score")
+    options.check()
     recordings = inputs.find(options.input)
     threshold = cli.number("threshold", options.threshold)
-    model = Bundle.load(bundle.find(options.model))
+    model_uri = _registered(options.model) if options.engine == "spark" else options.model
+    model = Bundle.load(bundle.find(model_uri))
     point = model.point(options.operating_point)
     named = options.operating_point or model.operating_point
     if threshold is not None:
         point, named = dataclasses.replace(point, threshold=threshold), "given"
     print(f"model {model.model_version}, bonafide from a score of {point.threshold:+.2f} on ({named})", file=sys.stderr)
-    if options.output:
-        done = _write(Path(options.output), model, recordings, point, options.processes)
+    if options.engine == "spark":
+        scorer = partial(_on_cluster, options.master, model_uri, options.operating_point, threshold)
     else:
-        done = _print(model, recordings, point, options.processes)
+        scorer = partial(score_workers.rows, model, point=point, processes=options.processes)
+    if options.output:
+        made_with = {"model": model.model_version, "fingerprint": model.fingerprint, **dataclasses.asdict(point)}
+        done = _write(Path(options.output), made_with, recordings, scorer)
+    else:
+        done = _print(recordings, scorer)
     counts = Counter(row.label for row in done)
     labels = ", ".join(f"{counts[label]} {label}" for label in (BONAFIDE, SPOOF, NO_SPEECH))
     print(f"{len(done)} recordings: {labels}, {counts['']} could not be scored", file=sys.stderr)
@@ -63,9 +75,30 @@ def main(argv: list[str] | None = None) -> int:
     return 1 if counts[""] else 0
 
 
-def _print(model: Bundle, recordings: Sequence[Recording], point: OperatingPoint, processes: int) -> list[Done]:
+def _registered(model: str) -> str:
+    """The registered model that a cluster is to score with, the champion where none is named."""
+    from pipeline.registry import CHAMPION, REGISTERED_MODEL
+
+    uri = model or f"models:/{REGISTERED_MODEL}@{CHAMPION}"
+    if not uri.startswith("models:/"):
+        raise ConfigError(
+            f"--model {model}: --engine spark scores with a registered model; register this one, and name it as "
+            f"models:/{REGISTERED_MODEL}@candidate or by its version"
+        )
+    return uri
+
+
+def _on_cluster(
+    master: str, model_uri: str, operating_point: str, threshold: float | None, paths: Sequence[str]
+) -> Iterator[Row]:
+    if paths:
+        with spark.session(master, "score") as session:
+            yield from spark.rows(session, model_uri, paths, operating_point=operating_point, threshold=threshold)
+
+
+def _print(recordings: Sequence[Recording], scorer: Scorer) -> list[Done]:
     done = []
-    for row in score_workers.rows(model, [recording.path for recording in recordings], point, processes):
+    for row in scorer([recording.path for recording in recordings]):
         if not done:
             print(rows.heading())
         print(rows.line(row), flush=True)
@@ -73,17 +106,13 @@ def _print(model: Bundle, recordings: Sequence[Recording], point: OperatingPoint
     return done
 
 
-def _write(
-    output: Path, model: Bundle, recordings: Sequence[Recording], point: OperatingPoint, processes: int
-) -> list[Done]:
-    made_with = {"model": model.model_version, "fingerprint": model.fingerprint, **dataclasses.asdict(point)}
+def _write(output: Path, made_with: dict[str, object], recordings: Sequence[Recording], scorer: Scorer) -> list[Done]:
     with RowFile(output, made_with) as file:
         missing = [recording.path for recording in recordings if recording.path not in file]
         before = len(recordings) - len(missing)
         if before:
             print(f"{before} recordings are in {output}.part already", file=sys.stderr)
-        scored: Iterator[Row] = score_workers.rows(model, missing, point, processes)
-        for row in track(scored, total=len(recordings), what="score", unit="recording", done=before):
+        for row in track(scorer(missing), total=len(recordings), what="score", unit="recording", done=before):
             file.add(row)
         file.finish()
         print(f"all columns: {output}")

@@ -6,6 +6,7 @@ after it, and checked while it is read.
 """
 
 import hashlib
+import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from pipeline.errors import StoreError
 INDEX = "store.json"
 MANIFEST = "manifest.parquet"
 REJECTED = "rejected.csv"
+UNFINISHED = ".part"
 SCHEMA = pa.schema([("samples", pa.list_(pa.int16()))])
 
 
@@ -97,11 +99,16 @@ def write_shard(path: Path, waves: list[np.ndarray]) -> str:
     offsets = np.concatenate([[0], np.cumsum([len(w) for w in waves])]).astype(np.int32)
     values = np.concatenate(waves) if waves else np.zeros(0, np.int16)
     column = pa.ListArray.from_arrays(pa.array(offsets), pa.array(values, type=pa.int16()))
-    unfinished = path.with_suffix(".part")
+    unfinished = unfinished_name(path)
     with pa.OSFile(str(unfinished), "wb") as sink, pa.ipc.new_file(sink, SCHEMA) as writer:
         writer.write_batch(pa.record_batch([column], schema=SCHEMA))
     unfinished.replace(path)
     return file_sha256(path)
+
+
+def unfinished_name(path: Path) -> Path:
+    """Where to write a file of a Store before it is complete: a name that no other attempt at it has."""
+    return path.with_suffix(f".{uuid.uuid4().hex}{UNFINISHED}")
 
 
 def file_sha256(path: Path) -> str:

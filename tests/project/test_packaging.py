@@ -22,7 +22,7 @@ LOCKS = ("requirements.lock", "requirements-gpu.lock")
 PLATFORMS = (("linux", "x86_64"), ("linux", "aarch64"), ("darwin", "arm64"), ("win32", "AMD64"))
 VOCABULARY = {
     *("preset", "config", "corpus", "data_dir", "parts", "split_by", "subset", "store", "backbone", "model"),
-    *("against", "input", "output", "engine", "require_gpu", "seed"),
+    *("against", "input", "output", "engine", "master", "require_gpu", "seed"),
 }
 """Options that every command which has them calls by the same name, and MLproject lists."""
 MODULES = {
@@ -116,6 +116,14 @@ def test_locks_differ_in_tensorflow_alone():
     assert all(name.startswith("nvidia-") for name in gpu.keys() - cpu.keys() - {"tensorflow"})
 
 
+def test_sparks_lock_names_pyprojects_version_with_hashes(project):
+    lines = logical_lines("requirements-spark.lock")
+    versions = pins([line.split(" --hash=")[0] for line in lines])
+    assert set(versions) == {"pyspark", "py4j"}
+    assert {"pyspark": versions["pyspark"]} == pins(project["optional-dependencies"]["spark"])
+    assert all(re.fullmatch(r"\S+( --hash=sha256:[0-9a-f]{64})+", " ".join(line.split())) for line in lines)
+
+
 @pytest.mark.parametrize("lock", LOCKS)
 def test_lock_has_hashes_for_all(lock):
     lines = logical_lines(lock)
@@ -205,7 +213,7 @@ def test_ci_calls_targets_that_help_lists(listed_targets):
     steps = [step.get("run", "") for job in workflow["jobs"].values() for step in job["steps"]]
     in_workflow = re.findall(r"^make (\S+)$", "\n".join(steps), flags=re.MULTILINE)
     in_script = re.findall(r"^(?:exec )?make (\S+)$", (ROOT / ".ci/run").read_text(), flags=re.MULTILINE)
-    assert in_workflow == in_script == ["install", "lint", "test"]
+    assert in_workflow == in_script == ["install", "spark", "lint", "test"]
     assert set(in_workflow) <= set(listed_targets)
     assert os.access(ROOT / ".ci/run", os.X_OK)
 

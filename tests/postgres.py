@@ -2,12 +2,13 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from benchmarks.server import free_port
 
 USER = "postgres"
 """The user that Debian's package makes; PostgreSQL refuses to run as root."""
@@ -32,9 +33,7 @@ def server(folder: Path) -> Iterator[str]:
         command = [*as_user, str(folder / program), *arguments]
         subprocess.run(command, check=True, cwd=place, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     data = str(place / "data")
     try:
         run("initdb", "-D", data, "-U", USER, "--auth=trust", "--no-sync", "--encoding=UTF8")

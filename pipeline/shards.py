@@ -1,0 +1,57 @@
+"""One shard of a Store: the unit of preprocessing, made in one go by a process of this machine or of a cluster.
+
+Attempts at a shard may overlap, as when a cluster gives up a machine that still runs: each writes under a name of its
+own and renames what it completed, so whichever comes last leaves the same bytes.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline import audio, store
+from pipeline.config import SAMPLE_RATE_HZ, AudioConfig
+from pipeline.errors import AudioError
+
+
+@dataclass(frozen=True)
+class Task:
+    """One shard to make: where, and the paths of its recordings in order."""
+
+    folder: str
+    number: int
+    paths: tuple[str, ...]
+    settings: AudioConfig
+
+    @property
+    def file(self) -> Path:
+        return Path(self.folder) / f"part-{self.number:05d}.arrow"
+
+    @property
+    def note(self) -> Path:
+        """What a complete shard holds; removed when the Store is complete."""
+        return self.file.with_suffix(".json")
+
+
+def make(task: Task) -> int:
+    """Decode the recordings of a task into its shard; returns how many there were."""
+    waves, rows = [], []
+    for path in task.paths:
+        try:
+            samples = audio.to_int16(audio.decode(path, config=task.settings))
+        except AudioError as error:
+            rows.append({"reason": str(error)})
+            continue
+        rows.append(
+            {
+                "shard": task.number,
+                "position": len(waves),
+                "duration_s": len(samples) / SAMPLE_RATE_HZ,
+                "sha256": audio.sha256(samples),
+            }
+        )
+        waves.append(samples)
+    checksum = store.write_shard(task.file, waves)
+    unfinished = store.unfinished_name(task.note)
+    unfinished.write_text(json.dumps({"file": task.file.name, "sha256": checksum, "rows": rows}), encoding="utf-8")
+    unfinished.replace(task.note)
+    return len(task.paths)

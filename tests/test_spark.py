@@ -1,0 +1,119 @@
+"""Preprocessing and scoring on a real Spark cluster, one of whose two workers is killed in the middle of each."""
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import spark_cluster
+
+from pipeline import manifest, preprocess, registry, score
+from pipeline.spark import EngineOptions
+
+TIMES = 8
+"""How often the synthetic corpus is read: enough work to be in the middle of."""
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    if reason := spark_cluster.missing():
+        pytest.skip(reason)
+    with spark_cluster.running(tmp_path_factory.mktemp("spark")) as found:
+        yield found
+
+
+@pytest.fixture
+def master(cluster, monkeypatch) -> str:
+    """Address of the cluster, with two workers."""
+    for name, value in cluster.environment.items():
+        monkeypatch.setenv(name, value)
+    cluster.have_workers(2)
+    return cluster.url
+
+
+@pytest.fixture
+def copies(synthetic_corpus, tmp_path) -> list[Path]:
+    """Recordings of the synthetic corpus under several names, and two that are none."""
+    folder = tmp_path / "copies"
+    folder.mkdir()
+    for recording in sorted(synthetic_corpus.rglob("*.wav")):
+        for number in range(TIMES):
+            os.link(recording, folder / f"{recording.stem}-{number} ü.wav")
+    (folder / "empty.wav").touch()
+    (folder / "text.wav").write_text("no sound")
+    return sorted(folder.iterdir())
+
+
+class KillInTheMiddle(threading.Thread):
+    """Kills a worker as soon as work is under way; ``left`` is what was not done by then."""
+
+    def __init__(self, cluster: spark_cluster.Cluster, left: Callable[[], int]):
+        super().__init__(daemon=True)
+        self._cluster, self._left, self.left = cluster, left, 0
+
+    def run(self) -> None:
+        while (left := self._left()) == 0:
+            time.sleep(0.05)
+        self._cluster.kill_a_worker()
+        self.left = left
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+def test_preprocessing_makes_the_same_bytes_though_a_worker_is_killed(cluster, master, copies, smoke, tmp_path):
+    rows = [{"path": str(path), "label": ("bonafide", "spoof")[i // TIMES % 2]} for i, path in enumerate(copies)]
+    table = manifest.make(rows, corpus="folder")
+
+    def build(name: str, **options) -> Path:
+        preprocess.build(table, [], smoke, tmp_path / name, split_by="none", key="0", shard_clips=16, **options)
+        return tmp_path / name
+
+    shards = -(-len(table) // 16)
+
+    def left() -> int:
+        made = len(list((tmp_path / "spark").glob("part-*.json")))
+        return shards - made if made >= 2 else 0
+
+    killer = KillInTheMiddle(cluster, left)
+    killer.start()
+    made = build("spark", engine=EngineOptions("spark", master))
+    killer.join()
+    assert killer.left > 2
+    assert contents(made) == contents(build("local"))
+
+
+def test_scoring_gives_the_same_rows_though_a_worker_is_killed(cluster, master, copies, make_bundle, tmp_path, capsys):
+    registry.register(make_bundle().folder)
+    arguments = ["--input", str(tmp_path / "copies"), "--operating_point", "min_dcf"]
+
+    def left() -> int:
+        from pyspark import SparkContext
+
+        context = SparkContext._active_spark_context
+        if context is None or context._jsc is None:
+            return 0
+        tracker = context.statusTracker()
+        stages = [tracker.getStageInfo(stage) for stage in tracker.getActiveStageIds()]
+        return sum(stage.numTasks - stage.numCompletedTasks for stage in stages if stage and stage.numCompletedTasks)
+
+    killer = KillInTheMiddle(cluster, left)
+    killer.start()
+    spark_rows = ["--output", str(tmp_path / "spark.jsonl"), "--engine", "spark", "--master", master]
+    assert score.main([*arguments, *spark_rows]) == 1, "two recordings cannot be scored"
+    killer.join()
+    assert killer.left > 2
+    assert score.main([*arguments, "--output", str(tmp_path / "local.jsonl")]) == 1
+    found, expected = (
+        [json.loads(line) for line in (tmp_path / f"{engine}.jsonl").read_text().splitlines()]
+        for engine in ("spark", "local")
+    )
+    assert [row["source"] for row in found] == [str(path) for path in copies]
+    for row in [*found, *expected]:
+        assert row.pop("latency_ms") > 0
+    assert found == expected
+    assert [row["source"] for row in found if row["error"]] == [str(copies[-2]), str(copies[-1])]
