@@ -23,6 +23,10 @@ class Plan:
     rows: np.ndarray
     starts: np.ndarray
 
+    def first(self, clips: int) -> "Plan":
+        """The plan's first clips."""
+        return Plan(self.rows[:clips], self.starts[:clips])
+
     def batches(self, batch_size: int) -> Iterator["Plan"]:
         """The plan cut into batches, the last one possibly smaller."""
         for first in range(0, len(self.rows), batch_size):

@@ -167,6 +167,11 @@ class TrainConfig:
         "missed), or prior=P,miss=COST,false_alarm=COST with P the prior of spoof",
     )
     mixed_precision: str = option("auto", "float16 compute; auto: on a GPU alone", choices=("auto", "on", "off"))
+    sync_batch_norm: bool = option(
+        True,
+        "on several devices, normalise by the statistics of the whole batch; false: each device by those of its part, "
+        "which is quicker and noisier",
+    )
     require_gpu: bool = option(False, "fail at once when TensorFlow sees no GPU")
     seed: int = option(0, "seed of everything random in training")
 

@@ -11,7 +11,10 @@ from pipeline.training_data import Data
 
 
 def build(config: Config, steps: int) -> keras.Model:
-    """A model with fresh weights, compiled with its optimiser and loss; ``steps`` an epoch."""
+    """A model with fresh weights, compiled with its optimiser and loss; ``steps`` an epoch.
+
+    In the scope of several devices the model is copied to each, see ``pipeline.devices``.
+    """
     settings = config.train
     rate = settings.learning_rate
     if settings.schedule == "cosine":
@@ -23,6 +26,8 @@ def build(config: Config, steps: int) -> keras.Model:
             decay_steps=max(1, settings.epochs * steps - warmup),
         )
     model = models.build(config)
+    if settings.sync_batch_norm and model.distribute_strategy.num_replicas_in_sync > 1:
+        models.synchronise_batch_norm(model)
     if settings.pseudo_spoofs:
         from pipeline.blending import PseudoSpoofing
 
@@ -40,11 +45,11 @@ def state(model: keras.Model) -> list[keras.Variable]:
     return [*model.variables, *model.optimizer.variables]
 
 
-def learner(model: keras.Model, data: Data, config: Config) -> Callable[[int], float]:
+def learner(model: keras.Model, data: Data, config: Config, devices: int = 1) -> Callable[[int], float]:
     """What does one epoch: a function of its number that changes the model and returns its mean loss, in nats."""
 
     def epoch(number: int) -> float:
-        batches = data.epoch(number)
+        batches = data.epoch(number, devices)
         bar = StepProgress(int(batches.cardinality()), f"epoch {number + 1}/{config.train.epochs}")
         fitted = model.fit(batches, callbacks=[bar], verbose=0, shuffle=False)
         return float(fitted.history["loss"][0])

@@ -1,9 +1,14 @@
-"""What TensorFlow computes on: GPUs if there are any, memory growth, precision, and the seeds of it all."""
+"""What TensorFlow computes on: GPUs if there are any, memory growth, precision, and the seeds of it all.
+
+Several devices each hold a copy of the model and hear an equal part of every batch; their gradients are averaged before
+each step, so that all copies stay the same.
+"""
 
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import cache
 
 from pipeline.config import TrainConfig
 from pipeline.errors import ConfigError
@@ -11,17 +16,32 @@ from pipeline.errors import ConfigError
 
 @dataclass(frozen=True)
 class Device:
-    """The hardware of a run: a readable name, how many devices train together, and Keras' precision policy."""
+    """The hardware of a run: a readable name, the devices that train together, and Keras' precision policy."""
 
     name: str
-    count: int
+    places: tuple[str, ...]
     precision: str
 
-    def scope(self) -> AbstractContextManager:
-        """Context in which to build and compile a model: mirrored over the GPUs when there are several."""
-        import tensorflow as tf
+    @property
+    def count(self) -> int:
+        """How many devices train together."""
+        return len(self.places)
 
-        return tf.distribute.MirroredStrategy().scope() if self.count > 1 else nullcontext()
+    def scope(self) -> AbstractContextManager:
+        """Context in which to build and compile a model: mirrored over the devices when there are several."""
+        return _strategy(self.places).scope() if self.count > 1 else nullcontext()
+
+
+@cache
+def _strategy(places: tuple[str, ...]) -> "tf.distribute.Strategy":  # noqa: F821
+    """What keeps copies of a model alike, the same for all models of a process.
+
+    Each strategy numbers the exchanges between its devices from the same number on, and TensorFlow takes those of a
+    second for those of the first.
+    """
+    import tensorflow as tf
+
+    return tf.distribute.MirroredStrategy(places)
 
 
 @contextmanager
@@ -41,7 +61,8 @@ def _without_start_up_notices() -> Iterator[None]:
 def prepare(config: TrainConfig) -> Device:
     """Choose the device, set precision and seeds, and make CPU arithmetic repeatable.
 
-    Raises ``ConfigError`` when ``require_gpu`` is set and TensorFlow sees none.
+    Raises ``ConfigError`` when ``require_gpu`` is set and TensorFlow sees none, and for a batch that several devices
+    cannot share evenly.
     """
     with _without_start_up_notices():
         import keras
@@ -62,7 +83,10 @@ def prepare(config: TrainConfig) -> Device:
     keras.config.set_dtype_policy(precision)
     keras.utils.clear_session()
     keras.utils.set_random_seed(config.seed)
-    if not gpus:
-        return Device("CPU", 1, precision)
+    places = tuple(device.name for device in tf.config.list_logical_devices("GPU" if gpus else "CPU"))
+    if config.batch_size % len(places):
+        raise ConfigError(
+            f"--batch_size {config.batch_size}: {len(places)} devices share each batch evenly; give a multiple of that"
+        )
     names = [tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in gpus]
-    return Device(", ".join(names), len(gpus), precision)
+    return Device(", ".join(names) or "CPU", places, precision)

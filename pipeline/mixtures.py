@@ -30,7 +30,7 @@ def state(model: keras.Model) -> list[keras.Variable]:
     return model.variables
 
 
-def learner(model: keras.Model, data: Data, config: Config) -> Callable[[int], float]:
+def learner(model: keras.Model, data: Data, config: Config, devices: int = 1) -> Callable[[int], float]:
     """What does one epoch: a function of its number that changes the model and returns its loss.
 
     The loss is the mean negative log-likelihood of a frame under its own class's mixture, in nats.

@@ -91,7 +91,7 @@ def fit(
     from pipeline import descent, mixtures
 
     settings, method = config.train, mixtures if config.model.backbone == "gmm" else descent
-    steps = math.ceil(len(data.train) / settings.batch_size)
+    steps = data.steps(device.count)
     with device.scope():
         model = method.build(config, steps)
     state = method.state(model)
@@ -110,7 +110,7 @@ def fit(
         f"{device.precision}; the first step compiles the network",
         flush=True,
     )
-    learn = method.learner(model, data, config)
+    learn = method.learner(model, data, config, device.count)
     try:
         while progress.epoch < settings.epochs and not _out_of_patience(progress, settings.patience):
             row = _epoch(model, learn, data, config, progress.epoch)
@@ -195,9 +195,11 @@ def _logged(trained: bundle.Bundle) -> bool:
 
 
 def _learned(config: Config) -> dict[str, object]:
-    """The training settings that what is learned depends on."""
+    """The training settings that what is learned depends on; one that matters on several devices alone, where given."""
     values = dataclasses.asdict(dataclasses.replace(config.train, require_gpu=False))
     del values["operating_point"]
+    if config.train.sync_batch_norm:
+        del values["sync_batch_norm"]
     return values
 
 

@@ -1,5 +1,6 @@
 """What training hears of a Store: which rows fit, which choose, and the batches of an epoch."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,10 +48,19 @@ class Data:
         sample = [rng.permutation(train[bonafide[train] == label])[: TRAIN_SAMPLE // 2] for label in (True, False)]
         return cls(store, bonafide, store.lengths(), train, np.sort(np.concatenate(sample)), rows["dev"], settings)
 
-    def epoch(self, number: int) -> "tf.data.Dataset":  # noqa: F821
-        """The batches of an epoch."""
+    def steps(self, devices: int = 1) -> int:
+        """Batches an epoch."""
+        return math.ceil(self._shared(devices) / self.settings.batch_size)
+
+    def epoch(self, number: int, devices: int = 1) -> "tf.data.Dataset":  # noqa: F821
+        """The batches of an epoch, each of which so many devices can share evenly."""
         chosen = batches.plan(self.train, self.bonafide[self.train], self.samples[self.train], self.settings, number)
+        chosen = chosen.first(self._shared(devices))
         return batches.dataset(self.store, chosen, self.bonafide, self.settings)
+
+    def _shared(self, devices: int) -> int:
+        """Clips an epoch: of unequal parts of the last batch, each would count for as much as a larger one."""
+        return len(self.train) - len(self.train) % devices
 
     def windows(self) -> "tf.data.Dataset":  # noqa: F821
         """Every window of the train subset once, in order."""

@@ -67,6 +67,15 @@ def load(path: Path) -> keras.Model:
         raise BundleError(f"{path}: Keras does not load it: {str(error).splitlines()[0][:200]}") from None
 
 
+def synchronise_batch_norm(model: keras.Model) -> None:
+    """Have batch normalisation, wherever it is in a model, take its statistics over the parts of all devices."""
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.synchronized = True
+        elif isinstance(layer, keras.Model):
+            synchronise_batch_norm(layer)
+
+
 def head(features: keras.KerasTensor, config: ModelConfig) -> keras.KerasTensor:
     """Features ``[batch, channels]``, or maps of them, which are averaged, to the logit ``[batch, 1]``."""
     if len(features.shape) == 4:  # (batch, rows, columns, channels)

@@ -1,0 +1,159 @@
+"""A tracking server for a team: a real ``mlflow server`` with passwords, on a real PostgreSQL."""
+
+import base64
+import importlib.util
+import io
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import mlflow
+import postgres
+import psutil
+import pytest
+import soundfile
+from mlflow.exceptions import MlflowException
+from mlflow.server import get_app_client
+
+from benchmarks.server import free_port, serving
+from pipeline import bundle, registry, tracking, train
+from pipeline.bundle import Bundle
+from pipeline.config import SAMPLE_RATE_HZ
+from pipeline.errors import BundleError
+
+START_S = 180
+ADMIN, ADMIN_PASSWORD = "admin", "a long admin password"
+MEMBER, MEMBER_PASSWORD = "ann", "a long password of ann"
+AUTH = """
+[mlflow]
+default_permission = EDIT
+database_uri = {database}
+admin_username = admin
+authorization_function = mlflow.server.auth:authenticate_request_basic_auth
+"""
+
+
+@contextmanager
+def team_server(folder: Path, database: str) -> Iterator[str]:
+    """The URL of the server as the README starts it, on one port of this machine."""
+    port = free_port()
+    (folder / "auth.ini").write_text(AUTH.format(database=database))
+    secrets = {"MLFLOW_AUTH_ADMIN_PASSWORD": ADMIN_PASSWORD, "MLFLOW_FLASK_SERVER_SECRET_KEY": "a key"}
+    command = [sys.executable, "-m", "mlflow", "server", "--app-name", "basic-auth"]
+    command += ["--backend-store-uri", database, "--artifacts-destination", str(folder / "artifacts")]
+    command += ["--host", "127.0.0.1", "--port", str(port), "--allowed-hosts", f"127.0.0.1:{port}", "--workers", "1"]
+    with (folder / "server.log").open("w") as log:
+        process = psutil.Popen(
+            command,
+            cwd=folder,
+            env={**os.environ, **secrets, "MLFLOW_AUTH_CONFIG_PATH": str(folder / "auth.ini")},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        url = f"http://127.0.0.1:{port}"
+        deadline = time.monotonic() + START_S
+        while status(f"{url}/health") != 200:
+            assert process.poll() is None, (folder / "server.log").read_text()[-2000:]
+            assert time.monotonic() < deadline, "the server did not start"
+            time.sleep(0.2)
+        yield url
+    finally:
+        family = [*process.children(recursive=True), process]
+        for member in family:
+            member.terminate()
+        psutil.wait_procs(family, timeout=20)
+
+
+def status(url: str, **headers: str) -> int:
+    """Status of an answer; 0: there is none."""
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=30) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+    except OSError:
+        return 0
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("team")
+
+
+@pytest.fixture(scope="module")
+def address(place):
+    if importlib.util.find_spec("flask_wtf") is None:
+        pytest.skip("Flask-WTF is not installed, which MLflow's basic-auth app needs")
+    if (programs := postgres.programs()) is None:
+        pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
+    with postgres.server(programs) as database, team_server(place, database) as url:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("MLFLOW_TRACKING_USERNAME", ADMIN)
+            patch.setenv("MLFLOW_TRACKING_PASSWORD", ADMIN_PASSWORD)
+            get_app_client("basic-auth", tracking_uri=url).create_user(MEMBER, MEMBER_PASSWORD)
+        yield url
+
+
+@pytest.fixture
+def tracked(address, monkeypatch) -> str:
+    """The server is where runs go, by the name and password of one of the team."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", MEMBER)
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", MEMBER_PASSWORD)
+    return address
+
+
+@pytest.fixture
+def strangers(tracked, monkeypatch) -> str:
+    """The same server, without a password."""
+    monkeypatch.delenv("MLFLOW_TRACKING_USERNAME")
+    monkeypatch.delenv("MLFLOW_TRACKING_PASSWORD")
+    return tracked
+
+
+def test_a_smoke_run_is_trained_registered_and_served(tracked, place, smoke, synthetic_store, voice, tmp_path):
+    config = smoke.replace(backbone="lcnn", epochs=1)
+    made = Bundle.load(train.train(config, synthetic_store.folder))
+    run = mlflow.get_run(made.run_id)
+    assert run.info.status == "FINISHED"
+    assert run.info.artifact_uri.startswith("mlflow-artifacts:/"), "artifacts do not go through the server"
+    assert 0 <= run.data.metrics["dev/eer"] <= 1
+    assert registry.register(made.folder).promoted
+    kept = [path.relative_to(place / "artifacts") for path in (place / "artifacts").rglob("model.tflite")]
+    assert len(kept) == 2, "one in the run, one in the registered model"
+    assert not (tmp_path / "mlruns").exists()
+    recording = io.BytesIO()
+    soundfile.write(recording, voice, SAMPLE_RATE_HZ, format="WAV")
+    text = base64.b64encode(recording.getvalue()).decode()
+    with serving(log=tmp_path / "serve.log") as server:
+        (row,) = server.score(dataframe_records=[{"audio": text}])
+    assert row["model_version"] == made.model_version
+    assert row["error"] == ""
+
+
+def test_without_a_password_all_is_refused(strangers):
+    assert status(f"{strangers}/") == 401
+    assert status(f"{strangers}/api/2.0/mlflow/experiments/search?max_results=1") == 401
+    assert status(f"{strangers}/api/2.0/mlflow-artifacts/artifacts") == 401
+    with pytest.raises(MlflowException, match="not authenticated"), tracking.run("mine", stage="train"):
+        pass
+    with pytest.raises(BundleError, match="401"):
+        bundle.find("models:/spoof-detector@champion")
+
+
+def test_a_wrong_password_is_refused(strangers, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", MEMBER)
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", ADMIN_PASSWORD)
+    with pytest.raises(MlflowException, match="not authenticated"):
+        mlflow.MlflowClient().search_experiments()
+
+
+def test_other_names_of_the_server_are_refused(tracked):
+    assert status(f"{tracked}/health", Host="evil.example") == 403
