@@ -1,0 +1,175 @@
+"""How the cost and the memory of each stage grow with the corpus: at 1, 4 and 16 times the demo's size.
+
+Each stage runs in a process of its own and is timed after its start-up; every copy of the corpus is shifted in time, so
+that no two recordings are equal. Memory is what a stage's processes hold for themselves at their peak, mapped files
+left out. From the costs follow the core-hours and the money for corpora of other sizes (docs/scale.md).
+"""
+
+import itertools
+import json
+import statistics
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks import compared, growth_stages, memory
+from benchmarks.compared import Figure, Line
+from benchmarks.growth_stages import STAGES
+from pipeline import cli
+from pipeline.config import Config, artifacts_dir, fingerprint, option
+from pipeline.detector import cores
+from pipeline.errors import ProjectError
+
+SECTIONS = ("corpus", "audio", "front_end", "augment", "model", "train")
+AT_MOST = 1.1
+"""Cost and memory may differ by a tenth between sizes."""
+FLAT = ("preprocess", "training", "scoring")
+"""Stages whose memory must not grow; evaluation holds its trials."""
+QUICK = {"sizes": "1,2", "steps": 1}
+
+
+@dataclass(frozen=True)
+class Options(compared.Options):
+    """What to measure, and what to reckon from it."""
+
+    repetitions: int = option(5, "rounds in which the sizes take turns")
+    sizes: str = option("1,4,16", "sizes of the corpus, as multiples of the configured one, ascending")
+    stages: str = option(",".join(STAGES), "stages, comma separated; training and evaluation read preprocess's Store")
+    model: str = option("", "model folder to score with; empty: the champion that register left")
+    steps: int = option(20, "training steps that are timed, at every size as many")
+    clips: str = option("1e6,1e9", "sizes to reckon core-hours and money for, in clips")
+    core_hour_price: float = option(0.05, "assumed price of a core-hour")
+
+
+@dataclass
+class Stage:
+    """A stage at one size: the clips that went through it, and what it took in each round."""
+
+    clips: int = 0
+    seconds: list[float] = field(default_factory=list)
+    peak_mb: list[float] = field(default_factory=list)
+
+    @property
+    def typical_s(self) -> float:
+        return statistics.median(self.seconds)
+
+
+Growth = dict[str, dict[int, Stage]]
+"""By stage and size."""
+
+
+def measure(config: Config, options: Options) -> Growth:
+    """Every stage at every size, in every round."""
+    sizes = [int(size) for size in options.sizes.split(",")]
+    found: Growth = {name: {size: Stage() for size in sizes} for name in options.stages.split(",")}
+    folder = artifacts_dir() / "benchmarks" / "growth" / fingerprint(config.corpus)
+
+    def contender(name: str, size: int):
+        return lambda: _run(name, folder / str(size), config, options, found[name][size])
+
+    for size in sizes:
+        growth_stages.write_corpus(config, folder / str(size), size)
+    contenders = {f"{name} {size}x": contender(name, size) for name in found for size in sizes}
+    compared.measured(contenders, repetitions=options.repetitions)
+    return found
+
+
+def lines(found: Growth) -> list[Line]:
+    """Memory against size, and cost against size, as lines of the table of all benchmarks."""
+    sizes = list(next(iter(found.values())))
+    span = f"{sizes[-1]}× the corpus"
+    flat = [
+        Figure(f"× memory of {name}", _apart(by_size[sizes[-1]].peak_mb, by_size[sizes[0]].peak_mb), target, True)
+        for name, by_size in found.items()
+        for target in [AT_MOST if name in FLAT else None]
+    ]
+    linear = [
+        Figure(f"× cost of {name}", _linearity(list(by_size.values())), AT_MOST, True)
+        for name, by_size in found.items()
+    ]
+    every = {f"{name} {size}x": stage for name, by_size in found.items() for size, stage in by_size.items()}
+    peaks = {name: stage.peak_mb for name, stage in every.items()}
+    seconds = {name: stage.seconds for name, stage in every.items()}
+    note = ", ".join(f"{name}: {stage.clips} clips" for name, stage in every.items())
+    first_step = f"towards {sizes[min(1, len(sizes) - 1)]}×"
+    return [
+        Line(10, f"peak memory at {span}", f"{sizes[0]}×", flat, peaks, "MB", note),
+        Line(13, f"seconds of a further clip towards {span}", first_step, linear, seconds, "s", note),
+    ]
+
+
+def further_cost_s(stages: list[Stage], turn: int | None = None) -> list[float]:
+    """Seconds of each further clip between one size and the next, in one round or by the medians.
+
+    Where as many clips are timed at every size, as steps of training are: seconds of each clip at each size.
+    """
+    seconds = [stage.typical_s if turn is None else stage.seconds[turn] for stage in stages]
+    clips = [stage.clips for stage in stages]
+    if len(set(clips)) == 1:
+        return [s / c for s, c in zip(seconds, clips, strict=True)]
+    return [(s2 - s1) / (c2 - c1) for (s1, c1), (s2, c2) in itertools.pairwise(zip(seconds, clips, strict=True))]
+
+
+def table(found: Growth) -> str:
+    """What every stage took at every size, and what a clip cost, by the medians."""
+    rows = [f"{'stage':<12}{'size':>6}{'clips':>9}{'s':>10}{'ms a clip':>11}{'ms a further':>14}{'peak MB':>9}"]
+    for name, by_size in found.items():
+        further = further_cost_s(list(by_size.values()))
+        further = [None] * (len(by_size) - len(further)) + further
+        for (size, stage), cost in zip(by_size.items(), further, strict=True):
+            shown = "" if cost is None else f"{1000 * cost:.3f}"
+            rows.append(
+                f"{name:<12}{size:>5}x{stage.clips:>9}{stage.typical_s:>10.2f}"
+                f"{1000 * stage.typical_s / stage.clips:>11.3f}{shown:>14}{statistics.median(stage.peak_mb):>9.0f}"
+            )
+    return "\n".join(rows)
+
+
+def reckoning(found: Growth, clips: list[float], core_hour_price: float) -> str:
+    """Core-hours, clips × seconds of a further clip × cores / 3600, and money, that times the price of a core-hour."""
+    rows = [f"{'stage':<12}{'clips':>12}{'core-hours':>14}{'money':>12}  at {core_hour_price:g} a core-hour"]
+    for name, by_size in found.items():
+        for count in clips:
+            hours = count * further_cost_s(list(by_size.values()))[-1] * cores() / 3600
+            rows.append(f"{name:<12}{count:>12.7g}{hours:>14.2f}{hours * core_hour_price:>12.2f}")
+    return "\n".join(rows)
+
+
+def _run(name: str, folder: Path, config: Config, options: Options, stage: Stage) -> float:
+    settings = {"stage": name, "folder": str(folder), "model": options.model, "steps": options.steps}
+    request = json.dumps(settings | {"config": config.flat()})
+    process = subprocess.Popen([sys.executable, "-m", "benchmarks.growth_stages", request], stdout=subprocess.PIPE)
+    with memory.watched(process.pid) as peak:
+        answer, _ = process.communicate()
+    if process.returncode:
+        raise ProjectError(f"{name} failed at {folder}")
+    measured = json.loads(answer.splitlines()[-1])
+    stage.clips = measured["clips"]
+    stage.seconds.append(measured["seconds"])
+    stage.peak_mb.append(peak.bytes / 1e6)
+    return measured["seconds"]
+
+
+def _linearity(stages: list[Stage]) -> list[float]:
+    """For each round, how far apart the costs of a further clip are at the largest and at the smallest sizes."""
+    costs = [further_cost_s(stages, turn) for turn in range(len(stages[0].seconds))]
+    return _apart([cost[-1] for cost in costs], [cost[0] for cost in costs])
+
+
+def _apart(one: list[float], other: list[float]) -> list[float]:
+    """How many times the larger is the smaller, round by round."""
+    return [max(ratio, 1 / ratio) for ratio in compared.ratios(one, other)]
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the benchmark, and print its tables and lines."""
+    config, options = compared.parse(__doc__, Options, quick=QUICK, sections=SECTIONS, argv=argv)
+    found = measure(config, options)
+    print(f"{cores()} cores, corpus {config.corpus.corpus}\n{table(found)}\n")
+    print(reckoning(found, [float(count) for count in options.clips.split(",")], options.core_hour_price) + "\n")
+    return compared.finish(lines(found), options)
+
+
+if __name__ == "__main__":
+    cli.run(main)

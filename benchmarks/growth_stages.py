@@ -1,0 +1,150 @@
+"""The stages that ``benchmarks.growth`` measures, each in a process of its own, and the corpora it measures them on.
+
+A stage gets ready, is timed, and prints how many clips went through it in how many seconds.
+"""
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.config import SAMPLE_RATE_HZ, Config
+
+TABLE = "table.csv"
+STORE = "store"
+SHIFT_SAMPLES = SAMPLE_RATE_HZ // 100
+Work = Callable[[], int]
+"""What is timed; returns how many clips went through it."""
+
+
+def write_corpus(config: Config, folder: Path, copies: int) -> None:
+    """A corpus in which each recording of the configured one occurs several times, each time rotated by 10 ms more.
+
+    It is a table with the conditions that evaluation groups by; nothing is written where it is there already.
+    """
+    import pandas as pd
+    import soundfile
+
+    from pipeline import audio, corpora
+
+    if (folder / TABLE).is_file():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    table, _ = corpora.read(config.corpus)
+    rows = []
+    for recording in table.to_dict("records"):
+        wave = audio.to_int16(audio.decode(recording["path"]))
+        for number in range(copies):
+            name = f"{recording['utterance_id']}-{number}.wav"
+            soundfile.write(folder / name, np.roll(wave, number * SHIFT_SAMPLES), SAMPLE_RATE_HZ, subtype="PCM_16")
+            rows.append(recording | {"path": name, "utterance_id": Path(name).stem})
+    unfinished = folder / "table.part"
+    pd.DataFrame(rows).drop(columns="corpus").to_csv(unfinished, index=False)
+    unfinished.replace(folder / TABLE)
+
+
+def preprocess(folder: Path, config: Config, model: str, steps: int) -> Work:
+    """The whole stage: a Store that is not there yet, its figures, its audit of shortcuts and its run in MLflow."""
+    from pipeline import preprocess as stage
+    from pipeline.store import Store
+
+    config = config.replace(corpus="table", data_dir=str(folder / TABLE), split_by="official")
+    place = Path(tempfile.mkdtemp(dir=folder))
+    os.environ["SPOOF_ARTIFACTS"] = str(place)
+    os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{place / 'mlflow.db'}"
+
+    def work() -> int:
+        made = stage.ensure(config)
+        shutil.rmtree(folder / STORE, ignore_errors=True)
+        made.rename(folder / STORE)
+        shutil.rmtree(place)
+        return len(Store.open(folder / STORE))
+
+    return work
+
+
+def training(folder: Path, config: Config, model: str, steps: int) -> Work:
+    """Steps of the configured training, the first one, which compiles the network, left out."""
+    from pipeline import descent, devices
+    from pipeline.store import Store
+    from pipeline.training_data import Data
+
+    device = devices.prepare(config.train)
+    data = Data.of(Store.open(folder / STORE), config.train)
+    with device.scope():
+        network = descent.build(config, steps)
+    network.fit(data.epoch(0).take(1), verbose=0)
+
+    def work() -> int:
+        network.fit(data.epoch(0).take(steps), verbose=0)
+        return steps * config.train.batch_size
+
+    return work
+
+
+def scoring(folder: Path, config: Config, model: str, steps: int) -> Work:
+    """Every recording, from its file to its row in a file, on all cores."""
+    from pipeline import bundle, inputs, score_workers
+    from pipeline.bundle import Bundle
+    from pipeline.row_file import RowFile
+
+    loaded = Bundle.load(bundle.find(model))
+    paths = [recording.path for recording in inputs.find([str(folder / TABLE)])]
+
+    def work() -> int:
+        with tempfile.TemporaryDirectory() as place, RowFile(Path(place) / "scores.csv", {}) as file:
+            for row in score_workers.rows(loaded, paths, loaded.point()):
+                file.add(row)
+            file.finish()
+        return len(paths)
+
+    return work
+
+
+def evaluation(folder: Path, config: Config, model: str, steps: int) -> Work:
+    """Metrics, groups and bootstrap intervals of scored trials: the Store's eval with scores that are drawn."""
+    from pipeline import assessment, manifest
+    from pipeline.config import BONAFIDE
+    from pipeline.store import Store
+
+    trials = Store.open(folder / STORE).manifest.query("split == 'eval'").reset_index(drop=True)
+    bonafide = (trials["label"] == BONAFIDE).to_numpy()
+    logits = np.random.default_rng(0).normal(np.where(bonafide, 1.0, -1.0))
+    trials = trials.assign(logit=logits, score=logits)
+    conditions = manifest.conditions(trials)
+
+    def work() -> int:
+        assessment.assess(trials, subset="eval", threshold=0.0, heard=set(), conditions=conditions)
+        return len(trials)
+
+    return work
+
+
+STAGES: dict[str, Callable[[Path, Config, str, int], Work]] = {
+    "preprocess": preprocess,
+    "training": training,
+    "scoring": scoring,
+    "evaluation": evaluation,
+}
+"""In the order of the pipeline: training and evaluation read the Store that preprocess leaves."""
+
+
+def main() -> None:
+    """Run one stage as the request on the command line says."""
+    request = json.loads(sys.argv[1])
+    values = request["config"]
+    config = Config(preset=values.pop("preset")).replace(**values)
+    work = STAGES[request["stage"]](Path(request["folder"]), config, request["model"], request["steps"])
+    started = time.perf_counter()
+    clips = work()
+    print(json.dumps({"clips": clips, "seconds": time.perf_counter() - started}))
+
+
+if __name__ == "__main__":
+    main()
