@@ -106,11 +106,7 @@ def _read(config: CorpusConfig, parts: tuple[str, ...]) -> tuple[pd.DataFrame, l
         raise CorpusError(f"corpus={config.corpus} needs --data_dir, the place of its recordings")
     if ascii(str(place)).count("\\udc"):
         raise CorpusError(f"{str(place)!a}: the name of the folder is not UTF-8 text; rename it")
-    try:
-        return reader.read(place, parts or SUBSETS, *arguments)
-    except UnicodeDecodeError as error:
-        found = f"byte {error.object[error.start]:#04x} at {error.start}"
-        raise CorpusError(f"--data_dir {config.data_dir}: a list in it is not UTF-8 text ({found})") from None
+    return reader.read(place, parts or SUBSETS, *arguments)
 
 
 def _parts(given: str) -> tuple[str, ...]:
