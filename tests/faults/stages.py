@@ -24,7 +24,7 @@ CHANGES = ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "shutil.copyfile", 
 def evaluate(place: Path, model: str) -> None:
     from pipeline import evaluate
 
-    evaluate.run(Path(model), place.parent / "store", saliency=False)
+    evaluate.run(Path(model), place.parent / "store", ["dev"], saliency=False)
 
 
 def register(place: Path, model: str) -> None:

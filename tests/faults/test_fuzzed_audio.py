@@ -92,5 +92,6 @@ def test_broken_recordings_have_a_score_or_an_error(tmp_path, make_bundle):
 
 
 @pytest.mark.long
+@pytest.mark.timeout(7200)
 def test_two_thousand_broken_recordings_have_a_score_or_an_error(tmp_path, make_bundle):
     check(tmp_path, make_bundle().folder, 2000)

@@ -111,6 +111,7 @@ def test_parquet_tables(place, data):
 
 
 @pytest.mark.long
+@pytest.mark.timeout(7200)
 @LONG
 @given(broken(PROTOCOL))
 def test_many_protocols(place, text):
@@ -119,6 +120,7 @@ def test_many_protocols(place, text):
 
 
 @pytest.mark.long
+@pytest.mark.timeout(7200)
 @LONG
 @given(broken(TABLE.encode()))
 def test_many_tables(place, text):

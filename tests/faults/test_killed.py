@@ -22,6 +22,7 @@ from pipeline.config import PROJECT_ROOT, REGISTERED_MODEL
 from pipeline.store import Store
 
 SEED = 4
+LONG = (pytest.mark.long, pytest.mark.timeout(7200))
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +46,7 @@ def killed(stage: str, folder: Path, argument: Path, count: int) -> list[Path]:
     return [folder / "whole", *(folder / f"killed-{point}" for point in result["points"])]
 
 
-COUNTS = [pytest.param(2, id="quick"), pytest.param(25, id="long", marks=pytest.mark.long)]
+COUNTS = [pytest.param(2, id="quick"), pytest.param(25, id="long", marks=LONG)]
 
 
 @pytest.mark.parametrize("count", COUNTS)
@@ -155,7 +156,7 @@ def wait_for_shards(folder: Path, process: psutil.Popen, count: int) -> None:
         time.sleep(0.002)
 
 
-@pytest.mark.parametrize("kills", [pytest.param(1, id="quick"), pytest.param(8, id="long", marks=pytest.mark.long)])
+@pytest.mark.parametrize("kills", [pytest.param(1, id="quick"), pytest.param(8, id="long", marks=LONG)])
 def test_preprocessing_leaves_no_process_that_writes_on(kills, building, tmp_path, synthetic_store):
     """The command alone is killed, as the system does where memory ends, and its workers are left behind."""
     rng = np.random.default_rng(SEED)

@@ -88,6 +88,7 @@ def test_two_hundred_thousand_rows(tmp_path):
 
 
 @pytest.mark.long
+@pytest.mark.timeout(7200)
 def test_two_million_rows(tmp_path):
     small, large = measured(tmp_path / "small", 200_000), measured(tmp_path / "large", 2_000_000)
     assert large["peak_mb"] < 6000
