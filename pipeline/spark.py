@@ -127,15 +127,10 @@ def rows(
 
     Raises ``ConfigError`` for names that are not Unicode, which Spark cannot carry.
     """
+    _check_names(paths)
     from mlflow import pyfunc
     from pyspark.sql.functions import struct
 
-    for path in paths:
-        if not path.isascii() and path != path.encode("utf-8", "replace").decode():
-            shown = path.encode("utf-8", "backslashreplace").decode()
-            raise ConfigError(
-                f"{shown}: its name is not Unicode, which Spark cannot carry; score it with --engine local"
-            )
     logging.getLogger("mlflow.pyfunc").setLevel(logging.ERROR)  # it warns of what this module's first lines demand
     score = pyfunc.spark_udf(
         spark,
@@ -174,6 +169,15 @@ _AS_LOCAL = {
 }
 """Settings of the registered model under which it reads any file and decodes what ``score`` does on one machine: those
 of a server are meant for strangers. Spark runs a process for each core, so each has one detector."""
+
+
+def _check_names(paths: Sequence[str]) -> None:
+    for path in paths:
+        if not path.isascii() and path != path.encode("utf-8", "replace").decode():
+            shown = path.encode("utf-8", "backslashreplace").decode()
+            raise ConfigError(
+                f"{shown}: its name is not Unicode, which Spark cannot carry; score it with --engine local"
+            )
 
 
 def _package(archive: Path) -> Path:

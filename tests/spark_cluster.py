@@ -22,7 +22,10 @@ spark.driver.extraJavaOptions {QUICK_TO_START}
 spark.executor.extraJavaOptions {QUICK_TO_START}
 spark.executor.memory 512m
 spark.ui.enabled false
+spark.scheduler.minRegisteredResourcesRatio 1.0
+spark.scheduler.maxRegisteredResourcesWaitingTime 60s
 """
+"""Work begins when all workers take part."""
 
 
 def missing() -> str:
@@ -67,7 +70,9 @@ class Cluster:
 
     def kill_a_worker(self) -> None:
         """SIGKILL to the newest worker and to what it runs, as when a machine loses power."""
-        os.killpg(self._workers.pop().pid, signal.SIGKILL)
+        killed = self._workers.pop()
+        os.killpg(killed.pid, signal.SIGKILL)
+        killed.wait()
 
     def stop(self) -> None:
         """End all processes."""

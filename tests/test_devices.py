@@ -21,13 +21,26 @@ from pipeline.config import preset
 from pipeline.store import Store
 from pipeline.training_data import Data
 
+class Small:
+    # A backbone that takes seconds less to compile than those of the project, its normalisation in a model of its own.
+    INPUT = "spectrogram"
+
+    def features(x, config):
+        frames, bands = x.shape[1:]
+        inner = keras.Input((frames, bands, 1))
+        maps = keras.layers.Conv2D(8, 3, strides=2, use_bias=False)(inner)
+        maps = keras.layers.BatchNormalization(momentum=config.batch_norm_momentum)(maps)
+        return keras.Model(inner, keras.layers.ReLU()(maps))(keras.layers.Reshape((frames, bands, 1))(x))
+
+
+models.BACKBONES["small"] = Small
 two = [tf.config.LogicalDeviceConfiguration()] * 2
 tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], two)
-base = preset("smoke").replace(backbone="lcnn", dropout=0.0, batch_size=6, schedule="constant", learning_rate=1e-3)
+base = preset("smoke").replace(backbone="small", dropout=0.0, batch_size=6, schedule="constant", learning_rate=1e-3)
 
 
 def freeze(model):
-    for layer in model.layers:
+    for layer in model._flatten_layers():
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.trainable = False
 
@@ -43,6 +56,7 @@ def fitted(config, count, change):
     loss = descent.learner(model, data, config, device.count)(0)
     logits = train.utterance_logits(model, data.store, data.dev, config)
     copies = {v.path: [c.numpy().tolist() for c in getattr(v.value, "values", [v.value])] for v in model.variables}
+    copies = {path: values for path, values in copies.items() if "seed_generator" not in path}
     return {"loss": loss, "logits": list(logits), "copies": copies}
 
 
@@ -80,15 +94,19 @@ def test_two_devices_learn_what_one_does(found, name):
 
 def test_without_synchronisation_each_device_normalises_by_its_own_part(found):
     assert abs(found["apart"]["2"]["loss"] - found["synchronised"]["1"]["loss"]) > 1e-3
+    assert different(found["apart"]) == ["moving_mean", "moving_variance"], "of which the first device's are kept"
 
 
-@pytest.mark.parametrize("name", ["frozen", "synchronised", "apart", "augmented"])
-def test_all_devices_hold_the_same_weights(found, name):
-    copies = found[name]["2"]["copies"]
-    trained = {path: values for path, values in copies.items() if "seed_generator" not in path}
-    assert len(trained) > 20
-    for path, (first, second) in trained.items():
-        assert first == second, path
+@pytest.mark.parametrize("name", ["frozen", "synchronised", "augmented"])
+def test_all_devices_hold_the_same_state(found, name):
+    assert different(found[name]) == []
+
+
+def different(of: dict) -> list[str]:
+    """Names of the variables that two devices hold different values of."""
+    copies = of["2"]["copies"]
+    assert all(len(values) == 2 for values in copies.values())
+    return sorted(path.rsplit("/", 1)[-1] for path, (first, second) in copies.items() if first != second)
 
 
 def test_augmentation_and_dropout_learn_on_two_devices(found):

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 import spark_cluster
 
-from pipeline import manifest, preprocess, registry, score
+from pipeline import manifest, preprocess, registry, score, spark
+from pipeline.errors import ConfigError
 from pipeline.spark import EngineOptions
 
-TIMES = 8
-"""How often the synthetic corpus is read: enough work to be in the middle of."""
+SHARD_CLIPS, PARTITION_RECORDINGS = 4, 32
+"""Few, so that there is a middle to kill a worker in."""
 
 
 @pytest.fixture(scope="module")
@@ -35,13 +36,12 @@ def master(cluster, monkeypatch) -> str:
 
 
 @pytest.fixture
-def copies(synthetic_corpus, tmp_path) -> list[Path]:
-    """Recordings of the synthetic corpus under several names, and two that are none."""
-    folder = tmp_path / "copies"
+def recordings(synthetic_corpus, tmp_path) -> list[Path]:
+    """Recordings of the synthetic corpus, and two files that are none."""
+    folder = tmp_path / "recordings"
     folder.mkdir()
-    for recording in sorted(synthetic_corpus.rglob("*.wav")):
-        for number in range(TIMES):
-            os.link(recording, folder / f"{recording.stem}-{number} ü.wav")
+    for recording in synthetic_corpus.rglob("*.wav"):
+        os.link(recording, folder / f"{recording.stem} ü.wav")
     (folder / "empty.wav").touch()
     (folder / "text.wav").write_text("no sound")
     return sorted(folder.iterdir())
@@ -56,7 +56,7 @@ class KillInTheMiddle(threading.Thread):
 
     def run(self) -> None:
         while (left := self._left()) == 0:
-            time.sleep(0.05)
+            time.sleep(0.02)
         self._cluster.kill_a_worker()
         self.left = left
 
@@ -65,15 +65,17 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
 
-def test_preprocessing_makes_the_same_bytes_though_a_worker_is_killed(cluster, master, copies, smoke, tmp_path):
-    rows = [{"path": str(path), "label": ("bonafide", "spoof")[i // TIMES % 2]} for i, path in enumerate(copies)]
+def test_preprocessing_makes_the_same_bytes_though_a_worker_is_killed(cluster, master, recordings, smoke, tmp_path):
+    rows = [{"path": str(path), "label": ("bonafide", "spoof")[i % 2]} for i, path in enumerate(recordings)]
     table = manifest.make(rows, corpus="folder")
 
     def build(name: str, **options) -> Path:
-        preprocess.build(table, [], smoke, tmp_path / name, split_by="none", key="0", shard_clips=16, **options)
+        preprocess.build(
+            table, [], smoke, tmp_path / name, split_by="none", key="0", shard_clips=SHARD_CLIPS, **options
+        )
         return tmp_path / name
 
-    shards = -(-len(table) // 16)
+    shards = -(-len(table) // SHARD_CLIPS)
 
     def left() -> int:
         made = len(list((tmp_path / "spark").glob("part-*.json")))
@@ -87,9 +89,12 @@ def test_preprocessing_makes_the_same_bytes_though_a_worker_is_killed(cluster, m
     assert contents(made) == contents(build("local"))
 
 
-def test_scoring_gives_the_same_rows_though_a_worker_is_killed(cluster, master, copies, make_bundle, tmp_path, capsys):
+def test_scoring_gives_the_same_rows_though_a_worker_is_killed(
+    cluster, master, recordings, make_bundle, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(spark, "PARTITION_RECORDINGS", PARTITION_RECORDINGS)
     registry.register(make_bundle().folder)
-    arguments = ["--input", str(tmp_path / "copies"), "--operating_point", "min_dcf"]
+    arguments = ["--input", str(tmp_path / "recordings"), "--operating_point", "min_dcf"]
 
     def left() -> int:
         from pyspark import SparkContext
@@ -112,8 +117,26 @@ def test_scoring_gives_the_same_rows_though_a_worker_is_killed(cluster, master, 
         [json.loads(line) for line in (tmp_path / f"{engine}.jsonl").read_text().splitlines()]
         for engine in ("spark", "local")
     )
-    assert [row["source"] for row in found] == [str(path) for path in copies]
+    assert [row["source"] for row in found] == [str(path) for path in recordings]
     for row in [*found, *expected]:
         assert row.pop("latency_ms") > 0
     assert found == expected
-    assert [row["source"] for row in found if row["error"]] == [str(copies[-2]), str(copies[-1])]
+    assert [row["source"] for row in found if row["error"]] == [str(recordings[-2]), str(recordings[-1])]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--engine", "spark"], "--engine spark: name the cluster, as --master spark://HOST:7077"),
+        (["--master", "spark://host:7077"], "--master spark://host:7077 is for --engine spark"),
+        (["--engine", "spark", "--master", "spark://host:7077", "--model", "folder"], "scores with a registered model"),
+    ],
+)
+def test_options_that_lack_another_say_so(options, message, recordings):
+    with pytest.raises(ConfigError, match=message):
+        score.main(["--input", str(recordings[0]), *options])
+
+
+def test_names_that_spark_cannot_carry_are_refused():
+    with pytest.raises(ConfigError, match=r"a\\udcff.wav: Spark carries no name that is not Unicode"):
+        next(spark.rows(None, "models:/any/1", ["b.wav", "a\udcff.wav"]))
