@@ -19,7 +19,7 @@ from pipeline.errors import ConfigError, ProjectError
 from tuning import search, study, workers
 from tuning.trial import Task
 
-TRIALS = 3
+TRIALS = 2
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import pytest
 from optuna.trial import TrialState
 from search_process import Search, finished, kill, running
 
-TRIALS = 4
+TRIALS = 3
 
 
 @pytest.fixture(scope="module")
