@@ -131,7 +131,7 @@ def rows(
     from mlflow import pyfunc
     from pyspark.sql.functions import struct
 
-    logging.getLogger("mlflow.pyfunc").setLevel(logging.ERROR)  # it warns of what this module's first lines demand
+    logging.getLogger("mlflow").setLevel(logging.ERROR)  # it warns of what this module's first lines demand
     score = pyfunc.spark_udf(
         spark,
         model_uri,
