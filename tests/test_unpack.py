@@ -152,8 +152,12 @@ def test_a_zip_that_lies_about_a_size_is_damaged(tmp_path):
     assert left_behind(tmp_path) == []
 
 
-@pytest.mark.parametrize("name", ["a.tar", "a.tar.gz", "a.tar.bz2", "a.zip"])
-@pytest.mark.parametrize("damage", ["cut", "changed", "nonsense"])
+DAMAGED = [(name, damage) for name in ("a.tar", "a.tar.gz", "a.tar.bz2", "a.zip") for damage in ("cut", "nonsense")]
+# A plain tar has no checksum of its contents; the publisher's finds what was changed.
+DAMAGED += [(name, "changed") for name in ("a.tar.gz", "a.tar.bz2", "a.zip")]
+
+
+@pytest.mark.parametrize(("name", "damage"), DAMAGED)
 def test_a_damaged_archive_leaves_nothing(tmp_path, name, damage):
     path, noise = tmp_path / name, [("noise", os.urandom(50_000)), ("more", os.urandom(50_000))]
     zipped(path, noise) if name.endswith(".zip") else tar(
@@ -161,8 +165,6 @@ def test_a_damaged_archive_leaves_nothing(tmp_path, name, damage):
     )
     data = bytearray(path.read_bytes())
     if damage == "changed":
-        if name == "a.tar":
-            pytest.skip("a plain tar has no checksum of its contents; the publisher's finds it")
         data[len(data) // 3] ^= 0x55
     path.write_bytes(data[:60_000] if damage == "cut" else data if damage == "changed" else b"no archive at all" * 99)
     with pytest.raises(DownloadError, match=r"damaged \(.*delete it and download it again"):
