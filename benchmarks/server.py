@@ -8,7 +8,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,32 +62,42 @@ def free_port() -> int:
 def serving(*, log: Path, model: str = MODEL, environment: dict[str, str] | None = None) -> Iterator[Server]:
     """A server on a free port of this machine, its output in ``log``; stopped after the block."""
     port = free_port()
+    command = mlflow_command("serve", "-m", model, "-p", str(port), "-h", "127.0.0.1")
+    with running(command, f"http://127.0.0.1:{port}", "ping", log=log, environment=environment) as process:
+        yield Server(f"http://127.0.0.1:{port}", process)
+
+
+@contextmanager
+def running(
+    command: Sequence[str], url: str, ready: str, *, log: Path, environment: dict[str, str] | None = None
+) -> Iterator[psutil.Process]:
+    """The process of a server that answers at the page ``ready``; stopped after the block with all it started."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     with log.open("w") as output:
         process = psutil.Popen(
-            mlflow_command("serve", "-m", model, "-p", str(port), "-h", "127.0.0.1"),
+            command,
             stdout=output,
             stderr=subprocess.STDOUT,
             env={**os.environ, "PATH": path, **(environment or {})},
         )
     try:
-        url = f"http://127.0.0.1:{port}"
         deadline = time.monotonic() + START_S
-        while not _answers(url):
+        while not _answers(f"{url}/{ready}"):
             assert process.poll() is None, f"the server stopped: {log.read_text()[-2000:]}"
             assert time.monotonic() < deadline, "the server did not start"
             time.sleep(0.2)
-        yield Server(url, process)
+        yield process
     finally:
-        family = [*process.children(recursive=True), process]
-        for member in family:
-            member.terminate()
-        psutil.wait_procs(family, timeout=20)
+        if process.poll() is None:
+            family = [*process.children(recursive=True), process]
+            for member in family:
+                member.terminate()
+            psutil.wait_procs(family, timeout=20)
 
 
-def _answers(url: str) -> bool:
+def _answers(page: str) -> bool:
     try:
-        urllib.request.urlopen(f"{url}/ping", timeout=2).read()
+        urllib.request.urlopen(page, timeout=2).read()
     except OSError:
         return False
     return True

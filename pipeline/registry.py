@@ -232,14 +232,10 @@ def rollback() -> str:
 
 def _holder(client: "mlflow.MlflowClient") -> "mlflow.entities.model_registry.ModelVersion | None":  # noqa: F821
     """The version that is champion."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        return client.get_model_version_by_alias(REGISTERED_MODEL, CHAMPION)
-    except MlflowException as error:
-        if tracking.unknown(error):
-            return None
-        raise
+    # Searched for: asked for a model that is not there, a server with passwords answers that one has no right to it.
+    found = client.search_registered_models(f"name = '{REGISTERED_MODEL}'")
+    version = found[0].aliases.get(CHAMPION) if found else None
+    return client.get_model_version(REGISTERED_MODEL, version) if version else None
 
 
 def _beside(candidate: Bundle, champion: Bundle | None) -> dict[str, str]:

@@ -65,6 +65,11 @@ def named_silence() -> Iterator[None]:
         import mlflow
 
         where = without_password(mlflow.get_tracking_uri())
+        if error.error_code == "UNAUTHENTICATED":
+            given = "another name or password" if "MLFLOW_TRACKING_USERNAME" in os.environ else "a name and a password"
+            raise TrackingError(
+                f"the tracking server {where} wants {given}; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+            ) from None
         if reason := silence(error):
             what = f"the tracking server {where} does not answer ({reason}); start it"
         elif full := _UNWRITABLE.search(str(error)):
