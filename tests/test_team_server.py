@@ -30,6 +30,7 @@ default_permission = EDIT
 database_uri = {database}
 admin_username = admin
 authorization_function = mlflow.server.auth:authenticate_request_basic_auth
+auth_cache_ttl_seconds = 60
 """
 
 
@@ -39,11 +40,12 @@ def team_server(folder: Path, database: str) -> Iterator[str]:
     port = free_port()
     (folder / "auth.ini").write_text(AUTH.format(database=database))
     secrets = {"MLFLOW_AUTH_ADMIN_PASSWORD": ADMIN_PASSWORD, "MLFLOW_FLASK_SERVER_SECRET_KEY": "a key"}
+    quick = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # jobs of language models, whose processes are slow to end
     command = [sys.executable, "-m", "mlflow", "server", "--app-name", "basic-auth"]
     command += ["--backend-store-uri", database, "--artifacts-destination", str(folder / "artifacts")]
     command += ["--host", "127.0.0.1", "--port", str(port), "--allowed-hosts", f"127.0.0.1:{port}", "--workers", "1"]
     url = f"http://127.0.0.1:{port}"
-    environment = {**secrets, "MLFLOW_AUTH_CONFIG_PATH": str(folder / "auth.ini")}
+    environment = {**secrets, **quick, "MLFLOW_AUTH_CONFIG_PATH": str(folder / "auth.ini")}
     with running(command, url, "health", log=folder / "server.log", environment=environment):
         yield url
 
