@@ -144,6 +144,17 @@ def convert(field: dataclasses.Field, value: object) -> object:
     return result
 
 
+def changed(config: Config, changes: Sequence[str], origin: str) -> Config:
+    """The configuration with options changed, each given as ``option=value``; errors name ``origin``."""
+    fields = {f.name: f for section in SECTIONS.values() for f in dataclasses.fields(section)}
+    for change in changes:
+        name, _, value = change.partition("=")
+        if name not in fields:
+            raise ConfigError(f"{origin}: unknown option {name!r}")
+        config = config.replace(**{name: convert(fields[name], value)})
+    return config
+
+
 def number(name: str, given: str) -> float | None:
     """The value of an option that may be left empty; anything but a number raises ``ConfigError``."""
     try:

@@ -4,7 +4,6 @@ Every training is a run of its own under one parent run. What is trained and eva
 comparison that was stopped goes on, and one more configuration costs its own trainings alone.
 """
 
-import dataclasses
 import json
 import time
 from collections.abc import Mapping
@@ -18,7 +17,6 @@ import pandas as pd
 from pipeline import bundle, cli, comparison, tracking
 from pipeline.assessment import metric_key
 from pipeline.config import BONAFIDE, PRESETS, Config, artifacts_dir, option
-from pipeline.config import SECTIONS as SECTIONS_OF_CONFIG
 from pipeline.errors import ConfigError
 from pipeline.manifest import matching
 
@@ -33,7 +31,7 @@ class CompareOptions:
     """What to compare, on what."""
 
     configs: str = option(
-        "notebook,gmm,demo,demo+backbone=lcnn",
+        "notebook,gmm,demo,demo+backbone=lcnn+epochs=32",
         "presets and YAML files, each with any number of +option=value, comma separated; the first is the yardstick",
     )
     seeds: str = option("0,1,2", "seeds of each, comma separated")
@@ -52,17 +50,12 @@ OPTIONS = CompareOptions
 def configurations(options: CompareOptions, shared: Config) -> dict[str, Config]:
     """Name to configuration, in order; corpus and audio settings are the same for all."""
     found = {}
-    fields = {f.name: f for section in SECTIONS_OF_CONFIG.values() for f in dataclasses.fields(section)}
     for given in (name.strip() for name in options.configs.split(",")):
         base, *changes = given.split("+")
         if base not in PRESETS and not Path(base).is_file():
             raise ConfigError(f"--configs {base!r}: neither a preset ({', '.join(PRESETS)}) nor a file")
         config, _ = cli.resolve({"preset" if base in PRESETS else "config": base}, (), None, "default")
-        for change in changes:
-            name, _, value = change.partition("=")
-            if name not in fields:
-                raise ConfigError(f"--configs {given!r}: unknown option {name!r}")
-            config = config.replace(**{name: cli.convert(fields[name], value)})
+        config = cli.changed(config, changes, f"--configs {given!r}")
         key = "+".join([Path(base).stem, *changes])
         if key in found:
             raise ConfigError(f"--configs {given!r}: {key} is there already; give files of different names")

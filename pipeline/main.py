@@ -19,6 +19,9 @@ from pipeline.errors import ConfigError
 SECTIONS = ("corpus", "audio", "front_end", "augment", "model", "train")
 BACKBONES = next(f.metadata["choices"] for f in dataclasses.fields(ModelConfig) if f.name == "backbone")
 NONE = "none"
+AUTO = "auto"
+SMALL, SMALL_OF_DEMO = "lcnn", "lcnn+epochs=32"
+"""The best small network; the demo's quarter of an hour has more epochs for it than for EfficientNetB0."""
 
 
 @dataclass(frozen=True)
@@ -26,17 +29,18 @@ class MainOptions:
     """What to train beside the configured network."""
 
     rivals: str = option(
-        "lcnn",
-        "further networks, comma separated, trained with the same settings; the registry's rule makes one of all "
-        "champion; none: no other",
+        AUTO,
+        "further networks, comma separated, each with any number of +option=value, else trained with the same "
+        f"settings; the registry's rule makes one of all champion. {AUTO}: {SMALL}, in the preset demo "
+        f"{SMALL_OF_DEMO}; none: no other",
     )
 
 
 OPTIONS = MainOptions
 
 
-def run(config: Config, rivals: list[str]) -> None:
-    """All stages of a configuration, then what a person wants to know next."""
+def run(configs: list[Config]) -> None:
+    """All stages, with a training for each configuration on one Store, then what a person wants to know next."""
     import mlflow
 
     from pipeline import bundle, corpora, evaluate, preprocess, registry, score, train
@@ -44,6 +48,7 @@ def run(config: Config, rivals: list[str]) -> None:
 
     seconds: dict[str, float] = {}
     evaluations: dict[str, Path] = {}
+    config = configs[0]
     with tracking.run(config.preset, stage="main", tags={"preset": config.preset}):
         tracking.log_config(config)
 
@@ -61,8 +66,9 @@ def run(config: Config, rivals: list[str]) -> None:
         note("start", _process_s())
         stage("corpus", corpora.read, config.corpus)
         store_folder = stage("preprocess", preprocess.ensure, config)
-        for backbone in dict.fromkeys([config.model.backbone, *rivals]):
-            model_folder = stage(f"train {backbone}", train.train, config.replace(backbone=backbone), store_folder)
+        for own in configs:
+            backbone = own.model.backbone
+            model_folder = stage(f"train {backbone}", train.train, own, store_folder)
             evaluations[model_folder.name] = stage(f"evaluate {backbone}", evaluate.run, model_folder, store_folder)
             stage(f"register {backbone}", registry.register, model_folder)
         store = Store.open(store_folder)
@@ -76,6 +82,22 @@ def run(config: Config, rivals: list[str]) -> None:
     shown = evaluations.get(champion) or list(evaluations.values())[-1]
     print(evaluate.table_text(shown))
     print(_next_steps(shown))
+
+
+def rivals(config: Config, given: str) -> list[Config]:
+    """The configurations of further networks; raises ``ConfigError`` for an unknown network or option."""
+    if given == AUTO:
+        given = SMALL_OF_DEMO if config.preset == "demo" else SMALL
+        given = NONE if config.model.backbone == SMALL else given
+    found: dict[str, Config] = {}
+    for rival in (name.strip() for name in given.split(",") if name.strip() != NONE):
+        name, *changes = rival.split("+")
+        if name not in BACKBONES:
+            raise ConfigError(f"--rivals {rival!r}: choose among {', '.join(BACKBONES)}, or {NONE}")
+        if name in found or name == config.model.backbone:
+            raise ConfigError(f"--rivals {given!r}: {name} twice; compare trains a network in several ways")
+        found[name] = cli.changed(config.replace(backbone=name), changes, f"--rivals {rival!r}")
+    return list(found.values())
 
 
 def timeline(seconds: dict[str, float]) -> str:
@@ -120,11 +142,7 @@ def main(argv: list[str] | None = None) -> int:
     config, options = cli.parse(
         __doc__.split("\n\n")[0], sections=SECTIONS, options=OPTIONS, default_preset="demo", argv=argv
     )
-    rivals = [name.strip() for name in options.rivals.split(",") if name.strip() != NONE]
-    for name in rivals:
-        if name not in BACKBONES:
-            raise ConfigError(f"--rivals {name!r}: choose among {', '.join(BACKBONES)}, or {NONE}")
-    run(config, rivals)
+    run([config, *rivals(config, options.rivals)])
     return 0
 
 
