@@ -54,7 +54,7 @@ def picture(table: pd.DataFrame, intervals: pd.DataFrame) -> bytes:
 @figures.styled
 def _draw(table: pd.DataFrame, intervals: pd.DataFrame) -> Figure:
     names = list(dict.fromkeys(table["config"]))
-    figure = Figure(figsize=(8.2, 1.9 + 0.42 * len(names)), layout="constrained")
+    figure = Figure(figsize=(8.2, 2.2 + 0.42 * len(names)), layout="constrained")
     shown = ("dev", "seen", "unseen")
     ends = {(row.config, row.pool): (100 * row.low, 100 * row.high) for row in intervals.itertuples()}
     for number, (axes, measure) in enumerate(zip(figure.subplots(1, 3, sharex=True, sharey=True), shown, strict=True)):
@@ -65,11 +65,11 @@ def _draw(table: pd.DataFrame, intervals: pd.DataFrame) -> Figure:
             axes.plot([low, high], [y, y], color=figures.BLUE, linewidth=1.2)
             axes.plot(values, np.full(len(values), y), "o", color=figures.BLUE, markersize=4)
             axes.text(max(high, values.max()) + 1.5, y, f"{values.mean():.1f}", va="center", fontsize=9)
-        axes.set_title(TITLES[measure])
+        axes.set_title(TITLES[measure].replace(", ", ",\n"))
         axes.set_xlabel("EER (%)")
         axes.grid(axis="y", visible=False)
         if number == 0:
-            axes.set_yticks(range(len(names)), names)
+            axes.set_yticks(range(len(names)), [name.replace("+", "\n+ ") for name in names])
             axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set_xlim(0, 1.15 * 100 * float(np.nanmax([*table[list(shown)].max(), *intervals["high"]])) + 3)
     return figure
