@@ -17,7 +17,7 @@ from benchmarks import compared, growth_stages, memory
 from benchmarks.compared import Figure, Line
 from benchmarks.growth_stages import STAGES
 from pipeline import cli
-from pipeline.config import Config, artifacts_dir, fingerprint, option
+from pipeline.config import PROJECT_ROOT, Config, artifacts_dir, fingerprint, option
 from pipeline.detector import cores
 from pipeline.errors import ProjectError
 
@@ -35,7 +35,7 @@ class Options(compared.Options):
 
     repetitions: int = option(5, "rounds in which the sizes take turns")
     sizes: str = option("1,4,16", "sizes of the corpus, as multiples of the configured one, ascending")
-    stages: str = option(",".join(STAGES), "stages, comma separated; training and evaluation read preprocess's Store")
+    only: str = option(",".join(STAGES), "stages to measure; training and evaluation read preprocess's Store")
     model: str = option("", "model folder to score with; empty: the champion that register left")
     steps: int = option(20, "training steps that are timed, at every size as many")
     clips: str = option("1e6,1e9", "sizes to reckon core-hours and money for, in clips")
@@ -62,7 +62,7 @@ Growth = dict[str, dict[int, Stage]]
 def measure(config: Config, options: Options) -> Growth:
     """Every stage at every size, in every round."""
     sizes = [int(size) for size in options.sizes.split(",")]
-    found: Growth = {name: {size: Stage() for size in sizes} for name in options.stages.split(",")}
+    found: Growth = {name: {size: Stage() for size in sizes} for name in options.only.split(",")}
     folder = artifacts_dir() / "benchmarks" / "growth" / fingerprint(config.corpus)
 
     def contender(name: str, size: int):
@@ -137,9 +137,11 @@ def reckoning(found: Growth, clips: list[float], core_hour_price: float) -> str:
 
 
 def _run(name: str, folder: Path, config: Config, options: Options, stage: Stage) -> float:
-    settings = {"stage": name, "folder": str(folder), "model": options.model, "steps": options.steps}
+    model = str(Path(options.model).resolve()) if options.model else ""
+    settings = {"stage": name, "folder": str(folder), "model": model, "steps": options.steps}
     request = json.dumps(settings | {"config": config.flat()})
-    process = subprocess.Popen([sys.executable, "-m", "benchmarks.growth_stages", request], stdout=subprocess.PIPE)
+    command = [sys.executable, "-m", "benchmarks.growth_stages", request]
+    process = subprocess.Popen(command, cwd=PROJECT_ROOT, stdout=subprocess.PIPE)
     with memory.watched(process.pid) as peak:
         answer, _ = process.communicate()
     if process.returncode:

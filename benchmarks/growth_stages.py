@@ -51,13 +51,18 @@ def write_corpus(config: Config, folder: Path, copies: int) -> None:
 
 def preprocess(folder: Path, config: Config, model: str, steps: int) -> Work:
     """The whole stage: a Store that is not there yet, its figures, its audit of shortcuts and its run in MLflow."""
+    import mlflow
+
     from pipeline import preprocess as stage
+    from pipeline import tracking
     from pipeline.store import Store
 
     config = config.replace(corpus="table", data_dir=str(folder / TABLE), split_by="official")
     place = Path(tempfile.mkdtemp(dir=folder))
     os.environ["SPOOF_ARTIFACTS"] = str(place)
     os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{place / 'mlflow.db'}"
+    tracking.check()
+    mlflow.search_experiments()  # makes the data base, which takes seconds whatever the corpus
 
     def work() -> int:
         made = stage.ensure(config)
@@ -79,10 +84,10 @@ def training(folder: Path, config: Config, model: str, steps: int) -> Work:
     data = Data.of(Store.open(folder / STORE), config.train)
     with device.scope():
         network = descent.build(config, steps)
-    network.fit(data.epoch(0).take(1), verbose=0)
+    network.fit(data.epoch(0).take(1), verbose=0, shuffle=False)
 
     def work() -> int:
-        network.fit(data.epoch(0).take(steps), verbose=0)
+        network.fit(data.epoch(0).take(steps), verbose=0, shuffle=False)
         return steps * config.train.batch_size
 
     return work

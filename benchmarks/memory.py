@@ -8,7 +8,8 @@ from pathlib import Path
 
 import psutil
 
-EVERY_S = 0.1
+EVERY_S = 0.5
+"""Each look walks all pages of a process, which is time that it does not have."""
 
 
 @dataclass
@@ -20,7 +21,7 @@ class Peak:
 
 @contextmanager
 def watched(pid: int) -> Iterator[Peak]:
-    """The peak of a process and its children inside the block, looked at ten times a second (Linux)."""
+    """The peak of a process and its children inside the block, looked at twice a second (Linux)."""
     peak, over = Peak(), threading.Event()
 
     def watch() -> None:

@@ -57,6 +57,14 @@ def test_core_hours_and_money_follow_from_a_further_clip():
     assert float(money) == pytest.approx(1.0 * cores())
 
 
+def test_the_table_says_what_a_clip_and_a_further_one_cost():
+    found = {"scoring": stages((10, 3.0, 100.0), (40, 9.0, 110.0))}
+    assert [row.split() for row in growth.table(found).splitlines()[1:]] == [
+        ["scoring", "1x", "10", "3.00", "300.000", "100"],
+        ["scoring", "4x", "40", "9.00", "225.000", "200.000", "110"],
+    ]
+
+
 def test_memory_is_what_a_process_holds_without_the_files_it_maps(tmp_path):
     (tmp_path / "file").write_bytes(b"x" * 100_000_000)
     command = [sys.executable, "-c", HOLD, str(tmp_path / "file")]
@@ -67,6 +75,7 @@ def test_memory_is_what_a_process_holds_without_the_files_it_maps(tmp_path):
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3600)
 def test_the_whole_way_on_the_synthetic_corpus(make_bundle, capsys):
     model = str(make_bundle().folder)
     assert growth.main(["--quick", "true", "--preset", "smoke", "--model", model]) == 0
