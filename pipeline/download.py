@@ -4,21 +4,18 @@ Files are fetched one after another, checked against the size and checksum that 
 What is done is noted in ``DIR/downloaded.json``, so that the same command goes on where it was stopped.
 """
 
-import fcntl
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import cli, transfer, unpack
+from pipeline import cli, locks, transfer, unpack
 from pipeline.config import option
 from pipeline.errors import ConfigError, DownloadError
 from pipeline.publishers import PUBLISHERS, File, Publisher
 
 SECTIONS = ()
-NOTES = "downloaded.json"
+NOTES, LOCK = "downloaded.json", ".downloading"
 
 
 @dataclass(frozen=True)
@@ -46,7 +43,8 @@ def fetch(
     Raises ``DownloadError`` where a file is not what was published, and where another process works in ``folder``.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with _alone(folder):
+    taken = DownloadError(f"{folder}: another process downloads there; wait for it, or stop it")
+    with locks.held(folder / LOCK, taken):
         files = list(publisher.files)
         for record in publisher.records:
             files += transfer.record_files(record, zenodo=zenodo)
@@ -79,16 +77,6 @@ def _notes(folder: Path) -> dict[str, dict]:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError) as error:
         raise DownloadError(f"{path}: damaged ({error}); delete it to begin again") from None
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    with (folder / ".downloading").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DownloadError(f"{folder}: another process downloads there; wait for it, or stop it") from None
-        yield
 
 
 def listing() -> str:

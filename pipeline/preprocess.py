@@ -5,7 +5,6 @@ held. A run that was killed goes on with the shards that are missing; a Store th
 corpus.
 """
 
-import fcntl
 import json
 import multiprocessing
 import os
@@ -13,12 +12,11 @@ import shutil
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
 
-from pipeline import cli, corpora, manifest, orphans, sealed, shards, spark, store
+from pipeline import cli, corpora, locks, manifest, orphans, sealed, shards, spark, store
 from pipeline.config import Config, artifacts_dir, fingerprint
 from pipeline.corpora import Rejected
 from pipeline.errors import StoreError
@@ -74,7 +72,8 @@ def build(
     """
     size = shard_clips or min(max(len(table) // 64, 32), 1024)
     folder.mkdir(parents=True, exist_ok=True)
-    with _lock(folder):
+    taken = StoreError(f"{folder}: another process is making this Store; wait for it, or stop it")
+    with locks.held(folder / ".lock", taken):
         paths = table["path"].tolist()
         tasks = [
             Task(str(folder), number, tuple(paths[first : first + size]), config.audio)
@@ -180,16 +179,6 @@ def _sources(table: pd.DataFrame) -> list:
         status = os.stat(path)
         stamps.append((status.st_size, status.st_mtime_ns))
     return [list(table.columns), table.to_numpy().tolist(), stamps]
-
-
-@contextmanager
-def _lock(folder: Path) -> Iterator[None]:
-    with (folder / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StoreError(f"{folder}: another process is making this Store; wait for it, or stop it") from None
-        yield
 
 
 def _log(folder: Path, config: Config, clips_per_s: float, aside: bool) -> str:

@@ -6,7 +6,6 @@ Beside it lies a note of what the rows were made with, which a run has to match 
 
 import csv
 import dataclasses
-import fcntl
 import io
 import itertools
 import json
@@ -14,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from pipeline import locks
 from pipeline.detector import Row
 from pipeline.errors import ConfigError
 from pipeline.rows import COLUMNS
@@ -57,10 +57,10 @@ class RowFile:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = self._note.open("a+", encoding="utf-8")
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            locks.take(self._lock, ConfigError(f"--output {self.path}: another process is writing this file"))
+        except ConfigError:
             self._lock.close()
-            raise ConfigError(f"--output {self.path}: another process is writing this file") from None
+            raise
         self._lock.seek(0)
         if self._part.is_file() and self._lock.read() == self._made_with:
             self._keep_whole_rows()

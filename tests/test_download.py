@@ -9,7 +9,7 @@ import pytest
 from corpus_trees import tree
 from publisher_server import Published, Server, serve
 
-from pipeline import corpora, download
+from pipeline import corpora, download, locks
 from pipeline.config import CorpusConfig
 from pipeline.errors import ConfigError, DownloadError
 from pipeline.publishers import PUBLISHERS, File, Publisher
@@ -77,7 +77,7 @@ def test_a_hostile_archive_leaves_the_download_undone(server, tmp_path):
 def test_two_at_once_in_a_folder_are_refused(server, tmp_path):
     (tmp_path / "corpus").mkdir()
     with (
-        download._alone(tmp_path / "corpus"),
+        locks.held(tmp_path / "corpus" / download.LOCK, DownloadError("held by the test")),
         pytest.raises(DownloadError, match="another process downloads there; wait for it, or stop it"),
     ):
         download.fetch(publisher(server), tmp_path / "corpus")
