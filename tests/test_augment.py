@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
-from pipeline import augment, export, frontend
+from pipeline import augment, augment_spectrogram, augment_waveform, export, frontend
 from pipeline.config import SAMPLE_RATE_HZ, AugmentConfig, FrontEndConfig
 from pipeline.errors import ConfigError
 
@@ -119,11 +119,11 @@ def test_companding_is_g711s():
     compressed = np.sign(x) * np.log(1 + 255 * np.abs(x)) / np.log(256)
     rounded = np.round(compressed * steps) / steps
     expected = np.sign(rounded) * (256 ** np.abs(rounded) - 1) / 255
-    differs = np.abs(np.array(augment._through_mu_law(x, bits)) - expected) > 1e-5
+    differs = np.abs(np.array(augment_waveform._through_mu_law(x, bits)) - expected) > 1e-5
     assert differs.mean() < 0.01, "but for values that lie between two steps to the last digit"
-    assert np.abs(np.array(augment._through_a_law(x, bits)) - x).max() < 0.025
+    assert np.abs(np.array(augment_waveform._through_a_law(x, bits)) - x).max() < 0.025
     ends = np.array([[1.0, -1.0, 0.0]], np.float32)
-    np.testing.assert_allclose(augment._through_a_law(ends, bits), ends, atol=1e-6)
+    np.testing.assert_allclose(augment_waveform._through_a_law(ends, bits), ends, atol=1e-6)
 
 
 def test_rawboosts_parts_do_what_their_names_say(clips):
@@ -176,7 +176,7 @@ def median_difference_db(ours: np.ndarray, theirs: np.ndarray) -> float:
 @pytest.mark.parametrize("rate", [0.8, 0.93, 1.12, 1.2])
 def test_stretch_is_librosas(steady, rate):
     power = power_of(steady)
-    ours = np.array(augment.stretch(power[None], np.array([[rate]], "float32")))[0]
+    ours = np.array(augment_spectrogram.stretch(power[None], np.array([[rate]], "float32")))[0]
     theirs = librosa.effects.time_stretch(steady, rate=rate, n_fft=512, hop_length=160)
     kept = min(int(len(power) / rate), len(power))
     assert median_difference_db(log_mel(ours[:kept]), log_mel(power_of(theirs))) <= 1.0
@@ -186,14 +186,14 @@ def test_stretch_is_librosas(steady, rate):
 def test_stretch_of_any_sound_is_librosas_vocoder_before_it_puts_phases_back(voice, rate):
     spectrum = librosa.stft(voice, n_fft=512, hop_length=160, pad_mode="constant")
     theirs = np.abs(librosa.phase_vocoder(spectrum, rate=rate, hop_length=160)).T ** 2
-    ours = np.array(augment.stretch(power_of(voice)[None], np.array([[rate]], "float32")))[0]
+    ours = np.array(augment_spectrogram.stretch(power_of(voice)[None], np.array([[rate]], "float32")))[0]
     kept = min(int(len(ours) / rate), len(ours)) - 1
     np.testing.assert_allclose(log_mel(ours[:kept]), log_mel(theirs[:kept]), atol=0.01)
 
 
 @pytest.mark.parametrize("semitones", [-3.0, -1.0, 2.0, 3.0])
 def test_shift_is_librosas(steady, semitones):
-    ours = np.array(augment.shift(power_of(steady)[None], np.array([[semitones]], "float32")))[0]
+    ours = np.array(augment_spectrogram.shift(power_of(steady)[None], np.array([[semitones]], "float32")))[0]
     theirs = librosa.effects.pitch_shift(steady, sr=SAMPLE_RATE_HZ, n_steps=semitones, n_fft=512, hop_length=160)
     assert median_difference_db(log_mel(ours), log_mel(power_of(theirs))) <= 1.0
 
@@ -201,15 +201,19 @@ def test_shift_is_librosas(steady, semitones):
 def test_transposing_moves_a_constant_q_band_by_whole_and_half_bands():
     power = np.zeros((2, 1, 9), "float32")
     power[:, 0, 4] = 4.0
-    moved = np.array(augment.transpose(power, np.array([[2.0], [-0.5]], "float32")))[:, 0]
+    moved = np.array(augment_spectrogram.transpose(power, np.array([[2.0], [-0.5]], "float32")))[:, 0]
     np.testing.assert_allclose(moved[0], [0, 0, 0, 0, 0, 0, 4, 0, 0])
     np.testing.assert_allclose(moved[1], [0, 0, 0, 1, 1, 0, 0, 0, 0])
 
 
 def test_no_stretch_and_no_shift_are_the_identity(voice):
     power = power_of(voice)[None]
-    np.testing.assert_allclose(augment.stretch(power, np.ones((1, 1), "float32")), power, rtol=1e-4, atol=1e-6)
-    np.testing.assert_allclose(augment.shift(power, np.zeros((1, 1), "float32")), power, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(
+        augment_spectrogram.stretch(power, np.ones((1, 1), "float32")), power, rtol=1e-4, atol=1e-6
+    )
+    np.testing.assert_allclose(
+        augment_spectrogram.shift(power, np.zeros((1, 1), "float32")), power, rtol=1e-4, atol=1e-6
+    )
 
 
 def network(config: AugmentConfig) -> keras.Model:

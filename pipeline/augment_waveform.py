@@ -1,0 +1,185 @@
+"""The parts of the augmentation that act on waveforms ``[batch, samples]``: source, room, recorder and line."""
+
+import math
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from pipeline.augmentation import Augmentation
+from pipeline.config import SAMPLE_RATE_HZ
+
+QUIETEST = 1e-9
+SNR_DB = (5.0, 40.0)
+EQUALISER_POINTS, EQUALISER_DB = 8, 12.0
+TELEPHONE_HZ = (300.0, 3400.0)
+LEVEL_DB = 20.0
+RT60_S = (0.1, 0.8)
+RESPONSE_S = 0.5
+"""Length of a synthetic room's response; what a longer reverberation time leaves behind it is inaudible here."""
+DIRECT_DB = (0.0, 20.0)
+BITS = (5, 8)
+MU, A = 255.0, 87.6
+"""Constants of ITU-T G.711's two laws."""
+NOTCHES, NOTCH_WIDTH_HZ, POWERS = 5, (100.0, 1000.0), 4
+"""RawBoost's filters (Tak et al. 2022, arXiv:2111.04433, section 3); it takes powers to the fifth."""
+
+
+@keras.saving.register_keras_serializable(package="spoof")
+class Noise(Augmentation):
+    """In a share of the clips, all at strength 1, noise of a random slope, white to brown, at an SNR of 5 to 40 dB."""
+
+    def change(self, x):
+        return self.in_some(x, self.noisy, self.strength)
+
+    def noisy(self, x):
+        noise = self.coloured(x, self.uniform(x, 0.0, 2.0))
+        snr_db = self.uniform(x, *SNR_DB)
+        return x + noise * _rms(x) / _rms(noise) * _amplitude(-snr_db)
+
+    def coloured(self, x, slope):
+        """Noise in the shape of ``x`` whose power falls as frequency to the power of ``-slope`` ``[batch, 1]``."""
+        frequency = tf.maximum(_frequencies(tf.shape(x)[1]), 20.0) / 1000.0
+        return self.noise(x, frequency ** (-slope / 2.0))
+
+
+@keras.saving.register_keras_serializable(package="spoof")
+class Equaliser(Augmentation):
+    """In a share of the clips, all at strength 1, a smooth random gain over frequency, up to ± 12 dB.
+
+    Half of them get a band-pass too, a third of those the telephone's.
+    """
+
+    def change(self, x):
+        return self.in_some(x, self.equalised, self.strength)
+
+    def equalised(self, x):
+        samples = tf.shape(x)[1]
+        frequency = _frequencies(samples)  # (1, bins)
+        points = self.uniform(x, -EQUALISER_DB, EQUALISER_DB, (EQUALISER_POINTS,))
+        place = tf.math.log(tf.clip_by_value(frequency, 50.0, SAMPLE_RATE_HZ / 2) / 50.0)
+        place *= (EQUALISER_POINTS - 1) / math.log(SAMPLE_RATE_HZ / 2 / 50.0)
+        near = tf.nn.relu(1.0 - tf.abs(place - tf.range(EQUALISER_POINTS, dtype=tf.float32)[:, None]))  # (points, bins)
+        gain = _amplitude(tf.matmul(points, near))  # (batch, bins)
+        telephone = self.uniform(x) < 1 / 3
+        low_hz = tf.where(telephone, TELEPHONE_HZ[0], tf.exp(self.uniform(x, math.log(40.0), math.log(400.0))))
+        high_hz = tf.where(telephone, TELEPHONE_HZ[1], tf.exp(self.uniform(x, math.log(3000.0), math.log(7500.0))))
+        band = 1.0 / (1.0 + (low_hz / tf.maximum(frequency, 1.0)) ** 6) / (1.0 + (frequency / high_hz) ** 12)
+        gain *= tf.where(self.uniform(x) < 0.5, band, 1.0)
+        return tf.signal.irfft(tf.signal.rfft(x) * tf.complex(gain, 0.0), [samples])
+
+
+@keras.saving.register_keras_serializable(package="spoof")
+class Level(Augmentation):
+    """A gain of up to ± 20 dB, less where the peak would pass full scale."""
+
+    def change(self, x):
+        gain = _amplitude(self.uniform(x, -LEVEL_DB * self.strength, LEVEL_DB * self.strength))
+        peak = tf.reduce_max(tf.abs(x), axis=1, keepdims=True)
+        return x * tf.minimum(gain, tf.maximum(1.0, 1.0 / tf.maximum(peak, QUIETEST)))
+
+
+@keras.saving.register_keras_serializable(package="spoof")
+class Reverb(Augmentation):
+    """In up to half of the clips a synthetic room: a decaying noise tail behind the direct sound."""
+
+    def change(self, x):
+        return self.in_some(x, self.in_room, self.strength / 2)
+
+    def in_room(self, x):
+        clips, samples = tf.shape(x)[0], tf.shape(x)[1]
+        length = int(RESPONSE_S * SAMPLE_RATE_HZ)
+        time_s = tf.range(1, length + 1, dtype=tf.float32)[None] / SAMPLE_RATE_HZ
+        tail = self.normal((clips, length)) * tf.exp(-math.log(1000.0) * time_s / self.uniform(x, *RT60_S))
+        direct_db = self.uniform(x, *DIRECT_DB)
+        tail *= _amplitude(-direct_db) / tf.norm(tail, axis=1, keepdims=True)
+        size = [samples + length]
+        spectrum = tf.signal.rfft(x, size) * tf.signal.rfft(tf.pad(tail, [[0, 0], [1, 0]]), size)
+        return x + tf.signal.irfft(spectrum, size)[:, :samples]
+
+
+@keras.saving.register_keras_serializable(package="spoof")
+class Companding(Augmentation):
+    """In up to half of the clips µ-law or A-law (G.711) with 5 to 8 bits."""
+
+    def change(self, x):
+        return self.in_some(x, self.companded, self.strength / 2)
+
+    def companded(self, x):
+        bits = tf.floor(self.uniform(x, BITS[0], BITS[1] + 1))
+        peak = tf.reduce_max(tf.abs(x), axis=1, keepdims=True)
+        scaled = x / tf.maximum(peak, QUIETEST)
+        coded = tf.where(self.uniform(x) < 0.5, _through_mu_law(scaled, bits), _through_a_law(scaled, bits))
+        return coded * peak
+
+
+@keras.saving.register_keras_serializable(package="spoof")
+class RawBoost(Augmentation):
+    """RawBoost (Tak et al. 2022): convolutive, impulsive and stationary noise, each in up to half of the clips.
+
+    Convolutive: powers of the signal, each through notches of its own, the higher ones fainter. Impulsive: at up to
+    10 % of the samples, in proportion to them. Stationary: noise through a filter of notches at 10 to 40 dB.
+    """
+
+    def change(self, x):
+        for part in (self.convolutive, self.impulsive, self.stationary):
+            x = self.in_some(x, part, self.strength / 2)
+        return x
+
+    def convolutive(self, x):
+        peak = tf.reduce_max(tf.abs(x), axis=1, keepdims=True)
+        scaled = x / tf.maximum(peak, QUIETEST)
+        total = tf.signal.rfft(scaled) * tf.complex(self.notches(x), 0.0)
+        for power in range(2, POWERS + 1):
+            gain = _amplitude(self.uniform(x, -30.0, -10.0))
+            total += tf.signal.rfft(scaled**power) * tf.complex(gain * self.notches(x), 0.0)
+        made = tf.signal.irfft(total, [tf.shape(x)[1]])
+        return made * _rms(x) / _rms(made)
+
+    def impulsive(self, x):
+        hit = keras.random.uniform(tf.shape(x), seed=self.seed_generator) < self.uniform(x, 0.0, 0.1)
+        size = keras.random.uniform(tf.shape(x), -2.0, 2.0, seed=self.seed_generator)
+        return tf.clip_by_value(x + tf.where(hit, x * size, 0.0), -1.0, 1.0)
+
+    def stationary(self, x):
+        noise = self.noise(x, self.notches(x))
+        return x + noise * _rms(x) / _rms(noise) * _amplitude(-self.uniform(x, 10.0, 40.0))
+
+    def notches(self, x):
+        """Gain ``[batch, bins]`` of a few notches of random places and widths."""
+        frequency = _frequencies(tf.shape(x)[1])[:, None]  # (1, 1, bins)
+        centre = self.uniform(x, 20.0, SAMPLE_RATE_HZ / 2, (NOTCHES, 1))
+        width = self.uniform(x, *NOTCH_WIDTH_HZ, (NOTCHES, 1))
+        return tf.reduce_prod(1.0 - tf.exp(-tf.square(2.0 * (frequency - centre) / width)), axis=1)
+
+
+def _through_mu_law(x, bits):
+    compressed = tf.sign(x) * tf.math.log1p(MU * tf.abs(x)) / math.log1p(MU)
+    rounded = _round(compressed, bits)
+    return tf.sign(rounded) * tf.math.expm1(tf.abs(rounded) * math.log1p(MU)) / MU
+
+
+def _through_a_law(x, bits):
+    size, knee = tf.abs(x), 1.0 + math.log(A)
+    compressed = tf.where(size < 1 / A, A * size, 1.0 + tf.math.log(tf.maximum(A * size, 1.0))) / knee
+    rounded = _round(compressed, bits)
+    expanded = tf.where(rounded * knee < 1.0, rounded * knee / A, tf.exp(rounded * knee - 1.0) / A)
+    return tf.sign(x) * expanded
+
+
+def _round(x, bits):
+    steps = 2.0 ** (bits - 1.0) - 1.0
+    return tf.round(x * steps) / steps
+
+
+def _frequencies(samples):
+    """Frequency in Hz of each bin of a real transform, ``[1, bins]``."""
+    return tf.linspace(0.0, SAMPLE_RATE_HZ / 2, samples // 2 + 1)[None]
+
+
+def _amplitude(db):
+    return tf.exp(db * np.float32(math.log(10.0) / 20.0))
+
+
+def _rms(x):
+    return tf.sqrt(tf.reduce_mean(tf.square(x), axis=1, keepdims=True) + QUIETEST**2)
