@@ -1,5 +1,6 @@
 """A real headless Chromium for tests, and the page in it as a visitor finds it."""
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ WAIT_S = 60
 
 
 @contextmanager
-def chromium(downloads: Path) -> Iterator["webdriver.Chrome"]:  # noqa: F821
+def chromium(downloads: Path, *flags: str) -> Iterator["webdriver.Chrome"]:  # noqa: F821
     """Chromium with a microphone that beeps, saving what it downloads; the test is skipped where there is none."""
     program, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if not program or not driver:
@@ -22,7 +23,7 @@ def chromium(downloads: Path) -> Iterator["webdriver.Chrome"]:  # noqa: F821
 
     options = webdriver.ChromeOptions()
     options.binary_location = program
-    for flag in ("headless=new", "no-sandbox", "disable-gpu", "disable-dev-shm-usage", "mute-audio"):
+    for flag in ("headless=new", "no-sandbox", "disable-gpu", "disable-dev-shm-usage", "mute-audio", *flags):
         options.add_argument(f"--{flag}")
     for flag in ("fake-device", "fake-ui"):
         options.add_argument(f"--use-{flag}-for-media-stream")
@@ -35,6 +36,20 @@ def chromium(downloads: Path) -> Iterator["webdriver.Chrome"]:  # noqa: F821
         yield browser
     finally:
         browser.quit()
+
+
+def complaints(browser) -> list[str]:
+    """What the console said since the last call, without what Chromium's own pages say there."""
+    return [entry["message"] for entry in browser.get_log("browser") if not entry["message"].startswith("chrome")]
+
+
+def asked(browser, page: str) -> set[str]:
+    """Addresses that documents whose own address begins with `page` asked for since the last call; Chromium's own
+    pages ask for their parts at any time.
+    """
+    messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    sent = [message["params"] for message in messages if message["method"] == "Network.requestWillBeSent"]
+    return {request["request"]["url"] for request in sent if request["documentURL"].startswith(page)}
 
 
 class Page:

@@ -4,7 +4,6 @@ The model is one dense layer on the samples of a window, so numpy is its oracle.
 """
 
 import json
-import shutil
 
 import mlflow
 import numpy as np
@@ -17,6 +16,7 @@ from pipeline.calibration import Calibration, OperatingPoint
 from pipeline.config import preset
 from pipeline.errors import ConfigError
 from pipeline.store import Store
+from tests.browser import asked, chromium, complaints
 
 CONFIG = preset("smoke").replace(clip_s=0.05)
 CLIP = 800
@@ -288,39 +288,25 @@ def test_against_another_model_and_robustness_are_in_files_run_and_report(everyt
     assert "at worst" in (everything / "model_card.md").read_text()
 
 
-@pytest.mark.skipif(shutil.which("chromedriver") is None, reason="needs chromium and its driver")
 def test_a_browser_without_network_shows_the_report_without_a_complaint(everything, tmp_path):
     """Every figure and sound loads from the page itself; nothing outside it is asked for, and the console is silent."""
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"):
-        options.add_argument(argument)
-    options.add_argument("--host-resolver-rules=MAP * ~NOTFOUND")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
-    try:
-        driver.execute_cdp_cmd("Network.enable", {})
+    with chromium(tmp_path, "host-resolver-rules=MAP * ~NOTFOUND") as browser:
+        browser.execute_cdp_cmd("Network.enable", {})
         offline = {"offline": True, "latency": 0, "downloadThroughput": 0, "uploadThroughput": 0}
-        driver.execute_cdp_cmd("Network.emulateNetworkConditions", offline)
+        browser.execute_cdp_cmd("Network.emulateNetworkConditions", offline)
         page = (everything / "report.html").as_uri()
-        driver.get(page)
-        wait = WebDriverWait(driver, 30)
-        wait.until(lambda d: d.execute_script("return [...document.images].every(i => i.complete)"))
-        assert driver.execute_script("return [...document.images].map(i => i.naturalWidth)").count(0) == 0
-        driver.execute_script("document.querySelectorAll('audio').forEach(a => { a.preload = 'auto'; a.load(); })")
+        browser.get(page)
+        wait = WebDriverWait(browser, 30)
+        wait.until(lambda b: b.execute_script("return [...document.images].every(i => i.complete)"))
+        assert browser.execute_script("return [...document.images].map(i => i.naturalWidth)").count(0) == 0
+        browser.execute_script("document.querySelectorAll('audio').forEach(a => { a.preload = 'auto'; a.load(); })")
         wait.until(
-            lambda d: d.execute_script("return [...document.querySelectorAll('audio')].every(a => a.duration > 0)")
+            lambda b: b.execute_script("return [...document.querySelectorAll('audio')].every(a => a.duration > 0)")
         )
-        events = [json.loads(entry["message"])["message"] for entry in driver.get_log("performance")]
-        asked = {e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"}
-        # The browser's own first page, and what is in the report itself.
-        assert {url for url in asked if not url.startswith(("chrome:", "data:"))} == {page}
-        assert driver.get_log("browser") == []
-        widths = driver.execute_script("return [document.documentElement.scrollWidth, window.innerWidth]")
+        assert {url for url in asked(browser, page) if not url.startswith("data:")} == {page}
+        assert complaints(browser) == []
+        widths = browser.execute_script("return [document.documentElement.scrollWidth, window.innerWidth]")
         assert widths[0] <= widths[1], "nothing runs out of the page"
-    finally:
-        driver.quit()
 
 
 def test_a_subset_of_one_class_is_said_to_be(opened, make_bundle):

@@ -70,10 +70,10 @@ def test_steps_are_passed_over_and_counted_where_there_is_no_time():
 def test_latency_counts_from_the_last_sample_of_the_step():
     def blocks():
         yield np.zeros(100, np.float32)
-        time.sleep(0.1)
+        time.sleep(5)
 
     step = next(Feed(blocks(), window=100, step=100, lossless=False).steps())
-    assert 0 <= time.monotonic() - step.arrived < 0.1
+    assert 0 <= time.monotonic() - step.arrived < 5
 
 
 def test_an_error_of_the_stream_comes_after_its_steps():

@@ -18,7 +18,7 @@ import soundfile
 from pipeline import audio, rows
 from pipeline.config import PROJECT_ROOT
 from pipeline.detector import Detector
-from tests.browser import Page, chromium
+from tests.browser import Page, asked, chromium, complaints
 
 MAX_MB = 0.5
 TELL_MODULES = """
@@ -170,12 +170,10 @@ def page(browser, address):
     for kind in ("browser", "performance"):
         browser.get_log(kind)
     yield Page(browser, address)
-    complaints = browser.get_log("browser")
-    assert complaints == []
-    messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    asked = [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
-    assert asked
-    assert all(url.startswith((f"http://{address}/", f"blob:http://{address}/")) for url in asked), asked
+    assert complaints(browser) == []
+    urls = asked(browser, f"http://{address}/")
+    assert urls
+    assert all(url.startswith((f"http://{address}/", f"blob:http://{address}/")) for url in urls), urls
 
 
 def test_one_recording_is_judged_and_drawn(page, model, recordings):
