@@ -44,8 +44,8 @@ spark: install ## Add pyspark to .venv for --engine spark, from requirements-spa
 demo: install ## Build the demo corpus, train, evaluate, register and score on it (about 15 minutes on 2 cores)
 	PATH="$(CURDIR)/$(BIN):$$PATH" MLFLOW_EXPERIMENT_NAME=spoof-detector mlflow run . --env-manager local
 
-test: install ## Run all tests
-	$(BIN)/python -m pytest
+test: install ## Run all tests, two files at a time
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-long: install ## Run all tests and the long forms too (hours)
 	$(BIN)/python -m pytest -m "long or not long"
