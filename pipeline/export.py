@@ -228,7 +228,7 @@ def _log(model: Bundle, store: Store, subset: str, clips: int, found: Sequence[E
     (folder / "exports.txt").write_text(table(found) + "\n", encoding="utf-8")
     tags = {"model_version": model.model_version, "corpus": store.name, "subset": subset, "trained_in": model.run_id}
     with tracking.run(f"export {model.model_version}", stage="export", tags=tags):
-        mlflow.log_params({"clips": clips, "store": store.fingerprint})
+        mlflow.log_params({"scored_clips": clips, "store_folder": store.folder.name, "fingerprint": store.fingerprint})
         for one in found:
             values = {name: value for name, value in dataclasses.asdict(one).items() if isinstance(value, float)}
             mlflow.log_metrics({f"export/{one.format}/{name}": value for name, value in values.items()})

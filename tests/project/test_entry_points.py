@@ -4,6 +4,7 @@
 there.
 """
 
+import json
 import os
 import re
 import subprocess
@@ -194,3 +195,30 @@ def test_score_alone_writes_every_row(project, shown, tmp_path):
     (row,) = pd.read_csv(tmp_path / "scores.csv").to_dict("records")
     assert row["source"] == recording
     assert row["label"] in ("bonafide", "spoof", "no_speech")
+
+
+def test_export_alone_writes_and_logs_every_format(project, model, tmp_path):
+    printed = project.run("export", model=model, output=tmp_path, clips=8)
+    (run,) = project.runs("export")
+    assert run.data.params["scored_clips"] == "8"
+    for name in ("litert-float32", "litert-float16", "litert-int8", "onnx"):
+        assert name in printed
+        assert f"export/{name}/size_mb" in run.data.metrics
+
+
+def test_cross_alone_draws_its_matrix(project, model, tmp_path):
+    project.run("cross", model=model, train_on="none", corpus="synthetic", output=tmp_path)
+    (run,) = project.runs("cross")
+    assert run.data.params["tested_on"] == "synthetic"
+    assert (tmp_path / "matrix.png").is_file()
+
+
+def test_stream_and_analyse_alone_hear_a_recording(project, model):
+    store = next((project.folder / "artifacts" / "data").glob("synthetic-*"))
+    recording = pd.read_parquet(store / "manifest.parquet")["path"].iloc[0]
+    lines = project.run("stream", input=recording, model=model, pace="fast").splitlines()
+    assert all(json.loads(line)["label"] in ("bonafide", "spoof", "no_speech") for line in lines if line[:1] == "{")
+    assert lines
+    project.run("analyse", input=recording, model=model, output=project.folder / "found")
+    (channel,) = json.loads((project.folder / "found" / "analysis.json").read_text())["channels"]
+    assert channel["scores"]
