@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-SWITCH_COST = 2.0
+SWITCH_COST = 4.0
 """Cost of a change, in nats; ``benchmarks.conversations`` chooses it on dev calls."""
 MAX_SCORE = 6.0
 """No window is taken to be worth more than odds of 400 to 1."""
