@@ -20,16 +20,19 @@ from tuning import search, study, workers
 from tuning.trial import Task
 
 TRIALS = 2
+EPOCHS = 9
+"""A trial goes on for seconds after it was seen, so that the kill meets it."""
 
 
 @pytest.fixture(scope="module")
 def killed(synthetic_store, tmp_path_factory) -> tuple[Search, list, str]:
     """A search that was killed while its second trial trained, and went on; its trials and its run when it died."""
-    place = Search(tmp_path_factory.mktemp("search"), synthetic_store, trials=TRIALS, final_seeds="none")
+    folder = tmp_path_factory.mktemp("search")
+    place = Search(folder, synthetic_store, trials=TRIALS, final_seeds="none", no_pruning="true", epochs=EPOCHS)
     first = place.start()
     before = place.wait(first, lambda trials: finished(trials) and running(trials))
-    (parent,) = place.runs("tune")
     kill(first)
+    (parent,) = place.runs("tune")
     place.finish(place.start())
     return place, before, parent.info.run_id
 

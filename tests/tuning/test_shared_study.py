@@ -6,6 +6,8 @@ from optuna.trial import TrialState
 from search_process import Search, finished, kill, running
 
 TRIALS = 3
+LONG = 12
+"""Epochs of a trial that goes on for seconds after it was seen, so that the kill meets it."""
 
 
 @pytest.fixture(scope="module")
@@ -20,12 +22,16 @@ def url():
 @pytest.fixture(scope="module")
 def shared(url, synthetic_store, tmp_path_factory) -> tuple[Search, int]:
     """A search that finished with the help of a second command until that was killed; the trial it left."""
-    place = Search(tmp_path_factory.mktemp("shared"), synthetic_store, url, trials=TRIALS, final_seeds="none")
+    folder = tmp_path_factory.mktemp("shared")
+    place = Search(folder, synthetic_store, url, trials=TRIALS, final_seeds="none", no_pruning="true", epochs=LONG)
     leader = place.start()
     place.wait(leader, running)
     helper = place.start(join="true")
-    place.wait(helper, lambda trials: any(of(helper, one) for one in running(trials)))
-    (left,) = [one for one in place.trials() if of(helper, one)]
+
+    def helped(trials):
+        return [one for one in running(trials) if of(helper, one)]
+
+    (left,) = helped(place.wait(helper, helped))
     kill(helper)
     place.finish(leader)
     return place, left.number
