@@ -80,16 +80,27 @@ def decode(
         Unreadable, empty, not finite, too short, too long, too large or silent. Decoding stops as soon as a limit is
         passed, so a small file of hours of audio costs no more than one at the limit.
     """
+    return _to_float(decode_int16(source, config=config, limits=limits, format_hint=format_hint))
+
+
+def decode_int16(
+    source: Source,
+    *,
+    config: AudioConfig = DEFAULT_CONFIG,
+    limits: Limits = DEFAULT_LIMITS,
+    format_hint: str = "",
+) -> np.ndarray:
+    """``decode`` as the Store keeps it: samples ``[samples]`` int16."""
     _check_size(source, limits)
-    wave = _read(source, format_hint or _headerless_format(source), min(config.max_s, limits.max_s), limits)
-    duration_s = len(wave) / SAMPLE_RATE_HZ
+    samples = _read(source, format_hint or _headerless_format(source), min(config.max_s, limits.max_s), limits)
+    duration_s = len(samples) / SAMPLE_RATE_HZ
     if duration_s < config.min_s:
         raise AudioError(f"too short: {duration_s:.3f} s, at least {config.min_s:g} s are needed")
-    peak = float(np.abs(wave).max())
+    peak = max(int(samples.max()), -int(samples.min())) / FULL_SCALE
     if peak < 10 ** (config.silence_dbfs / 20):
         level = f"{20 * math.log10(peak):.0f} dB" if peak > 0 else "no signal"
         raise AudioError(f"silent: its peak is {level}, at least {config.silence_dbfs:g} dB full scale is needed")
-    return wave
+    return samples
 
 
 def blocks(source: Source, *, mix: bool = True, limits: Limits = DEFAULT_LIMITS) -> Iterator[np.ndarray]:
@@ -159,7 +170,7 @@ def _headerless_format(source: Source) -> str:
 
 
 def _read(source: Source, hint: str, max_s: float, limits: Limits) -> np.ndarray:
-    """Samples on the int16 grid, float32 at 16 kHz."""
+    """Samples int16 at 16 kHz."""
     if not hint:
         import soundfile
 
@@ -252,7 +263,7 @@ def _collect(rate_hz: int, channels: int, blocks: Iterator[np.ndarray], max_s: f
     """The blocks ``[samples, channels]`` as one recording; no more of it is held than its samples at 16 kHz."""
     _check_layout(rate_hz, channels, limits)
     mono = _mono_within(blocks, rate_hz, channels, max_s, limits)
-    return _to_float(np.concatenate(list(_resampled_int16(mono, rate_hz)))[:, 0])
+    return np.concatenate(list(_resampled_int16(mono, rate_hz)))[:, 0]
 
 
 def _check_layout(rate_hz: int, channels: int, limits: Limits) -> None:

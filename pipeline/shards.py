@@ -37,7 +37,7 @@ def make(task: Task) -> int:
     waves, rows = [], []
     for path in task.paths:
         try:
-            samples = audio.to_int16(audio.decode(path, config=task.settings))
+            samples = audio.decode_int16(path, config=task.settings)
         except AudioError as error:
             rows.append({"reason": str(error)})
             continue
