@@ -1,7 +1,6 @@
 """A table of recordings: CSV, TSV or Parquet with ``path`` and ``label``, and any other column of the Manifest."""
 
 import os
-from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -42,11 +41,12 @@ def read(data_dir: Path, parts: tuple[str, ...]) -> tuple[pd.DataFrame, list[Rej
     return manifest.make(table[there], corpus="table"), rejected
 
 
-def _absolute(folder: Path, names: Iterable[str]) -> list[str]:
+def _absolute(folder: Path, names: list[str]) -> list[str]:
     """Names relative to a folder as absolute paths, links to folders followed."""
     # Files are many and folders few: what the name of a folder stands for is asked once.
-    real = cache(lambda above: os.path.realpath(os.path.join(folder, above)))
-    return [os.path.join(real(above), name) for above, name in map(os.path.split, names)]
+    real = cache(lambda above: os.path.join(os.path.realpath(os.path.join(folder, above)), ""))
+    ends = [name.rfind("/") + 1 for name in names]
+    return [real(name[:end]) + name[end:] for name, end in zip(names, ends, strict=True)]
 
 
 def load(path: Path) -> pd.DataFrame:
