@@ -76,6 +76,7 @@ def chosen(lines: str) -> list[str]:
 
 def measure(module: str, config: Config, options: Options, folder: Path) -> Kept:
     """Run a benchmark; what it measured is kept in the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
     result = folder / f"{module}.lines"
     result.unlink(missing_ok=True)
     command = [sys.executable, "-m", f"benchmarks.{module}", "--json", str(result)]
@@ -108,10 +109,11 @@ def read(module: str, folder: Path) -> Kept | None:
     return Kept(module, tuple(Line.of(line) for line in values["lines"]), values["seconds"])
 
 
-def state_of_the_code() -> str:
-    """Checksum of the code that is measured, and of that which measures."""
+def state_of_the_code(module: str) -> str:
+    """Checksum of the code that a benchmark measures, and of that which measures; other benchmarks are left out."""
     files = sorted(path for part in ("pipeline", "benchmarks") for path in (PROJECT_ROOT / part).rglob("*.py"))
-    return hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()
+    others = {PROJECT_ROOT / "benchmarks" / f"{name}.py" for name in MODULES if name != module}
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in files if path not in others)).hexdigest()
 
 
 def machine() -> str:
@@ -156,18 +158,16 @@ def main(argv: list[str] | None = None) -> int:
         __doc__.split("\n\n")[0], sections=("corpus",), options=Options, default_preset="demo", argv=argv
     )
     asked = (config.corpus, config.preset, options.model, options.repetitions, options.quick)
-    key = fingerprint(state_of_the_code(), *asked)
-    folder = artifacts_dir() / "benchmarks" / key
-    folder.mkdir(parents=True, exist_ok=True)
+    folders = {name: artifacts_dir() / "benchmarks" / fingerprint(state_of_the_code(name), *asked) for name in MODULES}
     output = Path(options.output) if options.output else RESULTS
-    results = {module: read(module, folder) for module in MODULES}
+    results = {module: read(module, folder) for module, folder in folders.items()}
     for module in chosen(options.lines):
         if importlib.util.find_spec(f"benchmarks.{module}") is None:
             continue
         if results[module] is None or options.again:
-            (folder / f"{module}.json").unlink(missing_ok=True)
+            (folders[module] / f"{module}.json").unlink(missing_ok=True)
             print(f"== {module}: lines {', '.join(map(str, MODULES[module]))}", flush=True)
-            results[module] = measure(module, config, options, folder)
+            results[module] = measure(module, config, options, folders[module])
         kept = results[module]
         print("\n".join(map(compared.text, kept.lines)) or f"failed: {kept.error}", flush=True)
         output.write_text(document([one for one in results.values() if one], options.quick), encoding="utf-8")

@@ -1,7 +1,8 @@
 """Line 9: one file from the start of the process to its score, against the notebook's way.
 
 Ours is ``python -m pipeline.score FILE``, from a model folder and through the registry of a tracking store of its own;
-the notebook's is a fresh process that imports TensorFlow and librosa, reads the network's file and predicts.
+the notebook's is a fresh process that imports TensorFlow and librosa, reads the network's file and predicts. A process
+that imports of MLflow what a read of the registry needs, and does nothing, is the limit of the way through it.
 """
 
 import os
@@ -28,6 +29,7 @@ class Options(compared.Options):
 
 
 QUICK: dict[str, object] = {}
+IMPORTS = "import mlflow.artifacts, mlflow.store.tracking.sqlalchemy_store"
 
 
 def registered(model: Path, place: Path) -> dict[str, str]:
@@ -47,6 +49,7 @@ def measure(config: Config, options: Options) -> Line:
     network = notebook.save(artifacts_dir() / "benchmarks" / "notebook.keras")
     score = [sys.executable, "-m", "pipeline.score", path, "--model"]
     folder, registry, plain = "from a model folder", "through the registry", "the notebook's way"
+    imports = "MLflow's imports alone"
     with tempfile.TemporaryDirectory() as place:
         environment = registered(model, Path(place))
         champion = f"models:/{REGISTERED_MODEL}@champion"
@@ -54,6 +57,7 @@ def measure(config: Config, options: Options) -> Line:
             folder: lambda: _run([*score, str(model)], environment),
             registry: lambda: _run([*score, champion], environment),
             plain: lambda: _run([sys.executable, "-m", "benchmarks.notebook", str(network), path], environment),
+            imports: lambda: _run([sys.executable, "-c", IMPORTS], environment),
         }
         for work in contenders.values():
             work()  # what is on disk is then in memory, for all alike
@@ -62,6 +66,7 @@ def measure(config: Config, options: Options) -> Line:
         Figure("× as fast as the notebook's way", compared.ratios(taken[plain], taken[folder]), 6),
         Figure("s from a model folder", taken[folder], 1.0, at_most=True),
         Figure("s through the registry", taken[registry], 2.5, at_most=True),
+        Figure("s of MLflow's imports alone", taken[imports]),
     ]
     note = f"{bundle.Bundle.load(model).model_version}, disk warm, {cores()} cores"
     return Line(
