@@ -7,6 +7,7 @@ are sums over groups.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -171,7 +172,7 @@ def _resampled(
     batch = max(1, min(resamples, _BATCH_WEIGHTS // max(count, *(len(s.bonafide) for s in systems))))
     values: list[dict[str, list[np.ndarray]]] = [{name: [] for name in names} for _ in systems]
     found = 0
-    for weights in _draws(count, batch, -(-resamples // batch), seed):
+    for weights in _ahead(_draws(count, batch, -(-resamples // batch), seed)):
         sums = [dict(zip(_SUMS, (weights @ system.sums).T, strict=True)) for system in systems]
         both = (sums[0]["genuine"] > 0) & (sums[0]["spoof"] > 0)
         for own, system, parts in zip(values, systems, sums, strict=True):
@@ -192,6 +193,15 @@ def _draws(count: int, batch: int, batches: int, seed: int) -> Iterator[np.ndarr
     for _ in range(_ROUNDS * batches):
         drawn = rng.integers(count, size=(batch, count), dtype=np.int32) + count * np.arange(batch)[:, None]
         yield np.bincount(drawn.ravel(), minlength=batch * count).reshape(batch, count).astype(np.float64)
+
+
+def _ahead(items: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    """The items, each made while the one before it is worked on."""
+    with ThreadPoolExecutor(1) as thread:
+        following = thread.submit(next, items, None)
+        while (item := following.result()) is not None:
+            following = thread.submit(next, items, None)
+            yield item
 
 
 def _figures(
