@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pipeline import corpus_figures, figures, manifest, metrics, robustness
+from pipeline import corpus_figures, figure_style, figures, manifest, metrics, robustness
 from pipeline.assessment import Evaluation
 from pipeline.bundle import Bundle
 from pipeline.evaluation_summary import Outcome
@@ -35,7 +35,7 @@ def draw(outcome: Outcome) -> dict[str, bytes]:
     if outcome.robustness is not None:
         drawn["robustness"] = robustness_sweep(outcome.robustness, subset=outcome.main)
     drawn |= _examples(outcome)
-    return {name: figures.png(figure) for name, figure in drawn.items()}
+    return {name: figure_style.png(figure) for name, figure in drawn.items()}
 
 
 def _of_subset(e: Evaluation, model: Bundle) -> dict[str, Figure]:
@@ -91,7 +91,7 @@ def _examples(outcome: Outcome) -> dict[str, Figure]:
     }
 
 
-@figures.styled
+@figure_style.styled
 def two_systems(
     names: Sequence[str],
     scores: Sequence[np.ndarray],
@@ -115,14 +115,19 @@ def two_systems(
     for y, found in enumerate(differences.values()):
         if found.low is not None:
             right.plot(
-                [100 * found.low, 100 * found.high], [y, y], color=figures.INK, linewidth=1.6, marker="|", markersize=9
+                [100 * found.low, 100 * found.high],
+                [y, y],
+                color=figure_style.INK,
+                linewidth=1.6,
+                marker="|",
+                markersize=9,
             )
-        right.plot([100 * found.difference], [y], "o", color=figures.BLUE, markersize=8, markeredgecolor="white")
+        right.plot([100 * found.difference], [y], "o", color=figure_style.BLUE, markersize=8, markeredgecolor="white")
         said = f"{100 * found.other_eer:.1f} % → {100 * found.own_eer:.1f} %"
         right.annotate(
             said, (100 * found.difference, y), (0, 9), textcoords="offset points", ha="center", fontsize=10, bbox=BLANK
         )
-    right.axvline(0, color=figures.GREY, linestyle="--", linewidth=1.4)
+    right.axvline(0, color=figure_style.GREY, linestyle="--", linewidth=1.4)
     right.set_yticks(range(len(differences)), list(differences))
     right.set_ylim(len(differences) - 0.4, -0.6)
     right.margins(x=0.15)
@@ -130,7 +135,7 @@ def two_systems(
     right.set_xlim(-reach, reach)
     right.set_xlabel(f"EER of {names[1]}\nminus EER of {names[0]} (percentage points)")
     right.set_title("Gain, with 95 % paired interval")
-    small = {"transform": right.transAxes, "fontsize": 10, "color": figures.GREY, "bbox": BLANK}
+    small = {"transform": right.transAxes, "fontsize": 10, "color": figure_style.GREY, "bbox": BLANK}
     right.text(0.99, 0.02, f"{names[0]} better →", ha="right", **small)
     right.text(0.01, 0.02, "← worse", ha="left", **small)
     right.grid(axis="y", visible=False)
@@ -138,7 +143,7 @@ def two_systems(
     return figure
 
 
-@figures.styled
+@figure_style.styled
 def robustness_sweep(table: pd.DataFrame, *, subset: str) -> Figure:
     """EER against SNR, codec, duration and level, each with its interval; the clean EER is a line through all."""
     figure = Figure(figsize=(11.0, 4.2), layout="constrained")
@@ -146,9 +151,9 @@ def robustness_sweep(table: pd.DataFrame, *, subset: str) -> Figure:
     clean = table[table["condition"] == robustness.CLEAN].iloc[0]
     for axes in panels:
         axes.axhspan(100 * clean["eer_low"], 100 * clean["eer_high"], color="#e9e9e9", linewidth=0)
-        axes.axhline(100 * clean["eer"], color=figures.GREY, linestyle="--", linewidth=1.4)
+        axes.axhline(100 * clean["eer"], color=figure_style.GREY, linestyle="--", linewidth=1.4)
     ends = [clean["value"]]
-    for offset, (noise, look, marker) in enumerate(zip(robustness.NOISES, figures.LINES, "os^", strict=False)):
+    for offset, (noise, look, marker) in enumerate(zip(robustness.NOISES, figure_style.LINES, "os^", strict=False)):
         own = table[table["condition"] == noise]
         _points(panels[0], own, np.arange(len(own)) + 0.12 * (offset - 1), look=look, marker=marker, label=noise)
         ends = list(own["value"])
@@ -160,7 +165,7 @@ def robustness_sweep(table: pd.DataFrame, *, subset: str) -> Figure:
         (panels[3], "level", "Gain (dB)", " dB"),
     ):
         own = table[table["condition"] == condition]
-        look = {"color": figures.BLUE, "linestyle": "-" if condition == "duration" else ""}
+        look = {"color": figure_style.BLUE, "linestyle": "-" if condition == "duration" else ""}
         _points(axes, own, np.arange(len(own)), look=look, marker="o")
         ticks = [
             value.removesuffix(unit).replace("-", "−") if unit else value.replace(" ", "\n", 1)

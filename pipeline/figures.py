@@ -1,15 +1,10 @@
 """The figures of an evaluation: data in, a matplotlib ``Figure`` out.
 
-Classes and subsets differ in colour, in lightness and in line style or hatching, so that every figure can be read in
-grey and by the colour-blind. Nothing here reads files, draws on a screen or keeps state; ``png`` makes the bytes that
-evaluation writes and the report inlines.
+Nothing here reads files, draws on a screen or keeps state; how figures look stands in ``figure_style``.
 """
 
-import functools
-import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -17,70 +12,24 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullLoc
 from scipy.special import expit, ndtri
 
 from pipeline import metrics
+from pipeline.figure_style import (
+    BLUE,
+    BONAFIDE_LOOK,
+    FIGURE_SIZE,
+    GREY,
+    INK,
+    LINES,
+    SPOOF_LOOK,
+    signed,
+    styled,
+    title_over_legend,
+)
 from pipeline.metrics import Confusion
 
-BLUE, ORANGE, GREY, INK = "#0072B2", "#E69F00", "#767676", "#222222"
-"""Blue and orange of Okabe & Ito's palette, which differ in lightness too."""
-BONAFIDE_LOOK = {"facecolor": BLUE, "edgecolor": "#004a75", "alpha": 0.75}
-SPOOF_LOOK = {"facecolor": ORANGE, "edgecolor": "#7a5400", "alpha": 0.65, "hatch": "///"}
-LINES = (
-    {"color": BLUE, "linestyle": "-"},
-    {"color": "#C25400", "linestyle": "--"},
-    {"color": "#007A5A", "linestyle": "-."},
-    {"color": INK, "linestyle": ":"},
-)
-STYLE = {
-    "font.size": 11,
-    "axes.titlesize": 12,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.titlepad": 10,
-    "axes.edgecolor": GREY,
-    "axes.labelcolor": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": "#e3e3e3",
-    "grid.linewidth": 0.8,
-    "axes.axisbelow": True,
-    "lines.linewidth": 2.0,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "legend.frameon": False,
-    "hatch.linewidth": 0.6,
-    "figure.titlesize": 12,
-    "figure.titleweight": "bold",
-    "figure.constrained_layout.h_pad": 0.1,
-    "figure.constrained_layout.w_pad": 0.1,
-}
 PERCENT_TICKS = (0.1, 0.5, 1, 2, 5, 10, 20, 40, 60, 80, 90, 95, 98, 99, 99.5, 99.9)
 MAX_BARS = 40
-FIGURE_SIZE = (5.6, 5.0)
-"""Width and height in inches of the figures that stand side by side."""
-DPI = 150
-
 Trials = tuple[np.ndarray, np.ndarray]
 """Scores (higher = bonafide) and labels (true = bonafide), each ``[trials]``."""
-
-
-def png(figure: Figure, *, dpi: int = DPI) -> bytes:
-    """A figure as PNG."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi)
-    return buffer.getvalue()
-
-
-def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
-    """Draw in the common style, whatever the caller's matplotlib settings are."""
-
-    @functools.wraps(draw)
-    def drawn(*args, **kwargs) -> Figure:
-        with mpl.rc_context():
-            mpl.rcdefaults()
-            mpl.rcParams.update(STYLE)
-            return draw(*args, **kwargs)
-
-    return drawn
 
 
 @styled
@@ -351,26 +300,6 @@ def mel_spectrogram(db: np.ndarray, *, hop_s: float, band_hz: np.ndarray, title:
     bar.set_label("Level (dB)")
     bar.outline.set_visible(False)
     return figure
-
-
-def title_over_legend(figure: Figure, title: str) -> None:
-    """Title, then the legend in one row, then the axes: nothing can lie on the data."""
-    legend = figure.legend(
-        title=title,
-        title_fontproperties={"weight": "bold", "size": 12},
-        alignment="left",
-        loc="outside upper left",
-        ncols=4,
-        fontsize=10,
-        columnspacing=1.4,
-        handlelength=1.8,
-    )
-    legend.get_title().set_color("black")
-
-
-def signed(value: float) -> str:
-    """Two decimals with a minus sign as wide as a plus."""
-    return f"{value:.2f}".replace("-0.00", "0.00").replace("-", "−")
 
 
 def _at_whole_ties(points: metrics.Curve) -> tuple[np.ndarray, np.ndarray]:

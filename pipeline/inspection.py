@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from pipeline import audio, figures, windows
+from pipeline import audio, figure_style, windows
 from pipeline.assessment import Evaluation
 from pipeline.bundle import Bundle
 from pipeline.config import BONAFIDE, SAMPLE_RATE_HZ, SPOOF, Config, FrontEndConfig
@@ -102,7 +102,7 @@ def inspect(model: Bundle, store: Store, evaluation: Evaluation, *, look: bool =
                     **known,
                     score=float(trial["score"]),
                     path=str(store.manifest["path"].iat[row]),
-                    picture=figures.png(picture, dpi=DPI),
+                    picture=figure_style.png(picture, dpi=DPI),
                     sound=flac(wave[: round(LONGEST_S * SAMPLE_RATE_HZ)]),
                 )
             )
@@ -143,7 +143,7 @@ def view(
     )
 
 
-@figures.styled
+@figure_style.styled
 def draw(seen: View, title: str, *, threshold: float, config: Config) -> Figure:
     """Spectrogram and saliency of a window of one clip, and below them the score over the whole of it."""
     panels = 3 if seen.saliency is not None else 2
@@ -227,10 +227,10 @@ def _frequencies(axes: Axes, seen: View, settings: FrontEndConfig) -> None:
 def _over_time(axes: Axes, seen: View, threshold: float) -> None:
     axes.axvspan(seen.start_s, seen.start_s + seen.window_s, color="#ececec", linewidth=0, label="window shown")
     if len(seen.times_s) > 1:
-        axes.plot(seen.times_s, seen.scores, color=figures.BLUE, label="score of the window around it")
+        axes.plot(seen.times_s, seen.scores, color=figure_style.BLUE, label="score of the window around it")
     else:
-        axes.hlines(seen.scores, 0, seen.duration_s, color=figures.BLUE, label="score of the only window")
-    axes.axhline(threshold, color=figures.INK, linestyle="--", linewidth=1.4, label="threshold")
+        axes.hlines(seen.scores, 0, seen.duration_s, color=figure_style.BLUE, label="score of the only window")
+    axes.axhline(threshold, color=figure_style.INK, linestyle="--", linewidth=1.4, label="threshold")
     axes.set(
         xlabel="Time of the clip (s)",
         ylabel="Score (nats)",

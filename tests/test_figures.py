@@ -10,7 +10,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from scipy.stats import norm
 
-from pipeline import figures, metrics
+from pipeline import figure_style, figures, metrics
 from pipeline.config import PROJECT_ROOT
 
 RNG = np.random.default_rng(0)
@@ -63,7 +63,7 @@ def luminance(color: str) -> float:
 def test_every_figure_is_labelled_and_nothing_is_cut_off(name):
     figure = FIGURES[name]()
     assert isinstance(figure, Figure)
-    picture = figures.png(figure, dpi=60)
+    picture = figure_style.png(figure, dpi=60)
     assert picture.startswith(b"\x89PNG")
     axes = figure.axes[0]
     assert axes.get_xlabel()
@@ -88,10 +88,10 @@ def test_pyplot_is_never_imported():
 
 
 def test_classes_differ_in_lightness_and_hatching():
-    bonafide, spoof = figures.BONAFIDE_LOOK, figures.SPOOF_LOOK
+    bonafide, spoof = figure_style.BONAFIDE_LOOK, figure_style.SPOOF_LOOK
     assert luminance(spoof["facecolor"]) > 2 * luminance(bonafide["facecolor"])
     assert ("hatch" in spoof, "hatch" in bonafide) == (True, False)
-    styles = [look["linestyle"] for look in figures.LINES]
+    styles = [look["linestyle"] for look in figure_style.LINES]
     assert len(set(styles)) == len(styles)
 
 
