@@ -48,7 +48,7 @@ test: install ## Run all tests, two files at a time
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-long: install ## Run all tests and the long forms too (hours)
-	$(BIN)/python -m pytest -m "long or not long"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "long or not long"
 
 lint: install ## Check style and formatting
 	$(BIN)/ruff check .
