@@ -133,6 +133,7 @@ def test_the_runner_measures_batch_scoring(arguments, make_bundle):
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3600)
 def test_the_runner_measures_every_line(arguments, make_bundle):
     options, output = arguments
     assert run.main([*options, "--model", str(make_bundle().folder)]) == 0
