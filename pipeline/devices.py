@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 
+from pipeline import heap
 from pipeline.config import TrainConfig
 from pipeline.errors import ConfigError
 
@@ -59,11 +60,12 @@ def _without_start_up_notices() -> Iterator[None]:
 
 
 def prepare(config: TrainConfig) -> Device:
-    """Choose the device, set precision and seeds, and make CPU arithmetic repeatable.
+    """Choose the device, set precision and seeds, make CPU arithmetic repeatable, and keep memory between steps.
 
     Raises ``ConfigError`` when ``require_gpu`` is set and TensorFlow sees none, and for a batch that several devices
     cannot share evenly.
     """
+    heap.keep_freed()
     with _without_start_up_notices():
         import keras
         import tensorflow as tf
