@@ -119,10 +119,10 @@ def evaluation(folder: Path, config: Config, model: str, steps: int) -> Work:
     from pipeline.store import Store
 
     trials = Store.open(folder / STORE).manifest.query("split == 'eval'").reset_index(drop=True)
+    conditions = manifest.conditions(trials)
     bonafide = (trials["label"] == BONAFIDE).to_numpy()
     logits = np.random.default_rng(0).normal(np.where(bonafide, 1.0, -1.0))
     trials = trials.assign(logit=logits, score=logits)
-    conditions = manifest.conditions(trials)
 
     def work() -> int:
         assessment.assess(trials, subset="eval", threshold=0.0, heard=set(), conditions=conditions)
