@@ -37,7 +37,7 @@ class Options(compared.Options):
     sizes: str = option("1,4,16", "sizes of the corpus, as multiples of the configured one, ascending")
     only: str = option(",".join(STAGES), "stages to measure; training and evaluation read preprocess's Store")
     model: str = option("", "model folder to score with; empty: the champion that register left")
-    steps: int = option(20, "training steps that are timed, at every size as many")
+    steps: int = option(16, "training steps that are timed, at every size as many")
     clips: str = option("1e6,1e9", "sizes to reckon core-hours and money for, in clips")
     core_hour_price: float = option(0.05, "assumed price of a core-hour")
 

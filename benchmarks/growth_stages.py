@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.config import SAMPLE_RATE_HZ, Config
+from pipeline.errors import ConfigError
 
 TABLE = "table.csv"
 STORE = "store"
@@ -82,6 +83,8 @@ def training(folder: Path, config: Config, model: str, steps: int) -> Work:
 
     device = devices.prepare(config.train)
     data = Data.of(Store.open(folder / STORE), config.train)
+    if steps > (whole := data.steps(device.count)):
+        raise ConfigError(f"--steps {steps}: an epoch of {folder} has {whole}; take fewer")
     with device.scope():
         network = descent.build(config, steps)
     network.fit(data.epoch(0).take(1), verbose=0, shuffle=False)
