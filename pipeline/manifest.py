@@ -82,9 +82,12 @@ def check(table: pd.DataFrame) -> None:
 
 
 def conditions(table: pd.DataFrame) -> list[str]:
-    """Names of the condition columns that hold more than one value; the corpus is one in a joined Manifest."""
+    """Names of the condition columns: those of several values, each of two utterances or more on average.
+
+    A column of names or of transcripts says nothing about groups. The corpus is a condition of a joined Manifest.
+    """
     fixed = {*COLUMNS, *DECODED_COLUMNS} - {"corpus"}
-    return [c for c in table.columns if c not in fixed and table[c].nunique() > 1]
+    return [c for c in table.columns if c not in fixed and 1 < table[c].nunique() <= len(table) / 2]
 
 
 def matching(attacks: pd.Series, patterns: str) -> pd.Series:

@@ -106,8 +106,10 @@ def test_official_needs_all_three():
         manifest.resolve_split_by(made, "official")
 
 
-def test_conditions_are_the_columns_that_vary():
-    made = table().assign(codec="none", environment=lambda t: t["speaker"])
+def test_conditions_are_the_columns_that_vary_and_make_groups():
+    made = table().assign(
+        codec="none", environment=lambda t: t["speaker"], transcript=lambda t: "says " + t["utterance_id"]
+    )
     assert manifest.conditions(made) == ["environment"]
 
 
