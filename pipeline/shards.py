@@ -5,8 +5,11 @@ own and renames what it completed, so whichever comes last leaves the same bytes
 """
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from pipeline import audio, store
 from pipeline.config import SAMPLE_RATE_HZ, AudioConfig
@@ -33,8 +36,18 @@ class Task:
 
 
 def make(task: Task) -> int:
-    """Decode the recordings of a task into its shard; returns how many there were."""
-    waves, rows = [], []
+    """Decode the recordings of a task into its shard, one in memory at a time; returns how many there were."""
+    rows: list[dict] = []
+    checksum = store.write_shard(task.file, _decoded(task, rows))
+    unfinished = store.unfinished_name(task.note)
+    unfinished.write_text(json.dumps({"file": task.file.name, "sha256": checksum, "rows": rows}), encoding="utf-8")
+    unfinished.replace(task.note)
+    return len(task.paths)
+
+
+def _decoded(task: Task, rows: list[dict]) -> Iterator[np.ndarray]:
+    """The samples of each recording that can be decoded; a row of the Manifest, or a reason, is added for each."""
+    position = 0
     for path in task.paths:
         try:
             samples = audio.decode_int16(path, config=task.settings)
@@ -44,14 +57,10 @@ def make(task: Task) -> int:
         rows.append(
             {
                 "shard": task.number,
-                "position": len(waves),
+                "position": position,
                 "duration_s": len(samples) / SAMPLE_RATE_HZ,
                 "sha256": audio.sha256(samples),
             }
         )
-        waves.append(samples)
-    checksum = store.write_shard(task.file, waves)
-    unfinished = store.unfinished_name(task.note)
-    unfinished.write_text(json.dumps({"file": task.file.name, "sha256": checksum, "rows": rows}), encoding="utf-8")
-    unfinished.replace(task.note)
-    return len(task.paths)
+        position += 1
+        yield samples

@@ -7,6 +7,7 @@ after it, and checked while it is read.
 
 import hashlib
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -36,7 +37,7 @@ class Store:
     split_by: str
     manifest: pd.DataFrame
     shards: tuple[dict, ...]
-    _arrays: dict[int, pa.ListArray] = field(default_factory=dict, repr=False, compare=False)
+    _arrays: dict[int, pa.ChunkedArray] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def open(cls, folder: Path) -> "Store":
@@ -65,12 +66,12 @@ class Store:
         samples = self._shard(int(self.manifest["shard"].iat[row]))[int(self.manifest["position"].iat[row])].values
         return samples.to_numpy(zero_copy_only=True)
 
-    def _shard(self, number: int) -> pa.ListArray:
+    def _shard(self, number: int) -> pa.ChunkedArray:
         """The recordings of a shard; whoever asks first has it checked, at the cost of reading it once from disk."""
         if number not in self._arrays:
             path = self.folder / self.shards[number]["file"]
             _check(path, self.shards[number]["sha256"])
-            self._arrays[number] = pa.ipc.open_file(pa.memory_map(str(path))).get_batch(0).column(0)
+            self._arrays[number] = pa.ipc.open_file(pa.memory_map(str(path))).read_all().column(0)
         return self._arrays[number]
 
     def lengths(self) -> np.ndarray:
@@ -95,16 +96,18 @@ class Store:
             self._shard(number)
 
 
-def write_shard(path: Path, waves: list[np.ndarray]) -> str:
-    """Write int16 waveforms as one Arrow file, renamed into place when complete; returns its SHA-256."""
-    offsets = np.concatenate([[0], np.cumsum([len(w) for w in waves])]).astype(np.int32)
-    values = np.concatenate(waves) if waves else np.zeros(0, np.int16)
-    column = pa.ListArray.from_arrays(pa.array(offsets), pa.array(values, type=pa.int16()))
+def write_shard(path: Path, waves: Iterable[np.ndarray]) -> str:
+    """Write int16 waveforms as one Arrow file, renamed into place when complete; returns its SHA-256.
+
+    Each is a batch of its own, written before the next one is asked for.
+    """
     unfinished = unfinished_name(path)
     with unfinished.open("wb") as file:
         summed = _Summed(file)
         with pa.PythonFile(summed, "w") as sink, pa.ipc.new_file(sink, SCHEMA) as writer:
-            writer.write_batch(pa.record_batch([column], schema=SCHEMA))
+            for wave in waves:
+                column = pa.ListArray.from_arrays(pa.array([0, len(wave)], pa.int32()), pa.array(wave, pa.int16()))
+                writer.write_batch(pa.record_batch([column], schema=SCHEMA))
     unfinished.replace(path)
     return summed.sha256.hexdigest()
 

@@ -37,6 +37,16 @@ def test_shards_may_be_empty_and_hold_short_waves(tmp_path):
     store.write_shard(tmp_path / "part-1.arrow", [])
 
 
+def test_a_recording_is_on_its_way_to_disk_before_the_next_is_asked_for(tmp_path):
+    def waves():
+        for _ in range(3):
+            before = sum(path.stat().st_size for path in tmp_path.iterdir())
+            yield np.ones(100_000, np.int16)
+            assert sum(path.stat().st_size for path in tmp_path.iterdir()) >= before + 150_000
+
+    store.write_shard(tmp_path / "part-0.arrow", waves())
+
+
 def test_lengths_are_those_of_the_waveforms(synthetic_store):
     wanted = [len(synthetic_store.waveform(row)) for row in range(len(synthetic_store))]
     assert synthetic_store.lengths().tolist() == wanted
