@@ -57,9 +57,10 @@ def table(
     about: bool = False,
     kind: str = "",
 ) -> str:
-    """A table; columns outside ``left`` are numbers, cells ``(text, True)`` bold.
+    """A table, which scrolls where it is wider than the page.
 
-    With ``about`` the last column explains the row; ``kind`` is the table's class.
+    Columns outside ``left`` are numbers, cells ``(text, True)`` bold. With ``about`` the last column explains the row;
+    ``kind`` is the table's class.
     """
     kinds = ["" if i in left else "number" for i in range(len(header))]
     if about:
@@ -75,7 +76,7 @@ def table(
 
     top, body = line("th", header), "".join(line("td", row) for row in rows)
     opened = f'<table class="{kind}">' if kind else "<table>"
-    return f"{opened}<thead>{top}</thead><tbody>{body}</tbody></table>"
+    return f'<div class="scroll">{opened}<thead>{top}</thead><tbody>{body}</tbody></table></div>'
 
 
 def pairs(values: Mapping[str, object]) -> str:

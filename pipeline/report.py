@@ -225,7 +225,7 @@ def _shortcuts(summary: Mapping) -> str:
         f"its speech removed. Bold where the whole interval lies over {LIMIT}: such trials can be solved without "
         "listening."
     )
-    return f'<div class="scroll">{table(["attack", *kinds, "spoof clips"], cells, kind="wide-table")}</div>{note(said)}'
+    return table(["attack", *kinds, "spoof clips"], cells, kind="wide-table") + note(said)
 
 
 def _clips(known: Sequence[Mapping], media: Sequence[tuple[bytes, bytes]], subset: str) -> str:
