@@ -203,6 +203,8 @@ def _libsndfile(source: Source) -> Iterator[Opened]:
     # By its name libsndfile reads a file itself; an open one it reads through Python, a block at a time.
     named = io.BytesIO(source) if isinstance(source, bytes) else os.fsencode(source)
     with soundfile.SoundFile(named) as file:
+        # Else python-soundfile seeks to where it is after every block, which takes time, and lets MP3 begin anew there.
+        file.seekable = lambda: False
         yield file.samplerate, file.channels, _soundfile_blocks(file)
 
 

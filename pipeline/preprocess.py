@@ -24,7 +24,7 @@ from pipeline.progress import track
 from pipeline.shards import Task
 from pipeline.spark import LOCAL, EngineOptions
 
-STAGE_VERSION = 1
+STAGE_VERSION = 2
 """Raised when a change of this stage changes what the same corpus becomes."""
 SECTIONS = ("corpus", "audio")
 OPTIONS = EngineOptions

@@ -248,6 +248,16 @@ def test_resampling_in_blocks_is_resampling_at_once(rate_hz):
     assert np.array_equal(audio.to_int16(audio.decode(encoded(wave, rate_hz, subtype="FLOAT"))), whole)
 
 
+@pytest.mark.parametrize(
+    ("format", "subtype"), [("WAV", "ULAW"), ("FLAC", None), ("MP3", None), ("OGG", "VORBIS"), ("OGG", "OPUS")]
+)
+def test_reading_in_blocks_is_reading_at_once(format, subtype):
+    wave = 0.1 * np.random.default_rng(0).standard_normal(3 * audio.BLOCK_SAMPLES + 77)
+    data = encoded(wave, 16000, format, subtype)
+    whole = audio.to_int16(soundfile.read(io.BytesIO(data), dtype="float32")[0])
+    assert np.abs(audio.decode_int16(data) - whole.astype(int)).max() <= 1  # MP3's floats differ in their last digit
+
+
 def test_checksum_is_of_the_samples_not_the_file(voice):
     as_wav = audio.decode(encoded(audio.to_int16(voice)))
     as_flac = audio.decode(encoded(audio.to_int16(voice), format="FLAC"))
