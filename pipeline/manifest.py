@@ -110,7 +110,7 @@ def resolve_split_by(table: pd.DataFrame, split_by: str, *, otherwise: str = "sp
 
 
 def _resolve(table: pd.DataFrame, split_by: str, otherwise: str) -> str:
-    corpus, splits = table["corpus"].iat[0], set(table["split"])
+    corpus, splits = table["corpus"].iat[0], set(table["split"].unique())
     official = "" not in splits and (set(SUBSETS) <= splits or corpus in EVALUATION_ALONE)
     if split_by == "auto":
         return "official" if official else otherwise

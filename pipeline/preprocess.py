@@ -173,12 +173,9 @@ def _name(config: Config) -> str:
 
 
 def _sources(table: pd.DataFrame) -> list:
-    """What the Store depends on: the Manifest, and size and time of each file."""
-    stamps = []
-    for path in table["path"].tolist():
-        status = os.stat(path)
-        stamps.append((status.st_size, status.st_mtime_ns))
-    return [list(table.columns), table.to_numpy().tolist(), stamps]
+    """What the Store depends on, summed up: each column of the Manifest, and size and time of each file."""
+    stamps = [(status.st_size, status.st_mtime_ns) for status in map(os.stat, table["path"].to_numpy())]
+    return [*([name, fingerprint(table[name].to_numpy().tolist())] for name in table), fingerprint(stamps)]
 
 
 def _log(folder: Path, config: Config, clips_per_s: float, aside: bool) -> str:
