@@ -11,7 +11,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 import pandas as pd
@@ -187,9 +187,11 @@ def _log(folder: Path, config: Config, clips_per_s: float, aside: bool) -> str:
     opened = store.Store.open(folder)
     figures = folder / "figures"
     shutil.rmtree(figures, ignore_errors=True)
-    corpus_figures.write_all(opened, figures)
+    with ThreadPoolExecutor(1) as beside:  # drawing takes one core, and the audit does not always take the others
+        drawn = beside.submit(corpus_figures.write_all, opened, figures)
+        audit = shortcuts.of(opened)
+        drawn.result()
     table = opened.manifest
-    audit = shortcuts.of(opened)
     tags = {"corpus": opened.name, "split": opened.split_by}
     with tracking.run(folder.name, stage="preprocess", tags=tags, aside=aside) as run:
         tracking.log_config(config)
