@@ -24,6 +24,7 @@ INDEX = "store.json"
 MANIFEST = "manifest.parquet"
 REJECTED = "rejected.csv"
 UNFINISHED = ".part"
+SAMPLE_BYTES = 2
 SCHEMA = pa.schema([("samples", pa.list_(pa.int16()))])
 
 
@@ -37,7 +38,7 @@ class Store:
     split_by: str
     manifest: pd.DataFrame
     shards: tuple[dict, ...]
-    _arrays: dict[int, pa.ChunkedArray] = field(default_factory=dict, repr=False, compare=False)
+    _opened: dict[int, "_Shard"] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def open(cls, folder: Path) -> "Store":
@@ -63,16 +64,15 @@ class Store:
 
         Raises ``StoreError`` where the shard is not the one that was written.
         """
-        samples = self._shard(int(self.manifest["shard"].iat[row]))[int(self.manifest["position"].iat[row])].values
-        return samples.to_numpy(zero_copy_only=True)
+        return self._shard(int(self.manifest["shard"].iat[row])).samples(int(self.manifest["position"].iat[row]))
 
-    def _shard(self, number: int) -> pa.ChunkedArray:
-        """The recordings of a shard; whoever asks first has it checked, at the cost of reading it once from disk."""
-        if number not in self._arrays:
+    def _shard(self, number: int) -> "_Shard":
+        """A shard; whoever asks first has it checked, at the cost of reading it once from disk."""
+        if number not in self._opened:
             path = self.folder / self.shards[number]["file"]
             _check(path, self.shards[number]["sha256"])
-            self._arrays[number] = pa.ipc.open_file(pa.memory_map(str(path))).read_all().column(0)
-        return self._arrays[number]
+            self._opened[number] = _Shard(path)
+        return self._opened[number]
 
     def lengths(self) -> np.ndarray:
         """Samples of each Manifest row, ``[rows]`` int64, without a look at the audio."""
@@ -94,6 +94,27 @@ class Store:
         """Raise ``StoreError`` for the first shard that is not the one that was written."""
         for number in range(len(self.shards)):
             self._shard(number)
+
+
+class _Shard:
+    """A mapped Arrow file, and where in it the samples of each recording lie: Arrow's own arrays take 1 kB for each."""
+
+    def __init__(self, path: Path):
+        self._bytes = pa.memory_map(str(path)).read_buffer()
+        with pa.ipc.open_file(self._bytes) as reader:
+            columns = (reader.get_batch(number).column(0) for number in range(reader.num_record_batches))
+            bounds = [self._place(column.values) + column.offsets.to_numpy() * SAMPLE_BYTES for column in columns]
+        self._starts = np.concatenate([np.zeros(0, np.int64), *(own[:-1] for own in bounds)])
+        self._ends = np.concatenate([np.zeros(0, np.int64), *(own[1:] for own in bounds)])
+
+    def _place(self, values: pa.Array) -> int:
+        """The byte of the file where an array of samples begins."""
+        return values.buffers()[1].address - self._bytes.address
+
+    def samples(self, position: int) -> np.ndarray:
+        """Of one recording, ``[samples]`` int16, a read-only view of the file."""
+        start, end = int(self._starts[position]), int(self._ends[position])
+        return np.frombuffer(self._bytes, np.int16, (end - start) // SAMPLE_BYTES, start)
 
 
 def write_shard(path: Path, waves: Iterable[np.ndarray]) -> str:
