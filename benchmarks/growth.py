@@ -38,7 +38,10 @@ class Options(compared.Options):
     only: str = option(",".join(STAGES), "stages to measure; training and evaluation read preprocess's Store")
     model: str = option("", "model folder to score with; empty: the champion that register left")
     steps: int = option(16, "training steps that are timed, at every size as many")
-    clips: str = option("1e6,1e9", "sizes to reckon core-hours and money for, in clips")
+    clips: str = option(
+        "1004081,182357,680774,1e9",
+        "clips to reckon core-hours and money for: ASVspoof 5, its train, its eval, and 10^9",
+    )
     core_hour_price: float = option(0.05, "assumed price of a core-hour")
 
 
@@ -132,7 +135,7 @@ def reckoning(found: Growth, clips: list[float], core_hour_price: float) -> str:
     for name, by_size in found.items():
         for count in clips:
             hours = count * further_cost_s(list(by_size.values()))[-1] * cores() / 3600
-            rows.append(f"{name:<12}{count:>12.7g}{hours:>14.2f}{hours * core_hour_price:>12.2f}")
+            rows.append(f"{name:<12}{count:>12.8g}{hours:>14.2f}{hours * core_hour_price:>12.2f}")
     return "\n".join(rows)
 
 
