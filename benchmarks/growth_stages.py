@@ -20,6 +20,8 @@ from pipeline.errors import ConfigError
 TABLE = "table.csv"
 STORE = "store"
 SHIFT_SAMPLES = SAMPLE_RATE_HZ // 100
+SCORED = 4
+"""Scoring, which takes the longest and hears each recording alone, takes every so many of them."""
 Work = Callable[[], int]
 """What is timed; returns how many clips went through it."""
 
@@ -97,13 +99,13 @@ def training(folder: Path, config: Config, model: str, steps: int) -> Work:
 
 
 def scoring(folder: Path, config: Config, model: str, steps: int) -> Work:
-    """Every recording, from its file to its row in a file, on all cores."""
+    """One recording of every ``SCORED``, from its file to its row in a file, on all cores."""
     from pipeline import bundle, inputs, score_workers
     from pipeline.bundle import Bundle
     from pipeline.row_file import RowFile
 
     loaded = Bundle.load(bundle.find(model))
-    paths = [recording.path for recording in inputs.find([str(folder / TABLE)])]
+    paths = [recording.path for recording in inputs.find([str(folder / TABLE)])][::SCORED]
 
     def work() -> int:
         with tempfile.TemporaryDirectory() as place, RowFile(Path(place) / "scores.csv", {}) as file:
