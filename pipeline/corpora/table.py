@@ -59,7 +59,8 @@ def _there(paths: list[str]) -> list[bool]:
 def _files(folder: str) -> list[str]:
     try:
         with os.scandir(folder) as entries:
-            return [entry.name for entry in entries if entry.is_file()]
+            # A link is asked about by path, as ``is_file`` raises for one that leads round in a circle.
+            return [e.name for e in entries if (os.path.isfile(e.path) if e.is_symlink() else e.is_file())]
     except OSError:
         return []
 

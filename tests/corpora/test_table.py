@@ -52,6 +52,19 @@ def test_rows_without_a_file_are_listed(tmp_path, rows):
     assert [(Path(r.path).name, r.reason) for r in rejected] == [("gone.wav", "named in t.csv, but not there")]
 
 
+def test_links_count_as_what_they_lead_to(tmp_path, rows):
+    (tmp_path / "circle.wav").symlink_to("circle.wav")
+    (tmp_path / "dead.wav").symlink_to("gone.wav")
+    (tmp_path / "link.wav").symlink_to("a.wav")
+    for number, name in enumerate(("circle.wav", "dead.wav", "link.wav"), 2):
+        rows.loc[number] = [name, "spoof", "z", "tts", "none"]
+    rows.to_csv(tmp_path / "t.csv", index=False)
+    table, rejected = read(tmp_path / "t.csv")
+    assert [Path(path).name for path in table["path"]][2:] == ["link.wav"]
+    assert len(table) == 3
+    assert [Path(r.path).name for r in rejected] == ["circle.wav", "dead.wav"]
+
+
 def test_damage_is_named(tmp_path, rows):
     rows.assign(label=["bonafide", "dunno"]).to_csv(tmp_path / "label.csv", index=False)
     with pytest.raises(CorpusError, match=r"label 'dunno' of b\.wav"):
