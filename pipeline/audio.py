@@ -203,7 +203,7 @@ def _libsndfile(source: Source) -> Iterator[Opened]:
     # By its name libsndfile reads a file itself; an open one it reads through Python, a block at a time.
     named = io.BytesIO(source) if isinstance(source, bytes) else os.fsencode(source)
     with soundfile.SoundFile(named) as file:
-        # Else python-soundfile seeks to where it is after every block, which takes time, and lets MP3 begin anew there.
+        # Else python-soundfile seeks to where it is after every block, where Opus and MP3 then begin anew.
         file.seekable = lambda: False
         yield file.samplerate, file.channels, _soundfile_blocks(file)
 
