@@ -1,6 +1,8 @@
 """The Store: what went in comes out, from memory-mapped files whose checksums are kept."""
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 
 from pipeline import audio, store
@@ -45,6 +47,18 @@ def test_a_recording_is_on_its_way_to_disk_before_the_next_is_asked_for(tmp_path
             assert sum(path.stat().st_size for path in tmp_path.iterdir()) >= before + 150_000
 
     store.write_shard(tmp_path / "part-0.arrow", waves())
+
+
+def test_several_recordings_may_share_a_batch(tmp_path):
+    waves = [[1, -2, 3], [], [4, 5]]
+    batches = [pa.record_batch([pa.array(part, pa.list_(pa.int16()))], schema=store.SCHEMA) for part in (waves, [[6]])]
+    with pa.ipc.new_file(str(tmp_path / "part-0.arrow"), store.SCHEMA) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+    table = pd.DataFrame({"shard": 0, "position": range(4)})
+    shard = {"file": "part-0.arrow", "sha256": store.file_sha256(tmp_path / "part-0.arrow")}
+    opened = Store(tmp_path, "by hand", "", "none", table, (shard,))
+    assert [opened.waveform(row).tolist() for row in range(4)] == [*waves, [6]]
 
 
 def test_lengths_are_those_of_the_waveforms(synthetic_store):
