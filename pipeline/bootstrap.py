@@ -9,6 +9,7 @@ are sums over groups.
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -172,19 +173,28 @@ def _resampled(
     batch = max(1, min(resamples, _BATCH_WEIGHTS // max(count, *(len(s.bonafide) for s in systems))))
     values: list[dict[str, list[np.ndarray]]] = [{name: [] for name in names} for _ in systems]
     found = 0
-    for weights in _ahead(_draws(count, batch, -(-resamples // batch), seed)):
-        sums = [dict(zip(_SUMS, (weights @ system.sums).T, strict=True)) for system in systems]
-        both = (sums[0]["genuine"] > 0) & (sums[0]["spoof"] > 0)
-        for own, system, parts in zip(values, systems, sums, strict=True):
-            kept = {name: part[both] for name, part in parts.items()}
-            for name, figure in _figures(system, weights[both], kept, names).items():
-                own[name].append(figure)
-        found += both.sum()
-        if found >= resamples:
-            break
+    with _blas().limit(limits=1, user_api="blas"):
+        for weights in _ahead(_draws(count, batch, -(-resamples // batch), seed)):
+            sums = [dict(zip(_SUMS, (weights @ system.sums).T, strict=True)) for system in systems]
+            both = (sums[0]["genuine"] > 0) & (sums[0]["spoof"] > 0)
+            for own, system, parts in zip(values, systems, sums, strict=True):
+                kept = {name: part[both] for name, part in parts.items()}
+                for name, figure in _figures(system, weights[both], kept, names).items():
+                    own[name].append(figure)
+            found += both.sum()
+            if found >= resamples:
+                break
     if not found:
         raise MetricError("no resample of the groups holds both classes, so the interval is not defined")
     return [{name: np.concatenate(parts)[:resamples] for name, parts in own.items()} for own in values]
+
+
+@cache
+def _blas() -> "threadpoolctl.ThreadpoolController":  # noqa: F821
+    """Its threads would wait for each other, and for the one that draws, longer than these products take."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def _draws(count: int, batch: int, batches: int, seed: int) -> Iterator[np.ndarray]:
