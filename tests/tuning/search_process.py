@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 
 import mlflow
@@ -31,6 +32,11 @@ class Search:
         self.client = mlflow.MlflowClient(self.tracking_uri, self.tracking_uri)
         given = {"storage": url, "study": "one", "store": store.folder, "params": "dropout,learning_rate"}
         self.options = TINY | given | options
+
+    @cached_property
+    def storage(self) -> optuna.storages.RDBStorage:
+        """One for all looks at the study: each opens connections of its own, and a server has a hundred."""
+        return study.storage(self.url, 60)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -65,7 +71,7 @@ class Search:
     def trials(self) -> list[FrozenTrial]:
         """What the study holds; nothing before it is there."""
         try:
-            return optuna.load_study(storage=study.storage(self.url, 60), study_name="one").get_trials()
+            return optuna.load_study(storage=self.storage, study_name="one").get_trials()
         except (KeyError, study.ConfigError):
             return []
 
