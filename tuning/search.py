@@ -37,7 +37,12 @@ class TuneOptions:
         "what is made best on dev: eer (Cllr decides between equal ones), min_dcf, cllr, auc, loss. Two of them, or "
         "one and latency (eer,latency), give a Pareto front, unpruned; the first one chooses from it",
     )
-    pruner: str = option("hyperband", "how trials without promise are ended early", choices=("hyperband", "median"))
+    pruner: str = option(
+        "hyperband",
+        "how trials without promise are ended early: halving judges all of them from the first rung on, hyperband "
+        "spares some of them the early rungs, median keeps the better half",
+        choices=("hyperband", "halving", "median"),
+    )
     no_pruning: bool = option(False, "train every trial to its end")
     storage: str = option(
         "",

@@ -26,7 +26,7 @@ FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 STARTUP_TRIALS = 6
 """Trials before the sampler learns from them; Optuna's ten are half of a search of twenty."""
 REDUCTION_FACTOR = 3
-"""Hyperband keeps one in so many trials at each of its rungs."""
+"""Halving and Hyperband keep one in so many trials at each of their rungs."""
 WARM_START_TRIALS = 5
 RUN_ID, SETTINGS, WARMED = "run_id", "settings", "warm_started_from"
 SOURCE, DEFAULT = "source", "default parameters"
@@ -153,6 +153,8 @@ def pruner(settings: Settings) -> optuna.pruners.BasePruner:
         return optuna.pruners.NopPruner()
     if settings.pruner == "median":
         return optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=first)
+    if settings.pruner == "halving":
+        return optuna.pruners.SuccessiveHalvingPruner(min_resource=first, reduction_factor=REDUCTION_FACTOR)
     return optuna.pruners.HyperbandPruner(min_resource=first, max_resource=epochs, reduction_factor=REDUCTION_FACTOR)
 
 

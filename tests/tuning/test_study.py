@@ -114,8 +114,8 @@ def test_trials_are_ranked_by_the_first_objective(place, searched):
 
 @pytest.mark.parametrize(
     ("pruner", "epochs", "kind"),
-    [("hyperband", 12, "HyperbandPruner"), ("median", 12, "MedianPruner"), ("none", 12, "NopPruner"),
-     ("hyperband", 2, "NopPruner")],
+    [("hyperband", 12, "HyperbandPruner"), ("halving", 12, "SuccessiveHalvingPruner"),
+     ("median", 12, "MedianPruner"), ("none", 12, "NopPruner"), ("hyperband", 2, "NopPruner")],
 )  # fmt: skip
 def test_pruners(pruner, epochs, kind):
     about = settings(pruner=pruner, config=preset("smoke").replace(epochs=epochs))
@@ -143,7 +143,7 @@ def ends(own: optuna.Study, eers: list[float], source: str = "") -> int:
     return progress.epoch
 
 
-@pytest.mark.parametrize("pruner", ["hyperband", "median"])
+@pytest.mark.parametrize("pruner", ["hyperband", "halving", "median"])
 def test_a_trial_without_promise_ends_once_its_learning_rate_has_warmed_up(place, pruner):
     epochs = 4
     own = study.create(place, "one", settings(pruner=pruner, config=preset("smoke").replace(epochs=epochs)))
