@@ -47,7 +47,7 @@ demo: install ## Build the demo corpus, train, evaluate, register and score on i
 test: install ## Run all tests, two files at a time
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-test-long: install ## Run all tests and the long forms too (hours)
+test-long: install ## Run all tests and the long forms too (about 45 minutes on 2 cores)
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "long or not long"
 
 lint: install ## Check style and formatting

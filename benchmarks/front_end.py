@@ -1,7 +1,8 @@
 """Line 6: the log-mel front end in the network against ``librosa.feature.melspectrogram`` in one process.
 
-The same clips on both sides; the front end ends in normalised decibels, librosa's function in powers. The Fourier
-transforms of all frames by themselves, on all cores, are the limit of any front end that makes them.
+The same clips on both sides, in a process prepared as one that trains; the front end ends in normalised decibels,
+librosa's function in powers. The Fourier transforms of all frames by themselves, on all cores, are the limit of any
+front end that makes them.
 """
 
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ import numpy as np
 
 from benchmarks import compared
 from benchmarks.compared import Figure, Line
-from pipeline import cli
+from pipeline import cli, devices
 from pipeline.config import SAMPLE_RATE_HZ, Config, option
 from pipeline.detector import cores
 
@@ -31,6 +32,7 @@ QUICK = {"clips": 8, "clip_s": 1.0}
 
 def measure(config: Config, options: Options) -> Line:
     """The line."""
+    devices.prepare(config.train)
     import keras
     import librosa
     import tensorflow as tf
