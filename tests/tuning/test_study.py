@@ -164,13 +164,14 @@ def test_nothing_is_pruned_with_two_objectives(place):
     assert own.get_trials()[0].user_attrs["dev"] == {"dev/eer": 0.5, "dev/cllr": 1.0}
 
 
-def test_the_spared_share_of_epochs_is_more_than_half(place):
-    """Hyperband on trials that differ as much as those of a search do: the budget that it leaves of sixteen epochs."""
-    about = settings(config=preset("smoke").replace(epochs=16))
+@pytest.mark.parametrize(("pruner", "at_most"), [("hyperband", 8), ("halving", 6)])
+def test_most_epochs_are_spared(place, pruner, at_most):
+    """On trials that differ as much as those of a search do: what is left of the sixteen epochs of each."""
+    about = settings(pruner=pruner, config=preset("smoke").replace(epochs=16))
     own = study.create(place, "one", about)
     rng = np.random.default_rng(0)
     spent = [
         ends(own, list(level + 0.3 * np.exp(-np.arange(16) / 5) + rng.normal(0, 0.01, 16)))
         for level in rng.uniform(0.1, 0.4, 40)
     ]
-    assert np.mean(spent) < 8
+    assert np.mean(spent) < at_most
