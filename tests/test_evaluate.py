@@ -1,96 +1,23 @@
-"""Evaluation end to end: a real Store, a real LiteRT model whose logits can be computed by hand, a real tracking store.
-
-The model is one dense layer on the samples of a window, so numpy is its oracle.
-"""
+"""Evaluation end to end: a real Store, a real LiteRT model that numpy computes as well, a real tracking store."""
 
 import json
 
 import mlflow
-import numpy as np
 import pandas as pd
 import pytest
 from selenium.webdriver.support.ui import WebDriverWait
 
-from pipeline import bundle, evaluate, manifest, metrics, store, tracking, windows
-from pipeline.calibration import Calibration, OperatingPoint
-from pipeline.config import preset
+from pipeline import evaluate, metrics, tracking
+from pipeline.calibration import Calibration
 from pipeline.errors import ConfigError
 from pipeline.store import Store
 from tests.browser import asked, chromium, complaints
-
-CONFIG = preset("smoke").replace(clip_s=0.05)
-CLIP = 800
-KERNEL = np.random.default_rng(5).normal(size=CLIP).astype(np.float32) / 40
-CALIBRATION = Calibration(2.5, -0.5)
-POINT = OperatingPoint(0.25, 0.5, 0.1, 0.2)
-
-
-def make_store(folder, *, seed=0, name="toy") -> Store:
-    """32 clips of 0.03 to 0.2 s in every subset; attack A07 is in eval alone."""
-    rng = np.random.default_rng(seed)
-    rows, waves = [], []
-    for subset in manifest.SUBSETS:
-        for i in range(32):
-            spoof = i % 2
-            attack = ("A01", "A07" if subset == "eval" else "A02")[i // 2 % 2] if spoof else "-"
-            wave = 3000 * rng.normal(size=rng.integers(500, 3200))
-            if not spoof:
-                wave[:CLIP] += 20000 * KERNEL[: len(wave[:CLIP])]
-            waves.append(np.clip(wave, -32768, 32767).astype(np.int16))
-            rows.append(
-                {
-                    "utterance_id": f"{subset}_{i}",
-                    "path": f"/none/{subset}_{i}.wav",
-                    "label": "spoof" if spoof else "bonafide",
-                    "split": subset,
-                    "speaker": f"{subset}{i % 5}",
-                    "attack": attack,
-                    "recorder": f"R0{1 + i // 4 % 2}" if spoof else "",
-                }
-            )
-    table = manifest.make(rows, corpus=name).assign(
-        duration_s=[len(w) / 16000 for w in waves],
-        sha256=[f"{seed}-{i}" for i in range(len(waves))],
-        shard=0,
-        position=range(len(waves)),
-    )
-    folder.mkdir(parents=True)
-    checksum = store.write_shard(folder / "part-00000.arrow", waves)
-    table.to_parquet(folder / store.MANIFEST)
-    shards = [{"file": "part-00000.arrow", "sha256": checksum}]
-    index = {"name": name, "fingerprint": f"{seed}", "split_by": "official", "shards": shards}
-    (folder / store.INDEX).write_text(json.dumps(index))
-    return Store.open(folder)
-
-
-def drop(folder, keep) -> Store:
-    """The Store with the Manifest rows for which ``keep(table)`` holds."""
-    table = pd.read_parquet(folder / store.MANIFEST)
-    table[keep(table)].reset_index(drop=True).to_parquet(folder / store.MANIFEST)
-    return Store.open(folder)
-
-
-def expected_logits(opened: Store, subset: str) -> np.ndarray:
-    found = []
-    for row in opened.subset(subset):
-        wave = opened.waveform(row).astype(np.float64) / 32768
-        cuts = [windows.cut(wave, start, CLIP) for start in windows.starts(len(wave), CLIP)]
-        found.append(np.mean(np.stack(cuts) @ KERNEL.astype(np.float64)) + 0.1)
-    return np.array(found)
+from tests.toy import CALIBRATION, CONFIG, drop, expected_logits, make_store, write_bundle, write_litert
 
 
 @pytest.fixture(scope="module")
 def litert(tmp_path_factory):
-    """The LiteRT file of the one-layer model."""
-    import keras
-
-    from pipeline import export
-
-    model = keras.Sequential([keras.Input((CLIP,)), keras.layers.Dense(1)])
-    model.layers[-1].set_weights([KERNEL[:, None], np.array([0.1], np.float32)])
-    path = tmp_path_factory.mktemp("litert") / "model.tflite"
-    export.litert(model, path)
-    return path
+    return write_litert(tmp_path_factory.mktemp("litert") / "model.tflite")
 
 
 @pytest.fixture(scope="module")
@@ -112,23 +39,6 @@ def one_tracking_store(own_places, tracking_uri, monkeypatch):
 @pytest.fixture
 def opened(tmp_path):
     return make_store(tmp_path / "data" / "toy-0")
-
-
-def write_bundle(folder, litert, opened: Store, *, run_id="", config=CONFIG, calibration=CALIBRATION) -> bundle.Bundle:
-    return bundle.write(
-        folder,
-        litert=litert,
-        config=config,
-        calibration=calibration,
-        operating_points={"eer": POINT},
-        operating_point="eer",
-        model_version=folder.name,
-        run_id=run_id,
-        fingerprint="f",
-        versions={"keras": "3"},
-        dev_trials=opened.trials("dev"),
-        dev_eer=0.1,
-    )
 
 
 @pytest.fixture
