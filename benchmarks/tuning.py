@@ -1,7 +1,7 @@
 """Searches with and without pruning: trials an hour, and the best dev EER of each, study seed by study seed.
 
 All sides start from the same configuration and run the same number of trials. The hours are those that the trials ran,
-as the study has them, so a benchmark that was stopped goes on by the same command.
+as the study has them, shared among its workers, so a benchmark that was stopped goes on by the same command.
 """
 
 import argparse
@@ -23,10 +23,11 @@ def run(seed: int, mode: str, storage: str, options: argparse.Namespace, more: l
     folder = artifacts_dir() / "tuning" / "benchmark" / name
     command = ["--preset", options.preset, "--epochs", str(options.epochs), "--trials", str(options.trials)]
     command += ["--study", name, "--seed", str(seed), "--storage", storage, "--output", str(folder)]
+    command += ["--workers", str(options.workers)]
     search.main([*command, "--final_seeds", "none", *MODES[mode], *more])
     own = study.load(study.storage(storage, 60), name)
     ended = own.get_trials(deepcopy=False, states=study.FINISHED)[: options.trials]
-    hours = sum(one.duration.total_seconds() for one in ended) / 3600
+    hours = sum(one.duration.total_seconds() for one in ended) / 3600 / options.workers
     return len(ended) / hours, study.ranked(own)[0].user_attrs["dev"]["dev/eer"], results.counts(own)
 
 
@@ -36,6 +37,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=20, help="trials of each search (default: %(default)s)")
     parser.add_argument("--epochs", type=int, default=16, help="epochs of a trial (default: %(default)s)")
     parser.add_argument("--seeds", default="0,1,2", help="seeds of the studies (default: %(default)s)")
+    parser.add_argument("--workers", type=int, default=1, help="processes of each search (default: %(default)s)")
     parser.add_argument("--preset", default="demo", help="preset to start from (default: %(default)s)")
     options, more = parser.parse_known_args()
     folder = artifacts_dir() / "tuning"
