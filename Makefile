@@ -82,7 +82,7 @@ bench: install ## Measure against targets, into benchmarks/results.md; goes on w
 	$(BIN)/python -m benchmarks.run $(ARGS)
 
 bench-tuning: install ## Compare searches with and without pruning on the demo corpus (three seeds each; hours on 2 cores)
-	$(BIN)/python -m benchmarks.tuning
+	$(BIN)/python -m benchmarks.tuning $(ARGS)
 
 bench-streaming: install ## Time the stream's steps and its start, and watch its memory over an hour of audio
 	$(BIN)/python -m benchmarks.streaming

@@ -38,10 +38,10 @@ class TuneOptions:
         "one and latency (eer,latency), give a Pareto front, unpruned; the first one chooses from it",
     )
     pruner: str = option(
-        "hyperband",
+        "halving",
         "how trials without promise are ended early: halving judges all of them from the first rung on, hyperband "
         "spares some of them the early rungs, median keeps the better half",
-        choices=("hyperband", "halving", "median"),
+        choices=("halving", "hyperband", "median"),
     )
     no_pruning: bool = option(False, "train every trial to its end")
     storage: str = option(

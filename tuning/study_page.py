@@ -36,8 +36,7 @@ def html(own: optuna.Study, figures: Mapping[str, bytes], final_epochs: int) -> 
         sections["Best configuration"] = f"<pre>{escape(results.best_params(own, final_epochs))}</pre>"
     sections["Figures"] = markup.gallery(figures, wide=figures.keys() - set(NARROW), bars=NARROW)
     sections["Trials"] = _trials(own)
-    pruned = "none" if settings.pruner == "none" else settings.pruner
-    about = {"objective": ", ".join(settings.objectives), "pruner": pruned}
+    about = {"objective": ", ".join(settings.objectives), "pruner": settings.pruner}
     sections["Settings"] = markup.pairs(about | settings.config.flat())
     return markup.page(own.study_name, head, sections)
 
