@@ -33,8 +33,11 @@ def markdown(table: pd.DataFrame, intervals: pd.DataFrame, differences: pd.DataF
         cost = [f"{own['parameters'].iloc[0]:,}", f"{own['ms_per_clip'].median():.1f}", f"{own['size_mb'].iloc[0]:.1f}"]
         lines.append("| " + " | ".join([str(name), *cells, *cost]) + " |")
     for row in differences.itertuples():
-        lines += ["", f"{row.config}: {100 * row.gain:.1f} points under {row.yardstick} on {row.attacks} attacks "]
-        lines[-1] += f"(95 % interval of the paired difference {100 * row.low:.1f} to {100 * row.high:.1f})"
+        better = row.gain >= 0
+        side, low, high = ("under", row.low, row.high) if better else ("over", -row.high, -row.low)
+        points = f"{100 * abs(row.gain):.1f} points {side}"
+        lines += ["", f"{row.config}: {points} {row.yardstick} on {row.attacks} attacks "]
+        lines[-1] += f"(95 % interval of the paired difference {100 * low:.1f} to {100 * high:.1f})"
     if len(unheard):
         lines += [
             "",

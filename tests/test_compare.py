@@ -69,6 +69,14 @@ def test_the_table_has_means_intervals_and_gains():
     )
 
 
+def test_a_loss_is_told_as_one():
+    worse = DIFFERENCES.assign(gain=-DIFFERENCES["gain"], low=-DIFFERENCES["high"], high=-DIFFERENCES["low"])
+    text = comparison.markdown(TABLE, INTERVALS, worse, UNHEARD)
+    assert "mine: 20.0 points over notebook on seen attacks (95 % interval of the paired difference 5.0 to 31.0)" in (
+        text
+    )
+
+
 def test_the_figure_is_a_picture():
     assert comparison.picture(TABLE, INTERVALS).startswith(b"\x89PNG")
 
