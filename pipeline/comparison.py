@@ -3,6 +3,8 @@
 Pure functions of the table that ``compare`` makes, a row a training.
 """
 
+import textwrap
+
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -57,7 +59,11 @@ def picture(table: pd.DataFrame, intervals: pd.DataFrame) -> bytes:
 @figure_style.styled
 def _draw(table: pd.DataFrame, intervals: pd.DataFrame) -> Figure:
     names = list(dict.fromkeys(table["config"]))
-    figure = Figure(figsize=(8.2, 2.2 + 0.42 * len(names)), layout="constrained")
+    labels, shared = _labels(names)
+    row_inches = max(0.42, 0.2 * max(label.count("\n") + 1 for label in labels))
+    figure = Figure(figsize=(8.2, 2.2 + row_inches * len(names)), layout="constrained")
+    if shared:
+        figure.suptitle(textwrap.fill("all with " + ", ".join(shared), 100), fontsize=9)
     shown = ("dev", "seen", "unseen")
     ends = {(row.config, row.pool): (100 * row.low, 100 * row.high) for row in intervals.itertuples()}
     for number, (axes, measure) in enumerate(zip(figure.subplots(1, 3, sharex=True, sharey=True), shown, strict=True)):
@@ -72,10 +78,18 @@ def _draw(table: pd.DataFrame, intervals: pd.DataFrame) -> Figure:
         axes.set_xlabel("EER (%)")
         axes.grid(axis="y", visible=False)
         if number == 0:
-            axes.set_yticks(range(len(names)), [name.replace("+", "\n+ ") for name in names])
+            axes.set_yticks(range(len(names)), labels)
             axes.set_ylim(len(names) - 0.5, -0.5)
-    axes.set_xlim(0, 1.15 * 100 * float(np.nanmax([*table[list(shown)].max(), *intervals["high"]])) + 3)
+    axes.set_xlim(0, 1.25 * 100 * float(np.nanmax([*table[list(shown)].max(), *intervals["high"]])))
     return figure
+
+
+def _labels(names: list[str]) -> tuple[list[str], list[str]]:
+    """What tells the configurations apart, a line a change, and the changes that all of them share."""
+    bases, changes = zip(*((base, rest) for base, *rest in (name.split("+") for name in names)), strict=True)
+    shared = [one for one in changes[0] if len(names) > 1 and all(one in own for own in changes)]
+    own = ([one for one in given if one not in shared] for given in changes)
+    return ["\n+ ".join([base, *rest]) for base, rest in zip(bases, own, strict=True)], shared
 
 
 def _spread(values: pd.Series) -> str:

@@ -1,5 +1,7 @@
 """Comparisons: which configurations are meant, what is trained once, and what table and figure say."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -75,6 +77,19 @@ def test_a_loss_is_told_as_one():
     assert "mine: 20.0 points over notebook on seen attacks (95 % interval of the paired difference 5.0 to 31.0)" in (
         text
     )
+
+
+def test_names_of_many_changes_do_not_run_into_each_other():
+    base = "demo+backbone=lcnn+clip_s=1+epochs=12"
+    changes = ["", "+augment_strength=0", "+augment_strength=0+augment_stretch=0.3+augment_companding=0.3+n_bands=40"]
+    table = pd.concat([TABLE[TABLE["config"] == "notebook"].assign(config=base + more) for more in changes])
+    figure = comparison._draw(table, INTERVALS)
+    assert figure.get_suptitle() == "all with backbone=lcnn, clip_s=1, epochs=12"
+    figure.draw_without_rendering()
+    labels = figure.axes[0].get_yticklabels()
+    assert [label.get_text() for label in labels][:2] == ["demo", "demo\n+ augment_strength=0"]
+    boxes = [label.get_window_extent() for label in labels]
+    assert all(above.y0 >= below.y1 for above, below in itertools.pairwise(boxes))
 
 
 def test_the_figure_is_a_picture():
