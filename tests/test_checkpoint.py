@@ -29,6 +29,12 @@ def test_nothing_saved_is_none(tmp_path):
     assert checkpoint.load(tmp_path / "state.npz") is None
 
 
+def test_what_cannot_be_opened_is_not_called_damaged(tmp_path):
+    (tmp_path / "state.npz").mkdir()
+    with pytest.raises(IsADirectoryError):
+        checkpoint.load(tmp_path / "state.npz")
+
+
 def test_an_interrupted_write_leaves_the_old_state(tmp_path, monkeypatch):
     path = tmp_path / "state.npz"
     checkpoint.save(path, Progress("run", epoch=1), [np.zeros(3)], [])
