@@ -45,25 +45,24 @@ def features(x: keras.KerasTensor, config: ModelConfig) -> keras.KerasTensor:
             f"and {bands}: raise --clip_s or the number of bands, or lower --hop_samples"
         )
 
-    def convolve(maps, channels: int, size: int):
-        return MaxFeatureMap()(keras.layers.Conv2D(2 * channels, size, padding="same")(maps))
+    def convolve(maps, channels: int, size: int, *, halve: bool = False):
+        maps = keras.layers.Conv2D(2 * channels, size, padding="same")(maps)
+        # The maximum of maxima is the same in any order, and in this one the second has a quarter to compare.
+        return MaxFeatureMap()(keras.layers.MaxPooling2D()(maps) if halve else maps)
 
     def normalise(maps):
         return keras.layers.BatchNormalization(momentum=config.batch_norm_momentum)(maps)
 
-    def halve(maps):
-        return keras.layers.MaxPooling2D()(maps)
-
     x = keras.layers.Reshape((frames, bands, 1))(x)
-    x = halve(convolve(x, 32, 5))  # (batch, frames / 2, bands / 2, 32)
+    x = convolve(x, 32, 5, halve=True)  # (batch, frames / 2, bands / 2, 32)
     x = normalise(convolve(x, 32, 1))
-    x = normalise(halve(convolve(x, 48, 3)))  # (batch, frames / 4, bands / 4, 48)
+    x = normalise(convolve(x, 48, 3, halve=True))  # (batch, frames / 4, bands / 4, 48)
     x = normalise(convolve(x, 48, 1))
-    x = halve(convolve(x, 64, 3))  # (batch, frames / 8, bands / 8, 64)
+    x = convolve(x, 64, 3, halve=True)  # (batch, frames / 8, bands / 8, 64)
     x = normalise(convolve(x, 64, 1))
     x = normalise(convolve(x, 32, 3))
     x = normalise(convolve(x, 32, 1))
-    x = normalise(halve(convolve(x, 32, 3)))  # (batch, frames / 16, bands / 16, 32)
+    x = normalise(convolve(x, 32, 3, halve=True))  # (batch, frames / 16, bands / 16, 32)
     _, _, rows, channels = x.shape
     x = keras.layers.Reshape((-1, rows * channels))(x)  # (batch, frames / 16, bands / 16 · 32)
     return keras.layers.GlobalAveragePooling1D(name="mean_over_time")(x)
