@@ -79,11 +79,13 @@ def preprocess(folder: Path, config: Config, model: str, steps: int) -> Work:
 
 def training(folder: Path, config: Config, model: str, steps: int) -> Work:
     """Steps of the configured training, the first one, which compiles the network, left out."""
-    from pipeline import descent, devices
+    from pipeline import devices
     from pipeline.store import Store
     from pipeline.training_data import Data
 
     device = devices.prepare(config.train)
+    from pipeline import descent
+
     data = Data.of(Store.open(folder / STORE), config.train)
     if steps > (whole := data.steps(device.count)):
         raise ConfigError(f"--steps {steps}: an epoch of {folder} has {whole}; take fewer")

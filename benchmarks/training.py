@@ -47,12 +47,14 @@ def bare(config: Config) -> "keras.Model":  # noqa: F821
 
 def measure(config: Config, options: Options) -> list[Line]:
     """Lines 4 and 5."""
-    from pipeline import descent, devices, preprocess
+    from pipeline import devices, preprocess
     from pipeline.detector import cores
     from pipeline.store import Store
     from pipeline.training_data import Data
 
     device = devices.prepare(config.train)
+    from pipeline import descent
+
     store = Store.open(Path(options.store) if options.store else preprocess.ensure(config))
     data = Data.of(store, config.train)
     batch, steps = config.train.batch_size, options.steps

@@ -1,5 +1,6 @@
 """What all tests share: artifacts and tracking in a folder of their own, and small real data made once a session."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -9,6 +10,9 @@ import pytest
 from pipeline import preprocess
 from pipeline.config import SAMPLE_RATE_HZ, Config, preset
 from pipeline.store import Store
+
+# What trains in a process that has TensorFlow already learns what commands learn.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 
 @pytest.fixture(autouse=True)
