@@ -9,6 +9,7 @@ the processing is left to learn from, as with self-blended images in forged face
 from collections.abc import Callable
 
 import numpy as np
+import scipy.fft
 import tensorflow as tf
 
 from pipeline.config import SAMPLE_RATE_HZ
@@ -161,19 +162,23 @@ def _istft(spectrum: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
 
 
 def _with_phase_of(magnitude: tf.Tensor, spectrum: tf.Tensor) -> tf.Tensor:
-    return tf.cast(magnitude, tf.complex64) * tf.exp(tf.complex(0.0, tf.math.angle(spectrum)))
+    """``magnitude`` with the phase of ``spectrum``; silent where that is, as silence has no phase."""
+    size = tf.cast(tf.abs(spectrum), tf.complex64)
+    return tf.cast(magnitude, tf.complex64) * tf.math.divide_no_nan(spectrum, size)
 
 
 def _envelope(magnitude: tf.Tensor, seed: tf.Tensor, over_frames: int = 1) -> tf.Tensor:
     """Cepstrally smoothed magnitude ``[clips, frames, bins]``, averaged over so many frames."""
+    # A product of matrices, as transforms of so odd a length are slow.
+    cosines = scipy.fft.dct(np.eye(BINS, dtype=np.float32), type=2, norm="ortho", axis=0)  # orthonormal
     logarithm = tf.math.log(magnitude + 1e-5)
     if over_frames > 1:
         logarithm = tf.nn.avg_pool1d(logarithm, over_frames, 1, "SAME")
-    cepstrum = tf.signal.dct(logarithm, type=2, norm="ortho")
+    cepstrum = tf.matmul(logarithm, cosines, transpose_b=True)
     kept = tf.random.stateless_uniform([tf.shape(magnitude)[0], 1, 1], seed, *LIFTERS)
     # A soft edge, since a hard one rings through the spectrum.
     lifter = tf.sigmoid((kept - tf.range(BINS, dtype=tf.float32)[None, None]) / 2.0)
-    return tf.exp(tf.signal.idct(cepstrum * lifter, type=2, norm="ortho"))
+    return tf.exp(tf.matmul(cepstrum * lifter, cosines))
 
 
 def _flat(spectrum: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
