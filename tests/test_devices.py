@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from pipeline import descent, devices, models, train
 from pipeline.config import preset
+from pipeline.models.normalisation import BatchNormalization
 from pipeline.store import Store
 from pipeline.training_data import Data
 
@@ -30,7 +31,7 @@ class Small:
         frames, bands = x.shape[1:]
         inner = keras.Input((frames, bands, 1))
         maps = keras.layers.Conv2D(8, 3, strides=2, use_bias=False)(inner)
-        maps = keras.layers.BatchNormalization(momentum=config.batch_norm_momentum)(maps)
+        maps = BatchNormalization(momentum=config.batch_norm_momentum)(maps)
         return keras.Model(inner, keras.layers.ReLU()(maps))(keras.layers.Reshape((frames, bands, 1))(x))
 
 

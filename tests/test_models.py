@@ -9,6 +9,7 @@ import pytest
 from pipeline import models
 from pipeline.config import Config, preset
 from pipeline.errors import ConfigError
+from pipeline.models.normalisation import BatchNormalization
 
 
 @pytest.fixture
@@ -75,15 +76,25 @@ def test_batch_norm_momentum_reaches_every_layer(config):
     model = models.build(config.replace(batch_norm_momentum=0.75, stages=7))
     layers = [x for x in model.get_layer("efficientnetb0").layers if isinstance(x, keras.layers.BatchNormalization)]
     assert len(layers) > 40
-    assert {layer.momentum for layer in layers} == {0.75}
+    assert {(type(layer), layer.momentum) for layer in layers} == {(BatchNormalization, 0.75)}
 
 
 def test_weights_from_a_file(config, tmp_path):
     donor = keras.applications.EfficientNetB0(include_top=False, weights=None, input_shape=(34, 32, 3))
+    adapted = next(layer for layer in donor.layers if isinstance(layer, keras.layers.Normalization))
+    adapted.set_weights(
+        [np.array(value) for value in ([0.5, 0.4, 0.3], [0.05, 0.04, 0.03], 0)]
+    )  # as ImageNet's weights hold them
+    adapted.finalize_state()
     donor.save_weights(tmp_path / "notop.weights.h5")
-    model = models.build(config.replace(weights=str(tmp_path / "notop.weights.h5")))
-    loaded = model.get_layer("efficientnetb0").get_layer("stem_conv").get_weights()[0]
-    assert np.array_equal(loaded, donor.get_layer("stem_conv").get_weights()[0])
+    backbone = models.build(config.replace(weights=str(tmp_path / "notop.weights.h5"))).get_layer("efficientnetb0")
+    backbone.save(tmp_path / "backbone.keras")
+    saved = keras.saving.load_model(tmp_path / "backbone.keras", compile=False)
+    pictures = np.random.default_rng(0).uniform(0, 255, (2, 34, 32, 3)).astype(np.float32)
+    expected = keras.Model(donor.input, donor.get_layer(backbone.layers[-1].name).output).predict(pictures, verbose=0)
+    assert expected.std() > 0
+    for same in (backbone, saved):
+        np.testing.assert_allclose(same.predict(pictures, verbose=0), expected, rtol=1e-4, atol=1e-5 * expected.std())
 
 
 def test_missing_weights_file_is_named(config):

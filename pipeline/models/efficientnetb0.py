@@ -7,12 +7,14 @@ Keras' EfficientNetB0 begins with a division by 255 made for pictures, which no 
 one place that decides what it gets.
 """
 
+from functools import partial
 from pathlib import Path
 
 import keras
 
 from pipeline.config import ModelConfig
 from pipeline.errors import ConfigError
+from pipeline.models.normalisation import BatchNormalization
 
 INPUT = "spectrogram"
 HALVINGS = {1: 1, 2: 2, 3: 3, 4: 4, 5: 4, 6: 5, 7: 5}
@@ -49,11 +51,20 @@ def features(spectrogram: keras.KerasTensor, config: ModelConfig) -> keras.Keras
         )
     pictures = picture(spectrogram, config)
     whole = _load(pictures.shape[1:], config.weights)
-    backbone = keras.Model(whole.input, whole.get_layer(LAST_LAYER[config.stages]).output, name="efficientnetb0")
+    kept = keras.Model(whole.input, whole.get_layer(LAST_LAYER[config.stages]).output, name="efficientnetb0")
+    backbone = keras.models.clone_model(kept, clone_function=partial(_own, momentum=config.batch_norm_momentum))
+    backbone.set_weights(kept.get_weights())
     for layer in backbone.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = config.batch_norm_momentum
+        if isinstance(layer, keras.layers.Normalization):
+            layer.finalize_state()  # it computes with what it made of its weights, here those of pictures
     return backbone(pictures)
+
+
+def _own(layer: keras.layers.Layer, *, momentum: float) -> keras.layers.Layer:
+    """A layer like the one given, with our batch normalisation and its momentum in place of Keras'."""
+    if isinstance(layer, keras.layers.BatchNormalization):
+        return BatchNormalization.from_config(layer.get_config() | {"momentum": momentum})
+    return layer.__class__.from_config(layer.get_config())
 
 
 def picture(spectrogram: keras.KerasTensor, config: ModelConfig) -> keras.KerasTensor:

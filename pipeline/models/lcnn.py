@@ -10,6 +10,7 @@ from keras import ops
 
 from pipeline.config import ModelConfig
 from pipeline.errors import ConfigError
+from pipeline.models.normalisation import BatchNormalization
 
 INPUT = "spectrogram"
 SMALLEST_SIDE = 16
@@ -51,7 +52,7 @@ def features(x: keras.KerasTensor, config: ModelConfig) -> keras.KerasTensor:
         return MaxFeatureMap()(keras.layers.MaxPooling2D()(maps) if halve else maps)
 
     def normalise(maps):
-        return keras.layers.BatchNormalization(momentum=config.batch_norm_momentum)(maps)
+        return BatchNormalization(momentum=config.batch_norm_momentum)(maps)
 
     x = keras.layers.Reshape((frames, bands, 1))(x)
     x = convolve(x, 32, 5, halve=True)  # (batch, frames / 2, bands / 2, 32)

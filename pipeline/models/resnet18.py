@@ -11,6 +11,7 @@ from keras import layers
 
 from pipeline.config import ModelConfig
 from pipeline.errors import ConfigError
+from pipeline.models.normalisation import BatchNormalization
 
 INPUT = "spectrogram"
 SMALLEST_SIDE = 16
@@ -38,7 +39,7 @@ def features(x: keras.KerasTensor, config: ModelConfig) -> keras.KerasTensor:
         convolution = layers.Conv2D(
             channels, size, stride, padding="same", use_bias=False, kernel_initializer="he_normal"
         )
-        return layers.BatchNormalization(momentum=config.batch_norm_momentum)(convolution(maps))
+        return BatchNormalization(momentum=config.batch_norm_momentum)(convolution(maps))
 
     def block(maps, channels: int, stride: int):
         same_shape = stride == 1 and maps.shape[-1] == channels

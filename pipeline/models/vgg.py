@@ -10,6 +10,7 @@ from keras import layers
 
 from pipeline.config import ModelConfig
 from pipeline.errors import ConfigError
+from pipeline.models.normalisation import BatchNormalization
 
 INPUT = "spectrogram"
 SMALLEST_SIDE = 8
@@ -38,6 +39,6 @@ def features(x: keras.KerasTensor, config: ModelConfig) -> keras.KerasTensor:
             x = layers.MaxPooling2D()(x)  # (batch, frames / 2^block, bands / 2^block, channels / 2)
         for _ in range(CONVOLUTIONS):
             x = layers.Conv2D(channels, 3, padding="same", use_bias=False, kernel_initializer="he_normal")(x)
-            x = layers.BatchNormalization(momentum=config.batch_norm_momentum)(x)
+            x = BatchNormalization(momentum=config.batch_norm_momentum)(x)
             x = layers.ReLU()(x)
     return x
