@@ -12,7 +12,7 @@ from pipeline.manifest import matching
 from pipeline.store import Store
 
 TRAIN_SAMPLE = 100
-"""Clips of the train subset that are measured as dev is, after every epoch."""
+"""Clips of the train subset that are measured beside dev after every epoch, by their first window."""
 
 
 @dataclass(frozen=True)
