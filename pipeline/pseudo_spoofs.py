@@ -7,6 +7,7 @@ the processing is left to learn from, as with self-blended images in forged face
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import scipy.fft
@@ -23,6 +24,8 @@ PITCH_HZ = (80.0, 260.0)
 PHASE_ROUNDS = 4
 """Iterations of Griffin and Lim (1984) from random phase: few, so that their traces stay."""
 SHORTEST_RT60_S, LONGEST_RT60_S = 0.08, 0.6
+SEEDS_A_CLIP = 30
+"""More than a method takes, so that no two draws of a batch are alike."""
 
 
 def replace(waves: tf.Tensor, labels: tf.Tensor, *, share: float, seed: tf.Tensor) -> tf.Tensor:
@@ -40,27 +43,28 @@ def replace(waves: tf.Tensor, labels: tf.Tensor, *, share: float, seed: tf.Tenso
     spoof = tf.random.experimental.stateless_shuffle(spoof, seed)
     pairs = tf.minimum(tf.size(bonafide), tf.size(spoof))
     count = tf.cast(tf.round(share * tf.cast(pairs, tf.float32)), tf.int32)
-    chosen = tf.random.experimental.stateless_shuffle(bonafide, seed + 1)[:count]
-    return tf.cond(
-        count > 0,
-        lambda: tf.tensor_scatter_nd_update(waves, spoof[:count, None], process(tf.gather(waves, chosen), seed=seed)),
-        lambda: waves,
-    )
+    bonafide = tf.random.experimental.stateless_shuffle(bonafide, seed + 1)
+    clips, others = (tf.gather(waves, tf.roll(bonafide, shift, axis=0)[:count]) for shift in (0, 1))
+    return tf.tensor_scatter_nd_update(waves, spoof[:count, None], process(clips, others, seed=seed))
 
 
-def process(waves: tf.Tensor, *, seed: tf.Tensor) -> tf.Tensor:
-    """Each wave through one of the methods in turn, at its own level; ``[clips, samples]``, at least one clip."""
-    clips, methods = tf.shape(waves)[0], len(METHODS)
-    rounds = (clips + methods - 1) // methods
-    # Filled up by repetition, so that every method has as many clips and none has no clip.
-    turns = tf.reshape(tf.gather(waves, tf.range(rounds * methods) % clips), (rounds, methods, -1))
-    made = [method(turns[:, k], seed + 10 * (k + 1)) for k, method in enumerate(METHODS)]
-    made = tf.reshape(tf.stack(made, axis=1), (rounds * methods, -1))[:clips]
+def process(waves: tf.Tensor, others: tf.Tensor, *, seed: tf.Tensor) -> tf.Tensor:
+    """Each wave through one of the methods, at its own level; ``others`` are further voices, all ``[clips, samples]``.
+
+    The methods take turns, and the seed decides which begins: of few clips each method gets its share over the steps.
+    """
+    begin = tf.random.stateless_uniform([], seed + 2, 0, len(METHODS), tf.int32)
+
+    def one(clip: tf.Tensor) -> tf.Tensor:
+        given = waves[clip, None], others[clip, None], seed + SEEDS_A_CLIP * (clip + 1)
+        return tf.switch_case((begin + clip) % len(METHODS), [partial(method, *given) for method in METHODS])[0]
+
+    made = tf.map_fn(one, tf.range(tf.shape(waves)[0]), fn_output_signature=tf.TensorSpec(waves.shape[1:], tf.float32))
     level = tf.math.divide_no_nan(_rms(waves), _rms(made))
-    return tf.ensure_shape(tf.clip_by_value(made * level, -1.0, 1.0), waves.shape)
+    return tf.clip_by_value(made * level, -1.0, 1.0)
 
 
-def coarse_spectrum(waves: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+def coarse_spectrum(waves: tf.Tensor, _: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """Through few mel bands and back, with the phase kept: what a vocoder's acoustic features lose."""
     import librosa
 
@@ -78,7 +82,7 @@ def coarse_spectrum(waves: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     return _istft(_with_phase_of(tf.sqrt(power), spectrum), waves)
 
 
-def other_excitation(waves: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+def other_excitation(waves: tf.Tensor, _: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """The smoothed envelope with a source of its own: pulses at one pitch mixed with noise, a source-filter vocoder."""
     clips, samples = tf.shape(waves)[0], tf.shape(waves)[1]
     pitch_hz = tf.random.stateless_uniform([clips, 1], seed, *PITCH_HZ)
@@ -95,21 +99,20 @@ def other_excitation(waves: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     return _istft(tf.complex(envelope, 0.0) * _flat(_stft(source), seed + 5), waves)
 
 
-def swapped_excitation(waves: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """The smoothed envelope of each clip on the excitation of the next: one voice driven by another."""
-    spectrum = _stft(waves)
-    excitation = _flat(tf.roll(spectrum, 1, axis=0), seed)
-    return _istft(tf.complex(_envelope(tf.abs(spectrum), seed + 1), 0.0) * excitation, waves)
+def swapped_excitation(waves: tf.Tensor, others: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """The smoothed envelope of each clip on the excitation of another (its own, where the batch has no other)."""
+    envelope = _envelope(tf.abs(_stft(waves)), seed + 1)
+    return _istft(tf.complex(envelope, 0.0) * _flat(_stft(others), seed), waves)
 
 
-def smoothed_envelope(waves: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+def smoothed_envelope(waves: tf.Tensor, _: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """The clip's own excitation under an envelope with less detail, as a statistical model's averaging leaves it."""
     spectrum = _stft(waves)
     rough, smooth = (_envelope(tf.abs(spectrum), seed, over_frames=n) for n in (1, 5))
     return _istft(spectrum * tf.complex(smooth / rough, 0.0), waves)
 
 
-def lost_phase(waves: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+def lost_phase(waves: tf.Tensor, _: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """The magnitudes with a phase found by a few rounds of Griffin and Lim."""
     magnitude = tf.abs(_stft(waves))
     angle = tf.random.stateless_uniform(tf.shape(magnitude), seed, -np.pi, np.pi)
@@ -119,7 +122,7 @@ def lost_phase(waves: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     return made
 
 
-def replayed(waves: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+def replayed(waves: tf.Tensor, _: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """Through a loudspeaker (band, soft clipping), a room and a recorder (band, noise)."""
     clips, samples = tf.shape(waves)[0], tf.shape(waves)[1]
     drive = tf.random.stateless_uniform([clips, 1], seed, 0.5, 4.0)
@@ -137,7 +140,7 @@ def replayed(waves: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     return _band(heard + noise, seed + 8, low_hz=(40.0, 200.0), high_hz=(4500.0, 8000.0))
 
 
-METHODS: tuple[Callable[[tf.Tensor, tf.Tensor], tf.Tensor], ...] = (
+METHODS: tuple[Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor], ...] = (
     replayed,
     coarse_spectrum,
     other_excitation,

@@ -29,6 +29,10 @@ def replaced(waves, labels, share: float, seed=SEED) -> np.ndarray:
     return np.array(pseudo_spoofs.replace(tf.constant(waves), tf.constant(labels, tf.float32), share=share, seed=seed))
 
 
+def processed(waves, seed=SEED) -> np.ndarray:
+    return np.array(pseudo_spoofs.process(tf.constant(waves), tf.roll(waves, 1, axis=0), seed=seed))
+
+
 @pytest.mark.parametrize(("share", "expected"), [(0.0, 0), (0.5, 4), (1.0, 8)])
 def test_a_share_of_the_spoofs_is_replaced_and_no_bonafide(share, expected, waves, labels):
     changed = (replaced(waves, labels, share) != waves).any(axis=1)
@@ -49,19 +53,47 @@ def test_any_mixture_of_classes_will_do(bonafide, waves):
 
 
 def test_copies_are_as_loud_as_their_originals_and_within_full_scale(waves):
-    made = np.array(pseudo_spoofs.process(tf.constant(waves), seed=SEED))
+    made = processed(waves)
     assert np.abs(made).max() <= 1
     np.testing.assert_allclose((made**2).mean(axis=1), (waves**2).mean(axis=1), rtol=0.25)
 
 
-def test_each_row_goes_through_the_method_of_its_turn(waves):
-    made = np.array(pseudo_spoofs.process(tf.constant(waves), seed=SEED))
-    methods = len(pseudo_spoofs.METHODS)
-    second = pseudo_spoofs.METHODS[1]
-    turns = np.resize(waves, (3 * methods, 16000))[1::methods]
-    alone = np.array(second(tf.constant(turns), SEED + 20))
-    for ours, theirs in zip(made[1::methods], alone, strict=False):
-        assert np.corrcoef(ours, theirs)[0, 1] > 0.999
+def test_methods_take_turns_and_the_seed_decides_which_begins(monkeypatch, waves):
+    marks = [lambda *_, mark=mark: tf.one_hot([mark], 16000) for mark in range(7)]
+    monkeypatch.setattr(pseudo_spoofs, "METHODS", marks)
+    for clips in (1, 2, 16):
+        turns = processed(waves[:clips]).argmax(axis=1)
+        np.testing.assert_array_equal(turns, (turns[0] + np.arange(clips)) % 7)
+    assert {processed(waves[:1], tf.constant([0, 1000 * step])).argmax() for step in range(40)} == set(range(7))
+
+
+def test_each_copy_is_of_the_clip_in_its_place(monkeypatch, waves):
+    monkeypatch.setattr(pseudo_spoofs, "METHODS", [lambda clip, other, seed: 0.5 * clip] * 7)
+    for clips in (1, 5, 16):
+        made = processed(waves[:clips])
+        np.testing.assert_allclose(made, waves[:clips], rtol=1e-4, atol=1e-6)
+
+
+def test_no_two_copies_draw_alike(monkeypatch, waves):
+    monkeypatch.setattr(pseudo_spoofs, "METHODS", [lambda clip, _, seed: tf.random.stateless_normal(clip.shape, seed)])
+    made = processed(waves)
+    assert np.abs(np.corrcoef(made) - np.eye(16)).max() < 0.1
+
+
+def test_the_excitation_is_that_of_another_clip(waves):
+    def swapped(others):
+        return np.array(pseudo_spoofs.swapped_excitation(tf.constant(waves[:2]), tf.constant(others), SEED))
+
+    assert np.corrcoef(swapped(waves[2:4])[0], swapped(waves[4:6])[0])[0, 1] < 0.9
+
+
+def test_no_copy_hears_itself_as_the_other_clip(monkeypatch, waves, labels):
+    pairs = []
+    monkeypatch.setattr(pseudo_spoofs, "METHODS", [lambda clip, other, seed: pairs.append((clip, other)) or clip] * 7)
+    replaced(waves, labels, 1.0)
+    assert len(pairs) == 8
+    assert not any(np.array_equal(clip, other) for clip, other in pairs)
+    assert all((waves[labels[:, 0]] == np.array(other)).all(axis=1).any() for _, other in pairs)
 
 
 def level_db(wave: np.ndarray) -> np.ndarray:
@@ -72,7 +104,7 @@ def level_db(wave: np.ndarray) -> np.ndarray:
 def test_a_method_changes_the_wave_and_keeps_its_syllables(method, waves):
     t = np.arange(16000) / SAMPLE_RATE_HZ
     syllables = (waves * np.clip(np.sin(2 * np.pi * 2 * t), 0.05, 1)).astype("f4")
-    made = np.array(method(tf.constant(syllables), SEED))
+    made = np.array(method(tf.constant(syllables), tf.roll(syllables, 1, axis=0), SEED))
     assert made.shape == syllables.shape
     assert np.isfinite(made).all()
     for ours, original in zip(made, syllables, strict=True):
@@ -82,7 +114,7 @@ def test_a_method_changes_the_wave_and_keeps_its_syllables(method, waves):
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.__name__)
 def test_silence_stays_finite(method):
-    assert np.isfinite(np.array(method(tf.zeros((2, 8000)), SEED))).all()
+    assert np.isfinite(np.array(method(tf.zeros((2, 8000)), tf.zeros((2, 8000)), SEED))).all()
 
 
 def test_the_trained_model_is_the_model_given(waves, labels):
