@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline.config import artifacts_dir
+from pipeline import orphans
+from pipeline.config import SAMPLE_RATE_HZ, artifacts_dir
 from pipeline.corpora import Rejected, asvspoof2017
 from pipeline.corpora.demo import channel, engines, fetch, humans, plan, protocol, replay, vocoders
 from pipeline.corpora.demo.fetch import Packages
@@ -49,12 +50,15 @@ def build(directory: Path, *, seed: int = 2017) -> None:
 
     Raises ``ProjectError`` where the packages cannot be had.
     """
+    compiling = multiprocessing.get_context("spawn").Process(target=_compile, daemon=True)
+    compiling.start()
     packages = fetch.fetch(directory.parent / "packages")
     unfinished = directory.with_name(f"{directory.name}.part")
     shutil.rmtree(unfinished, ignore_errors=True)
     clips = _humans(packages, seed)
     spoken = _synthetic(packages, clips, seed)
     jobs, entries = _jobs(clips, spoken, seed)
+    compiling.join()
     for number, samples in enumerate(_parallel(_render, jobs, what="demo corpus: clips")):
         protocol.write_clip(unfinished, entries[number].subset, number, samples)
     protocol.write_lists(unfinished, entries)
@@ -142,6 +146,14 @@ def _voice_for(clip: Clip, voices: Sequence[tuple], number: int) -> tuple:
     """A voice that speaks the clip's language where there is one, else the next in turn."""
     same = [voice for voice in voices if voice[0].language == clip.language]
     return (same or voices)[number % len(same or voices)]
+
+
+def _compile() -> None:
+    """Call the vocoders once: librosa compiles for half a minute what they use, and workers find that in its cache."""
+    orphans.end_with_parent()
+    rng = np.random.default_rng(0)
+    for vocode in VOCODERS.values():
+        vocode(rng.normal(size=SAMPLE_RATE_HZ).astype(np.float32), rng)
 
 
 def _render(job: tuple) -> np.ndarray:
