@@ -52,11 +52,11 @@ def load(path: Path) -> tuple[Progress, list[np.ndarray], list[np.ndarray]] | No
         return None
     with path.open("rb") as file:  # what cannot be opened is not damaged
         try:
-            saved = np.load(file, allow_pickle=False)
-            progress = Progress(**json.loads(saved["progress"].tobytes()))
-            names = sorted(saved.files)
-            variables = [saved[name] for name in names if name.startswith("variable/")]
-            best = [saved[name] for name in names if name.startswith("best/")]
+            with np.load(file, allow_pickle=False) as saved:
+                progress = Progress(**json.loads(saved["progress"].tobytes()))
+                names = sorted(saved.files)
+                variables = [saved[name] for name in names if name.startswith("variable/")]
+                best = [saved[name] for name in names if name.startswith("best/")]
         except (ValueError, TypeError, KeyError, EOFError, OSError, NotImplementedError, zipfile.BadZipFile) as error:
             raise ProjectError(
                 f"{path}: the state of this training is damaged ({error}); delete it to train from the beginning"

@@ -5,6 +5,7 @@ import pytest
 
 from pipeline import checkpoint
 from pipeline.checkpoint import Progress
+from pipeline.errors import ProjectError
 
 
 def test_round_trip(tmp_path):
@@ -32,6 +33,13 @@ def test_nothing_saved_is_none(tmp_path):
 def test_what_cannot_be_opened_is_not_called_damaged(tmp_path):
     (tmp_path / "state.npz").mkdir()
     with pytest.raises(IsADirectoryError):
+        checkpoint.load(tmp_path / "state.npz")
+
+
+def test_an_array_in_its_place_is_called_damaged(tmp_path):
+    with (tmp_path / "state.npz").open("wb") as file:
+        np.save(file, np.zeros(3))
+    with pytest.raises(ProjectError, match=r"state\.npz: the state of this training is damaged"):
         checkpoint.load(tmp_path / "state.npz")
 
 
