@@ -82,9 +82,8 @@ def test_batch_norm_momentum_reaches_every_layer(config):
 def test_weights_from_a_file(config, tmp_path):
     donor = keras.applications.EfficientNetB0(include_top=False, weights=None, input_shape=(34, 32, 3))
     adapted = next(layer for layer in donor.layers if isinstance(layer, keras.layers.Normalization))
-    adapted.set_weights(
-        [np.array(value) for value in ([0.5, 0.4, 0.3], [0.05, 0.04, 0.03], 0)]
-    )  # as ImageNet's weights hold them
+    of_pictures = [0.5, 0.4, 0.3], [0.05, 0.04, 0.03], 0  # mean, variance and count, as ImageNet's weights hold them
+    adapted.set_weights([np.array(value) for value in of_pictures])
     adapted.finalize_state()
     donor.save_weights(tmp_path / "notop.weights.h5")
     backbone = models.build(config.replace(weights=str(tmp_path / "notop.weights.h5"))).get_layer("efficientnetb0")

@@ -67,6 +67,18 @@ def test_methods_take_turns_and_the_seed_decides_which_begins(monkeypatch, waves
     assert {processed(waves[:1], tf.constant([0, 1000 * step])).argmax() for step in range(40)} == set(range(7))
 
 
+def test_each_row_is_what_the_method_of_its_turn_makes_of_it(waves):
+    made, others = processed(waves), np.roll(waves, 1, axis=0)
+
+    def alike(row: int, turn: int) -> bool:
+        seed = SEED + pseudo_spoofs.SEEDS_A_CLIP * (row + 1)
+        alone = pseudo_spoofs.METHODS[turn % 7](tf.constant(waves[row, None]), tf.constant(others[row, None]), seed)
+        return np.corrcoef(made[row], alone[0])[0, 1] > 0.999
+
+    (begin,) = (turn for turn in range(7) if alike(0, turn))
+    assert all(alike(row, begin + row) for row in range(1, 16))
+
+
 def test_each_copy_is_of_the_clip_in_its_place(monkeypatch, waves):
     monkeypatch.setattr(pseudo_spoofs, "METHODS", [lambda clip, other, seed: 0.5 * clip] * 7)
     for clips in (1, 5, 16):
