@@ -6,12 +6,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from pipeline import band_pass
 from pipeline.augmentation import Augmentation
+from pipeline.band_pass import frequencies
 from pipeline.config import SAMPLE_RATE_HZ
 
 QUIETEST = 1e-9
 SNR_DB = (5.0, 40.0)
 EQUALISER_POINTS, EQUALISER_DB = 8, 12.0
+BAND_ORDERS = (6.0, 12.0)
 TELEPHONE_HZ = (300.0, 3400.0)
 LEVEL_DB = 20.0
 RT60_S = (0.1, 0.8)
@@ -39,8 +42,8 @@ class Noise(Augmentation):
 
     def coloured(self, x, slope):
         """Noise in the shape of ``x`` whose power falls as frequency to the power of ``-slope`` ``[batch, 1]``."""
-        frequency = tf.maximum(_frequencies(tf.shape(x)[1]), 20.0) / 1000.0
-        return self.noise(x, frequency ** (-slope / 2.0))
+        logarithm = tf.math.log(tf.maximum(frequencies(tf.shape(x)[1]), 20.0) / 1000.0)
+        return self.noise(x, tf.exp(-slope / 2.0 * logarithm))
 
 
 @keras.saving.register_keras_serializable(package="spoof")
@@ -55,16 +58,15 @@ class Equaliser(Augmentation):
 
     def equalised(self, x):
         samples = tf.shape(x)[1]
-        frequency = _frequencies(samples)  # (1, bins)
         points = self.uniform(x, -EQUALISER_DB, EQUALISER_DB, (EQUALISER_POINTS,))
-        place = tf.math.log(tf.clip_by_value(frequency, 50.0, SAMPLE_RATE_HZ / 2) / 50.0)
+        place = tf.math.log(tf.clip_by_value(frequencies(samples), 50.0, SAMPLE_RATE_HZ / 2) / 50.0)  # (1, bins)
         place *= (EQUALISER_POINTS - 1) / math.log(SAMPLE_RATE_HZ / 2 / 50.0)
         near = tf.nn.relu(1.0 - tf.abs(place - tf.range(EQUALISER_POINTS, dtype=tf.float32)[:, None]))  # (points, bins)
         gain = _amplitude(tf.matmul(points, near))  # (batch, bins)
         telephone = self.uniform(x) < 1 / 3
         low_hz = tf.where(telephone, TELEPHONE_HZ[0], tf.exp(self.uniform(x, math.log(40.0), math.log(400.0))))
         high_hz = tf.where(telephone, TELEPHONE_HZ[1], tf.exp(self.uniform(x, math.log(3000.0), math.log(7500.0))))
-        band = 1.0 / (1.0 + (low_hz / tf.maximum(frequency, 1.0)) ** 6) / (1.0 + (frequency / high_hz) ** 12)
+        band = band_pass.gain(samples, low_hz, high_hz, BAND_ORDERS)
         gain *= tf.where(self.uniform(x) < 0.5, band, 1.0)
         return tf.signal.irfft(tf.signal.rfft(x) * tf.complex(gain, 0.0), [samples])
 
@@ -130,16 +132,20 @@ class RawBoost(Augmentation):
         peak = tf.reduce_max(tf.abs(x), axis=1, keepdims=True)
         scaled = x / tf.maximum(peak, QUIETEST)
         total = tf.signal.rfft(scaled) * tf.complex(self.notches(x), 0.0)
-        for power in range(2, POWERS + 1):
+        power = scaled
+        for _ in range(2, POWERS + 1):
+            power *= scaled
             gain = _amplitude(self.uniform(x, -30.0, -10.0))
-            total += tf.signal.rfft(scaled**power) * tf.complex(gain * self.notches(x), 0.0)
+            total += tf.signal.rfft(power) * tf.complex(gain * self.notches(x), 0.0)
         made = tf.signal.irfft(total, [tf.shape(x)[1]])
         return made * _rms(x) / _rms(made)
 
     def impulsive(self, x):
-        hit = keras.random.uniform(tf.shape(x), seed=self.seed_generator) < self.uniform(x, 0.0, 0.1)
-        size = keras.random.uniform(tf.shape(x), -2.0, 2.0, seed=self.seed_generator)
-        return tf.clip_by_value(x + tf.where(hit, x * size, 0.0), -1.0, 1.0)
+        share = self.uniform(x, 0.0, 0.1)
+        drawn = keras.random.uniform(tf.shape(x), seed=self.seed_generator)
+        # Where it lies under the share, the number drawn is uniform below it, and gives the size too.
+        hits = tf.where(drawn < share, 4.0 * drawn / share - 2.0, 0.0)
+        return tf.clip_by_value(x + x * hits, -1.0, 1.0)
 
     def stationary(self, x):
         noise = self.noise(x, self.notches(x))
@@ -147,7 +153,7 @@ class RawBoost(Augmentation):
 
     def notches(self, x):
         """Gain ``[batch, bins]`` of a few notches of random places and widths."""
-        frequency = _frequencies(tf.shape(x)[1])[:, None]  # (1, 1, bins)
+        frequency = frequencies(tf.shape(x)[1])[:, None]  # (1, 1, bins)
         centre = self.uniform(x, 20.0, SAMPLE_RATE_HZ / 2, (NOTCHES, 1))
         width = self.uniform(x, *NOTCH_WIDTH_HZ, (NOTCHES, 1))
         return tf.reduce_prod(1.0 - tf.exp(-tf.square(2.0 * (frequency - centre) / width)), axis=1)
@@ -170,11 +176,6 @@ def _through_a_law(x, bits):
 def _round(x, bits):
     steps = 2.0 ** (bits - 1.0) - 1.0
     return tf.round(x * steps) / steps
-
-
-def _frequencies(samples):
-    """Frequency in Hz of each bin of a real transform, ``[1, bins]``."""
-    return tf.linspace(0.0, SAMPLE_RATE_HZ / 2, samples // 2 + 1)[None]
 
 
 def _amplitude(db):

@@ -13,6 +13,7 @@ import numpy as np
 import scipy.fft
 import tensorflow as tf
 
+from pipeline import band_pass
 from pipeline.config import SAMPLE_RATE_HZ
 
 FRAME, HOP = 512, 128
@@ -191,14 +192,12 @@ def _flat(spectrum: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 def _band(waves: tf.Tensor, seed: tf.Tensor, *, low_hz: tuple[float, float], high_hz: tuple[float, float]) -> tf.Tensor:
     """Band-pass of second to sixth order, edges drawn evenly in the logarithm of the frequency."""
     clips, samples = tf.shape(waves)[0], tf.shape(waves)[1]
-    bins = samples // 2 + 1
-    frequency = tf.linspace(0.0, SAMPLE_RATE_HZ / 2, bins)[None]
     order = tf.random.stateless_uniform([clips, 1], seed, 2.0, 6.0)
     low, high = (
         tf.exp(tf.random.stateless_uniform([clips, 1], seed + 11 + i, *np.log(edges)))
         for i, edges in enumerate((low_hz, high_hz))
     )
-    gain = 1.0 / (1.0 + (low / tf.maximum(frequency, 1.0)) ** order) / (1.0 + (frequency / high) ** order)
+    gain = band_pass.gain(samples, low, high, (order, order))
     return tf.signal.irfft(tf.signal.rfft(waves) * tf.complex(gain, 0.0), [samples])
 
 

@@ -23,7 +23,7 @@ from pipeline.errors import ProjectError
 from pipeline.store import Store
 from pipeline.training_data import Data
 
-STAGE_VERSION = 2
+STAGE_VERSION = 3
 """Raised when a change of this stage changes what the same configuration learns."""
 SECTIONS = ("corpus", "audio", "front_end", "augment", "model", "train")
 

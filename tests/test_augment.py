@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
-from pipeline import augment, augment_spectrogram, augment_waveform, export, frontend
+from pipeline import augment, augment_spectrogram, augment_waveform, band_pass, export, frontend
 from pipeline.config import SAMPLE_RATE_HZ, AugmentConfig, FrontEndConfig
 from pipeline.errors import ConfigError
 
@@ -99,6 +99,14 @@ def test_equaliser_is_a_telephone_now_and_then():
     assert middle_db.max() <= 12.1
 
 
+def test_a_band_pass_falls_as_its_orders_say():
+    low_hz, high_hz, orders = np.float32([[100], [300]]), np.float32([[3400], [7000]]), (2.0, np.float32([[6], [12]]))
+    made = band_pass.gain(tf.constant(16000), low_hz, high_hz, orders)
+    f = np.maximum(np.arange(8001), 1)[None]  # bins of 1 Hz
+    expected = 1 / (1 + (low_hz / f) ** 2) / (1 + (f / high_hz) ** orders[1])
+    np.testing.assert_allclose(made, expected, atol=1e-5)
+
+
 def test_reverb_keeps_the_direct_sound_and_decays():
     impulses = np.zeros((64, 16000), np.float32)
     impulses[:, 0] = 1
@@ -134,6 +142,9 @@ def test_rawboosts_parts_do_what_their_names_say(clips):
     hit = np.array(layer.impulsive(clips)) != clips
     assert hit[:, np.abs(clips[0]) < 1e-7].sum() == 0
     assert 0 < hit.mean() < 0.1
+    quiet = 0.2 * np.ones((64, 4000), np.float32)
+    sizes = np.array(layer.impulsive(quiet)) / quiet - 1
+    np.testing.assert_allclose(np.quantile(sizes[sizes != 0], [0, 0.25, 0.5, 0.75, 1]), [-2, -1, 0, 1, 2], atol=0.1)
     measured = snr_db(clips, np.array(layer.stationary(clips)))
     assert 9.9 < measured.min() < measured.max() < 40.1
 
