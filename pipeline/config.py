@@ -220,7 +220,7 @@ SECTIONS: dict[str, type] = {
 
 PRESETS: dict[str, dict[str, object]] = {
     "default": {},
-    "demo": {"clip_s": 2.0, "batch_size": 8, "epochs": 6},
+    "demo": {"clip_s": 1.0, "batch_size": 8, "epochs": 12},
     "smoke": {
         "corpus": "synthetic",
         "front_end": "logmel",

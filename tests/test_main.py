@@ -13,7 +13,7 @@ def trained(config, given: str) -> list[tuple[str, int]]:
 
 def test_the_small_network_is_the_rival_unless_it_was_asked_for():
     demo = preset("demo")
-    assert trained(demo, "auto") == [("lcnn", 22)]
+    assert trained(demo, "auto") == [("lcnn", 44)]
     assert trained(preset("default"), "auto") == [("lcnn", preset("default").train.epochs)]
     assert trained(demo.replace(backbone="lcnn"), "auto") == []
     assert trained(demo, "none") == []
