@@ -30,6 +30,7 @@ QUICK = {"steps": 2}
 FULL = {"augment_strength": 1.0, "augment_reverb": 1.0, "stages": 7}
 """Every part of the augmentation at its full strength, and the whole of EfficientNetB0."""
 SMALL = {"stages": 1, "clip_s": 1.0, "batch_size": 8}
+"""What ``--quick`` makes of the network and its batches, whatever else was typed."""
 
 
 def bare(config: Config) -> "keras.Model":  # noqa: F821
@@ -99,9 +100,7 @@ def _constant(spectrograms: np.ndarray, labels: np.ndarray, steps: int) -> "tf.d
 
 def main(argv: list[str] | None = None) -> int:
     """Run the benchmark and print its lines."""
-    config, options = compared.parse(
-        __doc__, Options, quick=QUICK, sections=SECTIONS, default_preset="default", argv=argv
-    )
+    config, options = compared.parse(__doc__, Options, quick=QUICK, sections=SECTIONS, argv=argv)
     chosen = FULL | (SMALL if options.quick else {})
     return compared.finish(measure(config.replace(**chosen), options), options)
 
