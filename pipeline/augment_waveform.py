@@ -8,7 +8,6 @@ import tensorflow as tf
 
 from pipeline import band_pass
 from pipeline.augmentation import Augmentation
-from pipeline.band_pass import frequencies
 from pipeline.config import SAMPLE_RATE_HZ
 
 QUIETEST = 1e-9
@@ -42,7 +41,7 @@ class Noise(Augmentation):
 
     def coloured(self, x, slope):
         """Noise in the shape of ``x`` whose power falls as frequency to the power of ``-slope`` ``[batch, 1]``."""
-        logarithm = tf.math.log(tf.maximum(frequencies(tf.shape(x)[1]), 20.0) / 1000.0)
+        logarithm = tf.math.log(tf.maximum(band_pass.frequencies(tf.shape(x)[1]), 20.0) / 1000.0)
         return self.noise(x, tf.exp(-slope / 2.0 * logarithm))
 
 
@@ -59,7 +58,8 @@ class Equaliser(Augmentation):
     def equalised(self, x):
         samples = tf.shape(x)[1]
         points = self.uniform(x, -EQUALISER_DB, EQUALISER_DB, (EQUALISER_POINTS,))
-        place = tf.math.log(tf.clip_by_value(frequencies(samples), 50.0, SAMPLE_RATE_HZ / 2) / 50.0)  # (1, bins)
+        frequency = tf.clip_by_value(band_pass.frequencies(samples), 50.0, SAMPLE_RATE_HZ / 2)  # (1, bins)
+        place = tf.math.log(frequency / 50.0)
         place *= (EQUALISER_POINTS - 1) / math.log(SAMPLE_RATE_HZ / 2 / 50.0)
         near = tf.nn.relu(1.0 - tf.abs(place - tf.range(EQUALISER_POINTS, dtype=tf.float32)[:, None]))  # (points, bins)
         gain = _amplitude(tf.matmul(points, near))  # (batch, bins)
@@ -153,7 +153,7 @@ class RawBoost(Augmentation):
 
     def notches(self, x):
         """Gain ``[batch, bins]`` of a few notches of random places and widths."""
-        frequency = frequencies(tf.shape(x)[1])[:, None]  # (1, 1, bins)
+        frequency = band_pass.frequencies(tf.shape(x)[1])[:, None]  # (1, 1, bins)
         centre = self.uniform(x, 20.0, SAMPLE_RATE_HZ / 2, (NOTCHES, 1))
         width = self.uniform(x, *NOTCH_WIDTH_HZ, (NOTCHES, 1))
         return tf.reduce_prod(1.0 - tf.exp(-tf.square(2.0 * (frequency - centre) / width)), axis=1)

@@ -10,7 +10,9 @@ def frequencies(samples: tf.Tensor) -> tf.Tensor:
     return tf.linspace(0.0, SAMPLE_RATE_HZ / 2, samples // 2 + 1)[None]
 
 
-def gain(samples: tf.Tensor, low_hz: tf.Tensor, high_hz: tf.Tensor, orders: tuple) -> tf.Tensor:
+def gain(
+    samples: tf.Tensor, low_hz: tf.Tensor, high_hz: tf.Tensor, orders: tuple[float | tf.Tensor, float | tf.Tensor]
+) -> tf.Tensor:
     """Gain ``[clips, bins]`` that falls by 6 dB at both edges, ``[clips, 1]`` each, and by 6 dB an octave and order.
 
     ``orders``: of the lower and the upper edge, numbers or ``[clips, 1]``.
