@@ -3,6 +3,7 @@
 import pytest
 
 from pipeline import main
+from pipeline.compare import CompareOptions
 from pipeline.config import preset
 from pipeline.errors import ConfigError
 
@@ -13,7 +14,10 @@ def trained(config, given: str) -> list[tuple[str, int]]:
 
 def test_the_small_network_is_the_rival_unless_it_was_asked_for():
     demo = preset("demo")
-    assert trained(demo, "auto") == [("lcnn", 44)]
+    assert main.rivals(demo, "auto") == [demo.replace(backbone="lcnn", clip_s=1.0, epochs=44)]
+    assert f"demo+backbone={main.SMALL_OF_DEMO}" in CompareOptions().configs.split(","), (
+        "compare shows the demo's networks"
+    )
     assert trained(preset("default"), "auto") == [("lcnn", preset("default").train.epochs)]
     assert trained(demo.replace(backbone="lcnn"), "auto") == []
     assert trained(demo, "none") == []

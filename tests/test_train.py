@@ -156,6 +156,23 @@ def test_who_listens_after_each_epoch_can_end_the_training(synthetic_store, smok
     assert not (tmp_path / "artifacts").exists(), "nothing is left on disk without a state file"
 
 
+@pytest.mark.parametrize(("patience", "ends_after"), [(0, 9), (2, 4), (3, 9)])
+def test_patience_counts_the_epochs_since_the_best(patience, ends_after, synthetic_store, smoke, monkeypatch):
+    eers = [0.4, 0.3, 0.3, 0.35, 0.2, 0.2, 0.5, 0.1, 0.3]
+    config = smoke.replace(backbone="lcnn", dense_units=8, epochs=len(eers), patience=patience)
+    of_one = train._epoch
+
+    def epoch(model, learn, data, config, number):
+        return of_one(model, learn, data, config, number) | {"dev/eer": eers[number], "dev/loss": 0.0}
+
+    monkeypatch.setattr(train, "_epoch", epoch)
+    monkeypatch.setattr(descent, "learner", lambda *_: lambda number: 0.0)
+    data = train.Data.of(synthetic_store, config.train)
+    with tracking.run("trial", stage="trial") as run:
+        progress, _ = train.fit(config, data, devices.prepare(config.train), None, None, run.info.run_id)
+    assert progress.epoch == ends_after
+
+
 def test_weight_decay_shrinks_kernels_alone(smoke):
     config = smoke.replace(backbone="lcnn", dense_units=8, weight_decay=0.1, schedule="constant", learning_rate=0.01)
     model = descent.build(config, 1)

@@ -24,7 +24,7 @@ from pathlib import Path
 from pipeline import cli, train
 from pipeline.config import preset
 config = preset("smoke").replace(
-    backbone="lcnn", dense_units=4, batch_size=45, epochs={EPOCHS}, hop_samples=400, patience=0
+    backbone="lcnn", dense_units=4, batch_size=45, epochs={EPOCHS}, hop_samples=400
 )
 cli.run(lambda: print(train.train(config, Path(sys.argv[1]))))
 """
