@@ -26,6 +26,8 @@ from pipeline.training_data import Data
 STAGE_VERSION = 3
 """Raised when a change of this stage changes what the same configuration learns."""
 SECTIONS = ("corpus", "audio", "front_end", "augment", "model", "train")
+SCORED_TOGETHER_S = 64.0
+"""Seconds of audio that go through the network at once at least when it scores: small batches learn, and are slow."""
 
 
 @dataclass(frozen=True)
@@ -215,7 +217,9 @@ def _choose(trained: bundle.Bundle, operating_point: str) -> None:
 def utterance_logits(model: "keras.Model", store: Store, rows: np.ndarray, config: Config) -> np.ndarray:  # noqa: F821
     """Mean logit over the windows of each row, ``[rows]`` float64."""
     chosen, owner = batches.all_windows(store, rows, config.train)
-    data = batches.dataset(store, chosen, np.zeros(len(store), dtype=bool), config.train)
+    together = max(config.train.batch_size, round(SCORED_TOGETHER_S / config.train.clip_s))
+    settings = dataclasses.replace(config.train, batch_size=together)
+    data = batches.dataset(store, chosen, np.zeros(len(store), dtype=bool), settings)
     logits = model.predict(data, verbose=0).astype(np.float64)[:, 0]  # (windows,)
     return np.bincount(owner, weights=logits) / np.bincount(owner)
 
