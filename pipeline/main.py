@@ -21,7 +21,7 @@ BACKBONES = next(f.metadata["choices"] for f in dataclasses.fields(ModelConfig) 
 NONE = "none"
 AUTO = "auto"
 SMALL, SMALL_OF_DEMO = "lcnn", "lcnn+clip_s=1+epochs=44"
-"""The best small network; in the demo's quarter of an hour it hears a second at a time, for more epochs."""
+"""The best small network; in the demo it hears a second at a time, for more epochs than EfficientNetB0."""
 
 
 @dataclass(frozen=True)
