@@ -145,7 +145,12 @@ class TrainConfig:
         "random", "which window of a longer clip trains; first: its beginning", choices=("random", "first")
     )
     pad: str = option("repeat", "how a shorter clip reaches clip_s", choices=("repeat", "zero"))
-    windows: str = option("all", "windows scored of a longer clip: all, or the first alone", choices=("all", "first"))
+    windows: str = option(
+        "all",
+        "windows scored of a longer clip: all, of which each overlaps the next by half; apart: end to end; first: its "
+        "beginning alone",
+        choices=("all", "apart", "first"),
+    )
     balance: bool = option(True, "draw half of each batch from each class")
     leave_out: str = option(
         "", "attacks that training and dev leave out, patterns such as E01-*, comma separated; eval keeps them"

@@ -10,13 +10,13 @@ def starts(samples: int, clip_samples: int, mode: str = "all") -> list[int]:
     ----------
     samples : length of the recording, at least 1.
     clip_samples : length of a window.
-    mode : ``all``: a window every half window, the last one moved back to end with the recording. ``first``: the
-        beginning alone.
+    mode : ``all``: a window every half window, the last one moved back to end with the recording. ``apart``: one every
+        whole window, the last one moved back too. ``first``: the beginning alone.
     """
     last = samples - clip_samples
     if mode == "first" or last <= 0:
         return [0]
-    step = max(1, clip_samples // 2)
+    step = clip_samples if mode == "apart" else max(1, clip_samples // 2)
     regular = list(range(0, last + 1, step))
     return regular if regular[-1] == last else [*regular, last]
 

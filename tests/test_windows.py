@@ -14,6 +14,11 @@ def test_windows_cover_the_recording_to_its_end(samples, expected):
     assert windows.starts(samples, 100) == expected
 
 
+@pytest.mark.parametrize(("samples", "expected"), [(100, [0]), (150, [0, 50]), (200, [0, 100]), (230, [0, 100, 130])])
+def test_windows_apart_follow_one_another_to_the_end(samples, expected):
+    assert windows.starts(samples, 100, "apart") == expected
+
+
 def test_first_mode_takes_the_beginning_alone():
     assert windows.starts(1000, 100, "first") == [0]
 
