@@ -31,7 +31,7 @@ class CompareOptions:
     """What to compare, on what."""
 
     configs: str = option(
-        "notebook,gmm,demo,demo+backbone=lcnn+clip_s=1+epochs=44",
+        "notebook,gmm,demo,demo+backbone=lcnn+clip_s=1+epochs=38",
         "presets and YAML files, each with any number of +option=value, comma separated; the first is the yardstick",
     )
     seeds: str = option("0,1,2", "seeds of each, comma separated")
