@@ -173,6 +173,21 @@ def test_patience_counts_the_epochs_since_the_best(patience, ends_after, synthet
     assert progress.epoch == ends_after
 
 
+def test_dev_is_heard_without_overlap_while_training(synthetic_store, smoke):
+    config = smoke.replace(backbone="lcnn", dense_units=8)
+    data = Data.of(synthetic_store, config.train)
+    model = descent.build(config, data.steps())
+
+    def loss(mode: str) -> float:
+        logits = train.utterance_logits(model, synthetic_store, data.dev, config.replace(windows=mode))
+        return metrics.cross_entropy(logits, data.bonafide[data.dev])
+
+    losses = {mode: loss(mode) for mode in ("all", "apart", "first")}
+    for own, heard in (("all", "apart"), ("apart", "apart"), ("first", "first")):
+        found = train._epoch(model, lambda number: 0.0, data, config.replace(windows=own), 0)["dev/loss"]
+        assert [mode for mode in losses if found == pytest.approx(losses[mode], rel=1e-5)] == [heard], own
+
+
 def test_weight_decay_shrinks_kernels_alone(smoke):
     config = smoke.replace(backbone="lcnn", dense_units=8, weight_decay=0.1, schedule="constant", learning_rate=0.01)
     model = descent.build(config, 1)
