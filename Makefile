@@ -41,7 +41,7 @@ spark: install ## Add pyspark to .venv for --engine spark, from requirements-spa
 			--no-build-isolation -r requirements-spark.lock; \
 		cp requirements-spark.lock $(VENV)/installed-spark.lock; }
 
-demo: install ## Build the demo corpus, train, evaluate, register and score on it (about 20 minutes on 2 cores)
+demo: install ## Build the demo corpus, train, evaluate, register and score on it (about 15 minutes on 2 cores)
 	PATH="$(CURDIR)/$(BIN):$$PATH" MLFLOW_EXPERIMENT_NAME=spoof-detector mlflow run . --env-manager local
 
 test: install ## Run all tests, two files at a time
