@@ -97,8 +97,8 @@ def test_the_figure_is_a_picture():
 
 
 def test_what_is_trained_is_not_trained_again(synthetic_store, smoke, tmp_path, monkeypatch):
-    base = smoke.replace(epochs=1, backbone="lcnn", clip_s=0.5, dense_units=8)
-    configs = {"one": base, "one+dropout=0.0": base.replace(dropout=0.0)}
+    base = smoke.replace(epochs=1, backbone="gmm", components=2)
+    configs = {"one": base, "one+components=3": base.replace(components=3)}
     table = compare.run(configs, [0, 1], synthetic_store.folder, tmp_path / "out")
     assert list(zip(table["config"], table["seed"], strict=True)) == [
         (name, seed) for name in configs for seed in (0, 1)
