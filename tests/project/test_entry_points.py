@@ -197,8 +197,8 @@ def test_score_alone_writes_every_row(project, shown, tmp_path):
     assert row["label"] in ("bonafide", "spoof", "no_speech")
 
 
-def test_export_alone_writes_and_logs_every_format(project, model, tmp_path):
-    printed = project.run("export", model=model, output=tmp_path, clips=8)
+def test_export_alone_writes_and_logs_every_format(project, shown, tmp_path):
+    printed = project.run("export", model="models:/spoof-detector@champion", output=tmp_path, clips=8)
     (run,) = project.runs("export")
     assert run.data.params["scored_clips"] == "8"
     for name in ("litert-float32", "litert-float16", "litert-int8", "onnx"):
