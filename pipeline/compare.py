@@ -16,7 +16,7 @@ import pandas as pd
 
 from pipeline import bundle, cli, comparison, tracking
 from pipeline.assessment import metric_key
-from pipeline.config import BONAFIDE, PRESETS, Config, artifacts_dir, option
+from pipeline.config import BONAFIDE, PRESETS, SMALL_OF_DEMO, Config, artifacts_dir, option
 from pipeline.errors import ConfigError
 from pipeline.manifest import matching
 
@@ -31,7 +31,7 @@ class CompareOptions:
     """What to compare, on what."""
 
     configs: str = option(
-        "notebook,gmm,demo,demo+backbone=lcnn+clip_s=1+epochs=38",
+        f"notebook,gmm,demo,demo+backbone={SMALL_OF_DEMO}",
         "presets and YAML files, each with any number of +option=value, comma separated; the first is the yardstick",
     )
     seeds: str = option("0,1,2", "seeds of each, comma separated")

@@ -13,15 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline import cli, tracking
-from pipeline.config import PROJECT_ROOT, REGISTERED_MODEL, Config, ModelConfig, option
+from pipeline.config import PROJECT_ROOT, REGISTERED_MODEL, SMALL_BACKBONE, SMALL_OF_DEMO, Config, ModelConfig, option
 from pipeline.errors import ConfigError
 
 SECTIONS = ("corpus", "audio", "front_end", "augment", "model", "train")
 BACKBONES = next(f.metadata["choices"] for f in dataclasses.fields(ModelConfig) if f.name == "backbone")
 NONE = "none"
 AUTO = "auto"
-SMALL, SMALL_OF_DEMO = "lcnn", "lcnn+clip_s=1+epochs=38"
-"""The best small network; in the demo it hears a second at a time, for more epochs than EfficientNetB0."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,7 @@ class MainOptions:
     rivals: str = option(
         AUTO,
         "further networks, comma separated, each with any number of +option=value, else trained with the same "
-        f"settings; the registry's rule makes one of all champion. {AUTO}: {SMALL}, in the preset demo "
+        f"settings; the registry's rule makes one of all champion. {AUTO}: {SMALL_BACKBONE}, in the preset demo "
         f"{SMALL_OF_DEMO}; none: no other",
     )
 
@@ -87,8 +85,8 @@ def run(configs: list[Config]) -> None:
 def rivals(config: Config, given: str) -> list[Config]:
     """The configurations of further networks; raises ``ConfigError`` for an unknown network or option."""
     if given == AUTO:
-        given = SMALL_OF_DEMO if config.preset == "demo" else SMALL
-        given = NONE if config.model.backbone == SMALL else given
+        given = SMALL_OF_DEMO if config.preset == "demo" else SMALL_BACKBONE
+        given = NONE if config.model.backbone == SMALL_BACKBONE else given
     found: dict[str, Config] = {}
     for rival in (name.strip() for name in given.split(",") if name.strip() != NONE):
         name, *changes = rival.split("+")
