@@ -9,6 +9,7 @@ Preprocessing adds ``duration_s`` (float), ``sha256`` (of the decoded samples) a
 
 import fnmatch
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -27,6 +28,14 @@ EVALUATION_ALONE = ("asvspoof2021_df", "asvspoof2021_la", "asvspoof2021_pa")
 EVAL_SHARE = 0.2
 DEV_SHARE = 0.2
 """Share of the speakers that the evaluation subset takes, and of the rest that dev takes."""
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A recording that is left out: its path, and the reason listed for it."""
+
+    path: str
+    reason: str
 
 
 def make(rows: Iterable[dict] | pd.DataFrame, *, corpus: str) -> pd.DataFrame:

@@ -18,8 +18,8 @@ import pandas as pd
 
 from pipeline import cli, corpora, locks, manifest, orphans, sealed, shards, spark, store
 from pipeline.config import Config, artifacts_dir, fingerprint
-from pipeline.corpora import Rejected
 from pipeline.errors import StoreError
+from pipeline.manifest import Rejected
 from pipeline.progress import track
 from pipeline.shards import Task
 from pipeline.spark import LOCAL, EngineOptions

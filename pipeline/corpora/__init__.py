@@ -3,7 +3,6 @@
 import dataclasses
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pandas as pd
 from pipeline import manifest
 from pipeline.config import CorpusConfig
 from pipeline.errors import ConfigError, CorpusError
-from pipeline.manifest import SUBSETS
+from pipeline.manifest import SUBSETS, Rejected
 
 READERS = {
     "asvspoof2017": ("pipeline.corpora.asvspoof2017",),
@@ -33,14 +32,6 @@ READERS = {
 """Corpus to the module that reads it, and what its ``read`` takes beside the folder and the parts."""
 BUILT = ("demo", "synthetic")
 """Corpora that are made on the user's machine where no ``data_dir`` is given."""
-
-
-@dataclass(frozen=True)
-class Rejected:
-    """A recording that is left out: its path, and the reason listed for it."""
-
-    path: str
-    reason: str
 
 
 def apart(config: CorpusConfig) -> dict[str, CorpusConfig]:

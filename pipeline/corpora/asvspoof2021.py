@@ -13,8 +13,9 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline import manifest
-from pipeline.corpora import Rejected, listing
+from pipeline.corpora import listing
 from pipeline.errors import CorpusError
+from pipeline.manifest import Rejected
 
 LA = ("speaker", "file", "codec", "transmission", "attack", "key", "trim", "phase")
 DF = (

@@ -12,7 +12,8 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline import manifest
-from pipeline.corpora import Rejected, listing
+from pipeline.corpora import listing
+from pipeline.manifest import Rejected
 
 COLUMNS = (
     *("speaker", "file", "gender", "codec", "codec_quality", "codec_seed", "attack_tag", "attack", "key", "reserved"),

@@ -9,8 +9,9 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline import manifest
-from pipeline.corpora import Rejected, folder, listing
+from pipeline.corpora import folder, listing
 from pipeline.errors import CorpusError
+from pipeline.manifest import Rejected
 
 FOLDERS = {"train": "training", "dev": "validation", "eval": "testing"}
 

@@ -12,9 +12,8 @@ import pandas as pd
 
 from pipeline import audio, manifest
 from pipeline.config import BONAFIDE, SPOOF
-from pipeline.corpora import Rejected
 from pipeline.errors import CorpusError
-from pipeline.manifest import SUBSETS
+from pipeline.manifest import SUBSETS, Rejected
 
 LABEL_FOLDERS = {"bonafide": BONAFIDE, "genuine": BONAFIDE, "real": BONAFIDE, "spoof": SPOOF, "fake": SPOOF}
 

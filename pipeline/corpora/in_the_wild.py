@@ -11,8 +11,9 @@ import pandas as pd
 
 from pipeline import manifest
 from pipeline.config import BONAFIDE, SPOOF
-from pipeline.corpora import Rejected, listing
+from pipeline.corpora import listing
 from pipeline.errors import CorpusError
+from pipeline.manifest import Rejected
 
 COLUMNS = ["file", "speaker", "label"]
 LABELS = {"bona-fide": BONAFIDE, "spoof": SPOOF}

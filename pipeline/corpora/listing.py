@@ -6,8 +6,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from pipeline.config import BONAFIDE, SPOOF
-from pipeline.corpora import Rejected
 from pipeline.errors import CorpusError
+from pipeline.manifest import Rejected
 
 LABELS = {"bonafide": BONAFIDE, "spoof": SPOOF}
 NOTHING = ("-", "bonafide")

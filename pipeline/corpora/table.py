@@ -7,9 +7,9 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline import manifest
-from pipeline.corpora import Rejected
 from pipeline.corpora.folder import LABEL_FOLDERS
 from pipeline.errors import CorpusError
+from pipeline.manifest import Rejected
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 

@@ -18,12 +18,12 @@ import pandas as pd
 
 from pipeline import orphans
 from pipeline.config import SAMPLE_RATE_HZ, artifacts_dir
-from pipeline.corpora import Rejected, asvspoof2017
+from pipeline.corpora import asvspoof2017
 from pipeline.corpora.demo import channel, engines, fetch, humans, plan, protocol, replay, vocoders
 from pipeline.corpora.demo.fetch import Packages
 from pipeline.corpora.demo.plan import Clip
 from pipeline.corpora.demo.protocol import Entry
-from pipeline.manifest import SUBSETS
+from pipeline.manifest import SUBSETS, Rejected
 from pipeline.progress import track
 
 RECIPE_VERSION = 1
