@@ -285,6 +285,10 @@ class Normalise(keras.Layer):
         return {**super().get_config(), "mode": self.mode}
 
 
+LAYERS = (PowerSpectrogram, MelBands, LinearBands, ConstantQ, Cepstrum, Decibel, Normalise)
+"""Layers of every front end."""
+
+
 def spectrogram(
     waveform: keras.KerasTensor,
     config: FrontEndConfig,

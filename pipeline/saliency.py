@@ -30,7 +30,7 @@ class Looker:
     def __init__(self, path: Path, config: Config):
         model = models.load(path)
         self._start = config.front_end.normalisation
-        fronts = [layer for layer in model.layers if type(layer).__module__ == frontend.__name__]
+        fronts = [layer for layer in model.layers if isinstance(layer, frontend.LAYERS)]
         self.sees_spectrogram = bool(fronts)
         """Whether there is a spectrogram to look at; a model of the raw waveform has none."""
         if fronts:
