@@ -56,15 +56,14 @@ def _named(given: str) -> Iterator[Recording]:
 
 def _listed(table: Path) -> Iterator[Recording]:
     # pandas takes half a second to import, which a single file need not wait for.
-    from pipeline.corpora import table as tables
-    from pipeline.corpora.folder import LABEL_FOLDERS
+    from pipeline import tables
 
     rows = tables.load(table)
     if "path" not in rows:
         raise ConfigError(f"{table}: column 'path' is missing; found {', '.join(map(str, rows.columns))}")
     columns = {name: rows[name] if name in rows else [""] * len(rows) for name in ("label", "speaker", "attack")}
     for path, label, speaker, attack in zip(rows["path"], *columns.values(), strict=True):
-        if label and label not in LABEL_FOLDERS:
-            raise ConfigError(f"{table}: label {label!r} of {path} is none of {', '.join(LABEL_FOLDERS)}")
+        if label and label not in tables.LABEL_WORDS:
+            raise ConfigError(f"{table}: label {label!r} of {path} is none of {', '.join(tables.LABEL_WORDS)}")
         # Kept as it is written but for the folder in front: resolving links would give the row another name.
-        yield Recording(str(table.parent / path), LABEL_FOLDERS.get(label, ""), speaker, attack)
+        yield Recording(str(table.parent / path), tables.LABEL_WORDS.get(label, ""), speaker, attack)

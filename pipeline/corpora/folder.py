@@ -14,8 +14,7 @@ from pipeline import audio, manifest
 from pipeline.config import BONAFIDE, SPOOF
 from pipeline.errors import CorpusError
 from pipeline.manifest import SUBSETS, Rejected
-
-LABEL_FOLDERS = {"bonafide": BONAFIDE, "genuine": BONAFIDE, "real": BONAFIDE, "spoof": SPOOF, "fake": SPOOF}
+from pipeline.tables import LABEL_WORDS
 
 
 def read(data_dir: Path, parts: tuple[str, ...]) -> tuple[pd.DataFrame, list[Rejected]]:
@@ -42,7 +41,7 @@ def labelled(top: Path, data_dir: Path, *, split: str) -> tuple[list[dict], list
     """Rows of the audio in the class folders of ``top``, named from ``data_dir`` on, and files that are no audio."""
     rows: list[dict] = []
     rejected: list[Rejected] = []
-    for name, label in LABEL_FOLDERS.items():
+    for name, label in LABEL_WORDS.items():
         beneath = len(str(top / name)) + 1
         for path in sorted(_files(top / name), key=lambda found: found.split(os.sep)):
             suffix = os.path.splitext(path)[1]

@@ -6,12 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline import manifest
-from pipeline.corpora.folder import LABEL_FOLDERS
+from pipeline import manifest, tables
 from pipeline.errors import CorpusError
 from pipeline.manifest import Rejected
-
-SEPARATORS = {".csv": ",", ".tsv": "\t"}
+from pipeline.tables import LABEL_WORDS
 
 
 def read(data_dir: Path, parts: tuple[str, ...]) -> tuple[pd.DataFrame, list[Rejected]]:
@@ -20,17 +18,17 @@ def read(data_dir: Path, parts: tuple[str, ...]) -> tuple[pd.DataFrame, list[Rej
     Paths are relative to the table's folder. Labels may be written as the folders of ``corpus=folder`` are named.
     Raises ``CorpusError`` for another kind of file, a missing column, or a label that is neither class.
     """
-    table = load(data_dir)
+    table = tables.load(data_dir)
     for column in ("path", "label"):
         if column not in table:
             raise CorpusError(f"{data_dir}: column {column!r} is missing; found {', '.join(map(str, table.columns))}")
-    wrong = table[~table["label"].isin(LABEL_FOLDERS)]
+    wrong = table[~table["label"].isin(LABEL_WORDS)]
     if len(wrong):
         row = wrong.iloc[0]
-        raise CorpusError(f"{data_dir}: label {row['label']!r} of {row['path']} is none of {', '.join(LABEL_FOLDERS)}")
+        raise CorpusError(f"{data_dir}: label {row['label']!r} of {row['path']} is none of {', '.join(LABEL_WORDS)}")
     if "utterance_id" not in table:
         table["utterance_id"] = table["path"]
-    table["label"] = table["label"].map(LABEL_FOLDERS)
+    table["label"] = table["label"].map(LABEL_WORDS)
     table["path"] = _absolute(data_dir.parent, table["path"].to_numpy().tolist())
     if "split" in table:
         table = table[table["split"].isin((*parts, "")) | ~table["split"].isin(manifest.SUBSETS)]
@@ -63,16 +61,3 @@ def _files(folder: str) -> list[str]:
             return [e.name for e in entries if (os.path.isfile(e.path) if e.is_symlink() else e.is_file())]
     except OSError:
         return []
-
-
-def load(path: Path) -> pd.DataFrame:
-    """A table as text, what is missing as ""; raises ``CorpusError`` where it cannot be read."""
-    suffix = path.suffix.lower()
-    try:
-        if suffix == ".parquet":
-            return pd.read_parquet(path).fillna("").astype(str)
-        if suffix in SEPARATORS:
-            return pd.read_csv(path, sep=SEPARATORS[suffix], dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise CorpusError(f"{path}: cannot be read as a table: {error}") from None
-    raise CorpusError(f"{path}: a table ends in .csv, .tsv or .parquet")
