@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from pipeline import bundle, cli, inputs, rows, score_workers, spark
+from pipeline import bundle, cli, inputs, rows, score_workers, spark, spark_scoring
 from pipeline.bundle import Bundle
 from pipeline.calibration import OperatingPoint
 from pipeline.config import BONAFIDE, SPOOF, option
@@ -93,7 +93,9 @@ def _on_cluster(
 ) -> Iterator[Row]:
     if paths:
         with spark.session(master, "score") as session:
-            yield from spark.rows(session, model_uri, paths, operating_point=operating_point, threshold=threshold)
+            yield from spark_scoring.rows(
+                session, model_uri, paths, operating_point=operating_point, threshold=threshold
+            )
 
 
 def _print(recordings: Sequence[Recording], scorer: Scorer) -> list[Done]:

@@ -1,4 +1,4 @@
-"""Spark: preprocessing and scoring on a cluster, by the same functions as on one machine.
+"""Spark: a session on a cluster, and the functions that run on it.
 
 The driver is the command itself. Recordings, the artifacts folder and the environment lie at the same paths on every
 machine, as on a shared file system. What a lost machine did not complete is done again by another; shards are renamed
@@ -7,7 +7,6 @@ lost or doubled.
 """
 
 import itertools
-import logging
 import os
 import sys
 import tempfile
@@ -16,19 +15,16 @@ import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from pipeline.config import option
-from pipeline.detector import Row
 from pipeline.errors import ConfigError, ProjectError
 
 T = TypeVar("T")
 PARTITION_RECORDINGS = 128
 """Recordings that a task of Spark scores: what is done again when a machine is lost."""
-BATCH_RECORDINGS = 200_000
-"""Recordings a job of Spark: rows that the driver holds at once."""
 PROGRESS_S = 0.5
 
 
@@ -84,7 +80,7 @@ def session(master: str, name: str) -> Iterator["SparkSession"]:  # noqa: F821
             "(apt-get install default-jre-headless) or set JAVA_HOME"
         ) from None
     except Exception as error:  # the JVM's, whatever class Spark gave it
-        raise ProjectError(f"--master {master}: no session could be had: {_cause(error)}") from None
+        raise ProjectError(f"--master {master}: no session could be had: {cause(error)}") from None
     try:
         with tempfile.TemporaryDirectory() as folder:
             spark.sparkContext.addPyFile(str(_package(Path(folder) / "pipeline.zip")))
@@ -112,72 +108,7 @@ def each(spark: "SparkSession", function: Callable[[T], int], tasks: Sequence[T]
         finally:
             context.cancelAllJobs()
     if (error := job.exception()) is not None:
-        raise ProjectError(f"Spark gave up: {_cause(error)}")
-
-
-def rows(
-    spark: "SparkSession",  # noqa: F821
-    model_uri: str,
-    paths: Sequence[str],
-    *,
-    operating_point: str = "",
-    threshold: float | None = None,
-) -> Iterator[Row]:
-    """The row of each recording, in order, from the registered model (``models:/…``) as a Spark function.
-
-    Raises ``ConfigError`` for names that are not Unicode, which Spark cannot carry.
-    """
-    _check_names(paths)
-    from mlflow import pyfunc
-    from pyspark.sql.functions import struct
-
-    logging.getLogger("mlflow").setLevel(logging.ERROR)  # it warns of what this module's first lines demand
-    score = pyfunc.spark_udf(
-        spark,
-        model_uri,
-        result_type=", ".join(f"{f.name} {'string' if f.type is str else 'double'}" for f in fields(Row)),
-        env_manager="local",
-        params={"operating_point": operating_point, "threshold": float("nan") if threshold is None else threshold},
-        extra_env=_AS_LOCAL,
-    )
-    remaining = iter(paths)
-    while batch := list(itertools.islice(remaining, BATCH_RECORDINGS)):
-        numbered = [(number, os.path.abspath(path)) for number, path in enumerate(batch)]
-        slices = -(-len(batch) // PARTITION_RECORDINGS)
-        table = spark.createDataFrame(spark.sparkContext.parallelize(numbered, slices), "number int, path string")
-        try:
-            scored = table.select("number", score(struct("path")).alias("row")).collect()
-        except Exception as error:
-            raise ProjectError(f"Spark gave up: {_cause(error)}") from None
-        for number, row in sorted(scored):
-            yield replace(Row(**row.asDict()), source=batch[number])
-
-
-_AS_LOCAL = {
-    f"SPOOF_SERVE_{name}": value
-    for name, value in {
-        "ROOT": "/",
-        "DETECTORS": "1",
-        "MAX_ROWS": str(PARTITION_RECORDINGS),
-        "MAX_REQUEST_S": "1e9",
-        "MAX_RECORDING_MB": "1e12",
-        "MAX_RECORDING_S": "1e9",
-        "MAX_CHANNELS": "32",
-        "MAX_RATE_HZ": "384000",
-        "MAX_SAMPLES": str(10**15),
-    }.items()
-}
-"""Settings of the registered model under which it reads any file and decodes what ``score`` does on one machine: those
-of a server are meant for strangers. Spark runs a process for each core, so each has one detector."""
-
-
-def _check_names(paths: Sequence[str]) -> None:
-    for path in paths:
-        if not path.isascii() and path != path.encode("utf-8", "replace").decode():
-            shown = path.encode("utf-8", "backslashreplace").decode()
-            raise ConfigError(
-                f"{shown}: its name is not Unicode, which Spark cannot carry; score it with --engine local"
-            )
+        raise ProjectError(f"Spark gave up: {cause(error)}")
 
 
 def _package(archive: Path) -> Path:
@@ -189,7 +120,7 @@ def _package(archive: Path) -> Path:
     return archive
 
 
-def _cause(error: BaseException) -> str:
+def cause(error: BaseException) -> str:
     """The line of a Spark error, often hundreds of them long, that says what went wrong in Python or in the JVM."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     python = [number for number, line in enumerate(lines) if line.startswith("Traceback")]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import spark_cluster
 
-from pipeline import manifest, preprocess, registry, score, spark
+from pipeline import manifest, preprocess, registry, score, spark, spark_scoring
 from pipeline.errors import ConfigError
 from pipeline.spark import EngineOptions
 
@@ -139,4 +139,4 @@ def test_options_that_lack_another_say_so(options, message, recordings):
 
 def test_names_that_spark_cannot_carry_are_refused():
     with pytest.raises(ConfigError, match=r"a\\udcff.wav: its name is not Unicode, which Spark cannot carry"):
-        next(spark.rows(None, "models:/any/1", ["b.wav", "a\udcff.wav"]))
+        next(spark_scoring.rows(None, "models:/any/1", ["b.wav", "a\udcff.wav"]))
