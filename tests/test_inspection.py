@@ -9,9 +9,10 @@ import soundfile
 
 from pipeline import figure_style, inspection
 from pipeline.calibration import Calibration
+from pipeline.clip_figure import View, draw
 from pipeline.config import preset
 from pipeline.detector import Detector
-from pipeline.inspection import View, choose, draw, flac
+from pipeline.inspection import choose, flac
 
 
 def trials(labels: str, scores: list[float]) -> pd.DataFrame:
