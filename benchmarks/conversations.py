@@ -15,10 +15,9 @@ import numpy as np
 
 from benchmarks import calls
 from pipeline import bundle, preprocess, stretches
-from pipeline.analyse import judge
 from pipeline.config import preset
 from pipeline.detector import Detector
-from pipeline.score_timeline import Scorer, ScoreTimeline
+from pipeline.score_timeline import Scorer, ScoreTimeline, spoofed_stretches
 from pipeline.store import Store
 
 TOLERANCE_S = 1.0
@@ -65,7 +64,7 @@ def plain(heard: ScoreTimeline, threshold: float) -> Found:
 def smoothed(switch_cost: float) -> Locate:
     """What ``analyse`` does, with this cost of a change."""
     return lambda heard, threshold: [
-        (found.start_s, found.end_s) for found in judge(heard, threshold=threshold, switch_cost=switch_cost)
+        (found.start_s, found.end_s) for found in spoofed_stretches(heard, threshold=threshold, switch_cost=switch_cost)
     ]
 
 

@@ -18,7 +18,7 @@ from pipeline.config import SAMPLE_RATE_HZ, artifacts_dir, fingerprint, option
 from pipeline.detector import Detector
 from pipeline.errors import AudioError, ConfigError
 from pipeline.progress import LOG_EVERY_S
-from pipeline.score_timeline import Scorer, ScoreTimeline
+from pipeline.score_timeline import Scorer, ScoreTimeline, spoofed_stretches
 from pipeline.stretches import Stretch
 
 SECTIONS = ()
@@ -73,19 +73,6 @@ def listen(recording: audio.Source, detector: Detector, *, mix: bool, hop_s: flo
             told = time.monotonic()
             print(f"analyse: {clock(samples_heard / SAMPLE_RATE_HZ)} heard", file=sys.stderr, flush=True)
     return [scorer.finish() for scorer in scorers]
-
-
-def judge(heard: ScoreTimeline, *, threshold: float, switch_cost: float = stretches.SWITCH_COST) -> list[Stretch]:
-    """The stretches of a channel that sound spoofed."""
-    return stretches.find(
-        heard.times_s,
-        heard.scores,
-        heard.spoken,
-        duration_s=heard.duration_s,
-        window_s=heard.window_s,
-        threshold=threshold,
-        switch_cost=switch_cost,
-    )
 
 
 def as_json(source: str, parties: list[Party], **settings: object) -> dict:
@@ -151,7 +138,7 @@ def main(argv: list[str] | None = None) -> int:
         raise AudioError(f"{source}: {error}") from None
     first = 0 if options.channels == "mix" else 1
     parties = [
-        Party(number, channel, judge(channel, threshold=threshold, switch_cost=options.switch_cost))
+        Party(number, channel, spoofed_stretches(channel, threshold=threshold, switch_cost=options.switch_cost))
         for number, channel in enumerate(heard, first)
     ]
     folder = Path(options.output) if options.output else _folder(source)

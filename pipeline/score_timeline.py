@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline import speech, windows
+from pipeline import speech, stretches, windows
 from pipeline.config import SAMPLE_RATE_HZ
 from pipeline.detector import BATCH_WINDOWS, MIN_SPEECH_S, Detector
+from pipeline.stretches import Stretch
 
 OUTLINE_SAMPLES = 800
 """Samples that one point of the outline stands for: 50 ms."""
@@ -128,3 +129,18 @@ class Scorer:
         waiting = self._held[self._outline_to - self._held_from :]
         if len(waiting):
             self._outline.append(np.array([[waiting.min(), waiting.max()]], np.float32))
+
+
+def spoofed_stretches(
+    heard: ScoreTimeline, *, threshold: float, switch_cost: float = stretches.SWITCH_COST
+) -> list[Stretch]:
+    """The stretches of a channel that sound spoofed."""
+    return stretches.find(
+        heard.times_s,
+        heard.scores,
+        heard.spoken,
+        duration_s=heard.duration_s,
+        window_s=heard.window_s,
+        threshold=threshold,
+        switch_cost=switch_cost,
+    )

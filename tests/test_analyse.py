@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from pipeline import analyse, audio, speech
+from pipeline import analyse, audio, score_timeline, speech
 from pipeline.config import PROJECT_ROOT
 from pipeline.detector import Detector
 from pipeline.errors import AudioError, ConfigError
@@ -67,8 +67,8 @@ def test_channels_can_be_mixed(model, call):
 
 def test_stretches_are_those_of_the_scores(model, voice):
     heard = alone(model, voice)
-    assert analyse.judge(heard, threshold=-1e9) == []
-    for found in analyse.judge(heard, threshold=1e9):
+    assert score_timeline.spoofed_stretches(heard, threshold=-1e9) == []
+    for found in score_timeline.spoofed_stretches(heard, threshold=1e9):
         assert (found.start_s, found.end_s) == (0.0, 2.0)
         assert found.score == pytest.approx(heard.scores[heard.spoken].mean())
 

@@ -10,12 +10,11 @@ import io
 import numpy as np
 
 from pipeline import audio, speech
-from pipeline.analyse import judge
 from pipeline.config import SAMPLE_RATE_HZ
 from pipeline.detector import Detector
 from pipeline.page import spectrogram
 from pipeline.page.verdict import verdict
-from pipeline.score_timeline import Scorer
+from pipeline.score_timeline import Scorer, spoofed_stretches
 
 COLUMNS = 1200
 """Columns of the pictures at most: what a wide screen can show."""
@@ -46,7 +45,7 @@ def view(detector: Detector, recording: bytes, *, limits: audio.Limits) -> dict:
         "scores": np.round(heard.scores, 4).tolist(),
         "spoken": heard.spoken.tolist(),
         "window_s": heard.window_s,
-        "stretches": [dataclasses.asdict(found) for found in judge(heard, threshold=point.threshold)],
+        "stretches": [dataclasses.asdict(found) for found in spoofed_stretches(heard, threshold=point.threshold)],
         "speech": speech.segments(heard.chunks),
         "waveform": outline(wave, COLUMNS),
         "spectrogram": {
