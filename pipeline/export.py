@@ -65,13 +65,6 @@ class Exported:
     note: str = ""
 
 
-def litert(model: "keras.Model", path: Path) -> None:  # noqa: F821
-    """Write the model's LiteRT form to ``path``; its window length is fixed, its batch size is not."""
-    from pipeline import export_formats
-
-    export_formats.litert(model, path)
-
-
 def run(model: Bundle, store: Store, *, subset: str = "eval", clips: int = 0, output: Path | None = None) -> Path:
     """Export, measure and log a model; returns the folder that holds the files and the table."""
     rows = _rows(store, subset, clips)

@@ -148,7 +148,7 @@ def finish(
     import keras
     import mlflow
 
-    from pipeline import architecture, export, models
+    from pipeline import architecture, export_formats, models
 
     keras.config.set_dtype_policy("float32")
     model = models.build(config)
@@ -160,7 +160,7 @@ def finish(
     work = folder.with_name(folder.name + ".work")
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
-    export.litert(model, work / "model.tflite")
+    export_formats.litert(model, work / "model.tflite")
     model.save(work / "model.keras")
     dev = data.store.manifest.iloc[data.dev][["utterance_id", "label", "speaker"]].assign(score=scores)
     written = bundle.write(

@@ -69,7 +69,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> tuple["keras.Model",
     """A small network of the smoke preset's window, and its LiteRT and Keras files."""
     import keras
 
-    from pipeline import export, frontend, models
+    from pipeline import export_formats, frontend, models
 
     config = preset("smoke")
     keras.utils.set_random_seed(5)
@@ -78,7 +78,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> tuple["keras.Model",
     logit = keras.layers.Dense(1)(keras.layers.GlobalMaxPooling1D()(keras.layers.Conv1D(8, 5)(bands)))
     model = keras.Model(waveform, logit)
     folder = tmp_path_factory.mktemp("tiny")
-    export.litert(model, folder / "model.tflite")
+    export_formats.litert(model, folder / "model.tflite")
     model.save(folder / "model.keras")
     return model, folder / "model.tflite", folder / "model.keras"
 

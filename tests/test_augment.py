@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
-from pipeline import augment, augment_spectrogram, augment_waveform, band_pass, export, frontend
+from pipeline import augment, augment_spectrogram, augment_waveform, band_pass, export_formats, frontend
 from pipeline.config import SAMPLE_RATE_HZ, AugmentConfig, FrontEndConfig
 from pipeline.errors import ConfigError
 
@@ -257,7 +257,7 @@ def test_files_hold_the_whole_chain_and_never_augment(tmp_path, voice):
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(loaded.predict(clips, verbose=0), expected)
     assert not np.array_equal(loaded(clips, training=True), expected)
-    export.litert(model, tmp_path / "model.tflite")
+    export_formats.litert(model, tmp_path / "model.tflite")
     interpreter = Interpreter(str(tmp_path / "model.tflite"))
     interpreter.resize_tensor_input(interpreter.get_input_details()[0]["index"], clips.shape)
     interpreter.allocate_tensors()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
-from pipeline import export
+from pipeline import export_formats
 from pipeline.config import SAMPLE_RATE_HZ, ModelConfig
 from pipeline.errors import ConfigError
 from pipeline.models import lcnn, rawnet2, resnet18, vgg
@@ -73,7 +73,7 @@ def test_saved_model_gives_the_same_logits(fitted, tmp_path):
 
 def test_litert_gives_the_same_logits_at_any_batch_size(fitted, tmp_path):
     backbone, model, _ = fitted
-    export.litert(model, tmp_path / "model.tflite")
+    export_formats.litert(model, tmp_path / "model.tflite")
     interpreter = Interpreter(str(tmp_path / "model.tflite"))
     source, target = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
     for clips in (1, 3):

@@ -9,7 +9,7 @@ import pytest
 import scipy.fft
 from ai_edge_litert.interpreter import Interpreter
 
-from pipeline import export, frontend
+from pipeline import export_formats, frontend
 from pipeline.config import SAMPLE_RATE_HZ, FrontEndConfig
 from pipeline.errors import ConfigError
 
@@ -184,7 +184,7 @@ def rounding_db(decibels: np.ndarray) -> np.ndarray:
 def test_litert_hears_the_same(tmp_path, config, waveform):
     waves = keras.Input((len(waveform),))
     model = keras.Model(waves, frontend.spectrogram(waves, config))
-    export.litert(model, tmp_path / "model.tflite")
+    export_formats.litert(model, tmp_path / "model.tflite")
     interpreter = Interpreter(str(tmp_path / "model.tflite"))
     for clips in (waveform[None], np.stack([waveform, waveform[::-1], 0.1 * waveform])):
         interpreter.resize_tensor_input(interpreter.get_input_details()[0]["index"], clips.shape)

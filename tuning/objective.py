@@ -64,11 +64,11 @@ def latency_ms(config: Config) -> float:
     import numpy as np
     from ai_edge_litert.interpreter import Interpreter
 
-    from pipeline import export, models
+    from pipeline import export_formats, models
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.tflite"
-        export.litert(models.build(config), path)
+        export_formats.litert(models.build(config), path)
         interpreter = Interpreter(model_path=str(path))
         interpreter.allocate_tensors()
     place = interpreter.get_input_details()[0]
