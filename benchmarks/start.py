@@ -35,7 +35,7 @@ IMPORTS = "import mlflow.artifacts, mlflow.store.tracking.sqlalchemy_store"
 def registered(model: Path, place: Path) -> dict[str, str]:
     """Environment variables of a tracking store in a folder, where a model folder is champion."""
     own = {"SPOOF_ARTIFACTS": str(place), "MLFLOW_TRACKING_URI": f"sqlite:///{place}/mlflow.db"}
-    command = [sys.executable, "-m", "pipeline.registry", "--model", str(model)]
+    command = [sys.executable, "-m", "pipeline.register", "--model", str(model)]
     # The folder that it runs in decides where MLflow keeps what is logged.
     elsewhere = os.environ | own | {"PYTHONPATH": str(PROJECT_ROOT)}
     subprocess.run(command, cwd=place, env=elsewhere, check=True, stdout=sys.stderr)

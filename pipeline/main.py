@@ -41,7 +41,7 @@ def run(configs: list[Config]) -> None:
     """All stages, with a training for each configuration on one Store, then what a person wants to know next."""
     import mlflow
 
-    from pipeline import bundle, corpora, evaluate, preprocess, registry, score, train
+    from pipeline import bundle, corpora, evaluate, preprocess, register, score, train
     from pipeline.store import Store
 
     seconds: dict[str, float] = {}
@@ -68,7 +68,7 @@ def run(configs: list[Config]) -> None:
             backbone = own.model.backbone
             model_folder = stage(f"train {backbone}", train.train, own, store_folder)
             evaluations[model_folder.name] = stage(f"evaluate {backbone}", evaluate.run, model_folder, store_folder)
-            stage(f"register {backbone}", registry.register, model_folder)
+            stage(f"register {backbone}", register.register, model_folder)
         store = Store.open(store_folder)
         example = store.manifest.iloc[store.subset("eval")[0]]["path"]
         stage("score", score.main, [example])

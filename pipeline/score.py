@@ -77,7 +77,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _registered(model: str) -> str:
     """The registered model that a cluster is to score with, the champion where none is named."""
-    from pipeline.registry import CHAMPION, REGISTERED_MODEL
+    from pipeline.register import CHAMPION, REGISTERED_MODEL
 
     uri = model or f"models:/{REGISTERED_MODEL}@{CHAMPION}"
     if not uri.startswith("models:/"):

@@ -20,7 +20,7 @@ import soundfile
 
 from benchmarks.load import load
 from benchmarks.server import MODEL, Server, mlflow_command, serving
-from pipeline import audio, latency, registry, rows
+from pipeline import audio, latency, register, rows
 from pipeline.detector import Detector, Row
 
 LIMITS = {"MAX_CHANNELS": "2", "MAX_RATE_HZ": "192000", "MAX_ROWS": "100", "LOG_EVERY_S": "2"}
@@ -49,7 +49,7 @@ def registered(place, write_bundle):
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{place / 'mlflow.db'}")
         patch.chdir(place)
         made = write_bundle(place / "model")
-        registry.register(made.folder)
+        register.register(made.folder)
     return made
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import spark_cluster
 
-from pipeline import manifest, preprocess, registry, score, spark, spark_scoring
+from pipeline import manifest, preprocess, register, score, spark, spark_scoring
 from pipeline.errors import ConfigError
 from pipeline.spark import EngineOptions
 
@@ -93,7 +93,7 @@ def test_scoring_gives_the_same_rows_though_a_worker_is_killed(
     cluster, master, recordings, make_bundle, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(spark, "PARTITION_RECORDINGS", PARTITION_RECORDINGS)
-    registry.register(make_bundle().folder)
+    register.register(make_bundle().folder)
     arguments = ["--input", str(tmp_path / "recordings"), "--operating_point", "min_dcf"]
 
     def left() -> int:

@@ -17,7 +17,7 @@ import soundfile
 from mlflow.server import get_app_client
 
 from benchmarks.server import free_port, running, serving
-from pipeline import bundle, registry, train
+from pipeline import bundle, register, train
 from pipeline.bundle import Bundle
 from pipeline.config import SAMPLE_RATE_HZ
 from pipeline.errors import TrackingError
@@ -109,7 +109,7 @@ def test_a_smoke_run_is_trained_registered_and_served(tracked, place, smoke, syn
     assert run.info.status == "FINISHED"
     assert run.info.artifact_uri.startswith("mlflow-artifacts:/"), "artifacts do not go through the server"
     assert 0 <= run.data.metrics["dev/eer"] <= 1
-    assert registry.register(made.folder).promoted
+    assert register.register(made.folder).promoted
     kept = [path.relative_to(place / "artifacts") for path in (place / "artifacts").rglob("model.tflite")]
     assert len(kept) == 2, "one in the run, one in the registered model"
     assert not (tmp_path / "mlruns").exists()

@@ -10,7 +10,7 @@ from pathlib import Path
 import optuna
 import pandas as pd
 
-from pipeline import compare, registry
+from pipeline import compare, register
 from pipeline.config import artifacts_dir
 from pipeline.decision import Decision
 from pipeline.errors import ConfigError, ProjectError
@@ -42,7 +42,7 @@ def promote(own: optuna.Study, epochs: int, chosen: Sequence[int], store_folder:
     }
     table = compare.run(configs, list(chosen), store_folder, folder / "final")
     median = middle(table[table["config"] == TUNED])
-    decision = registry.register(artifacts_dir() / "models" / median["model"])
+    decision = register.register(artifacts_dir() / "models" / median["model"])
     text = markdown(table, own, median, decision)
     (folder / TABLE).write_text(text, encoding="utf-8")
     mlflow.log_artifact(str(folder / TABLE))

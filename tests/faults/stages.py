@@ -28,9 +28,9 @@ def evaluate(place: Path, model: str) -> None:
 
 
 def register(place: Path, model: str) -> None:
-    from pipeline import registry
+    from pipeline import register
 
-    registry.register(Path(model))
+    register.register(Path(model))
 
 
 def score(place: Path, model: str) -> None:
@@ -90,7 +90,7 @@ def _watch(kill_at: int) -> Callable[[], int]:
 def main(name: str, folder: Path, argument: str, seed: int, count: int) -> None:
     import mlflow  # noqa: F401
 
-    from pipeline import evaluate, registry, score  # noqa: F401
+    from pipeline import evaluate, register, score  # noqa: F401
 
     stage = STAGES[name]
 

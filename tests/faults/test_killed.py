@@ -192,12 +192,12 @@ def test_two_runs_on_one_store_do_not_meet(building, tmp_path):
 
 def test_an_unfinished_version_is_gone_on_with_and_not_doubled(make_bundle, tmp_path):
     """A folder that was left half replaced, too: the champion's old one is away and its new one not yet there."""
-    from pipeline import registry
+    from pipeline import register
 
-    registry.register(make_bundle("first").folder)
+    register.register(make_bundle("first").folder)
     champion = bundle.champion_dir()
     champion.rename(champion.with_name("champion.old"))
-    registry.register(tmp_path / "models" / "first")
+    register.register(tmp_path / "models" / "first")
     assert sealed.read(champion / bundle.INDEX)["model_version"] == "first"
     versions = mlflow.MlflowClient().search_model_versions(f"name = '{REGISTERED_MODEL}'")
     assert len(versions) == 1

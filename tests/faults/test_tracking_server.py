@@ -12,7 +12,7 @@ import mlflow
 import pytest
 from mlflow_server import TrackingServer
 
-from pipeline import bundle, checkpoint, registry, score, tracking
+from pipeline import bundle, checkpoint, register, score, tracking
 from pipeline.bundle import Bundle
 from pipeline.config import PROJECT_ROOT
 from pipeline.errors import TrackingError
@@ -130,7 +130,7 @@ def test_a_server_that_is_not_there_is_named_with_what_to_do(nobody_there, make_
         with pytest.raises(TrackingError, match=silent):
             score.main(["a.wav", "--model", model])
     with pytest.raises(TrackingError, match=silent):
-        registry.main(["--model", str(make_bundle().folder)])
+        register.main(["--model", str(make_bundle().folder)])
     with pytest.raises(TrackingError, match=silent), tracking.run("name", stage="train"):
         pass
     with pytest.raises(TrackingError, match=silent):
@@ -161,7 +161,7 @@ def test_a_silent_registry_is_not_taken_for_an_empty_one(server, make_bundle, mo
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     client = mlflow.MlflowClient()
-    assert registry._holder(client) is None
+    assert register._holder(client) is None
     server.kill()
     with pytest.raises(mlflow.MlflowException, match=r"API request to .* failed"):
-        registry._holder(client)
+        register._holder(client)

@@ -27,7 +27,7 @@ from pipeline import (
     export,
     inputs,
     models,
-    registry,
+    register,
     score,
     sealed,
     store,
@@ -162,8 +162,8 @@ def trapped_version(make_bundle, sprung, tmp_path) -> str:
     client = mlflow.MlflowClient()
     client.create_registered_model(REGISTERED_MODEL)
     version = client.create_model_version(REGISTERED_MODEL, f"{run.info.artifact_uri}/detector", run.info.run_id)
-    client.set_registered_model_alias(REGISTERED_MODEL, registry.CHAMPION, version.version)
-    return f"models:/{REGISTERED_MODEL}@{registry.CHAMPION}"
+    client.set_registered_model_alias(REGISTERED_MODEL, register.CHAMPION, version.version)
+    return f"models:/{REGISTERED_MODEL}@{register.CHAMPION}"
 
 
 def test_a_registered_version(trapped_version, voice, tmp_path, make_bundle):
@@ -176,5 +176,5 @@ def test_a_registered_version(trapped_version, voice, tmp_path, make_bundle):
     assert stream.main(["--input", recording, "--model", trapped_version, "--pace", "fast"]) == 0
     assert analyse.main([recording, "--model", trapped_version, "--output", str(tmp_path / "found")]) == 0
     rival = make_bundle("rival", dev_scores=pd.DataFrame(columns=list(bundle.DEV_COLUMNS)))
-    assert not registry.register(rival.folder).promoted
+    assert not register.register(rival.folder).promoted
     assert Bundle.load(bundle.find(trapped_version)).model_version == "tiny-1"

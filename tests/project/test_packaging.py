@@ -33,7 +33,7 @@ MODULES = {
     "compare": "pipeline.compare",
     "cross": "pipeline.cross",
     "tune": "tuning.search",
-    "register": "pipeline.registry",
+    "register": "pipeline.register",
     "score": "pipeline.score",
     "export": "pipeline.export",
     "stream": "pipeline.stream",

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline import bundle, metrics, registry, sealed, tracking
+from pipeline import bundle, metrics, register, sealed, tracking
 from pipeline.bundle import Bundle
 from pipeline.config import REGISTERED_MODEL
 from pipeline.errors import ConfigError
@@ -59,16 +59,16 @@ def pad(folder: Path, count: int) -> None:
 
 
 def test_the_first_the_worse_the_better_and_back(trained, client):
-    assert registry.register(trained("first", 1.0).folder).promoted
+    assert register.register(trained("first", 1.0).folder).promoted
     assert alias(client, "champion") == alias(client, "candidate") == "first"
 
-    worse = registry.register(trained("worse", 0.2).folder)
+    worse = register.register(trained("worse", 0.2).folder)
     assert not worse.promoted
     assert worse.reason.startswith("worse: dev EER ")
     assert (alias(client, "champion"), alias(client, "candidate")) == ("first", "worse")
 
     better = trained("better", 3.0)
-    decision = registry.register(better.folder)
+    decision = register.register(better.folder)
     assert decision.reason.startswith(f"better: dev EER {100 * better.dev_eer:.2f} % against ")
     assert alias(client, "champion") == "better"
     assert Bundle.load(bundle.find("")).model_version == "better"
@@ -82,20 +82,20 @@ def test_the_first_the_worse_the_better_and_back(trained, client):
         float(tags["dev_eer_difference"]), abs=2e-6
     )
 
-    assert registry.main(["--rollback", "true"]) == 0
+    assert register.main(["--rollback", "true"]) == 0
     assert alias(client, "champion") == "first"
     assert Bundle.load(bundle.find("")).model_version == "first"
     assert client.get_model_version(REGISTERED_MODEL, "3").tags["rolled_back"] == "true"
     with pytest.raises(ConfigError, match="version 1 is the first champion"):
-        registry.rollback()
+        register.rollback()
 
 
 def test_equal_is_not_better_but_equal_and_cheaper_is(trained, client):
-    registry.register(trained("first", litert_padding=2_000_000).folder)
-    same = registry.register(trained("same", litert_padding=1_999_000).folder)
+    register.register(trained("first", litert_padding=2_000_000).folder)
+    same = register.register(trained("same", litert_padding=1_999_000).folder)
     assert not same.promoted
     assert same.reason.startswith("not told apart, and not cheaper: ")
-    small = registry.register(trained("small").folder)
+    small = register.register(trained("small").folder)
     assert small.promoted
     assert small.reason.startswith("not told apart, and cheaper: ")
     assert int(small.numbers["model_bytes"]) + 2_000_000 == int(small.numbers["model_bytes_champion"])
@@ -103,16 +103,16 @@ def test_equal_is_not_better_but_equal_and_cheaper_is(trained, client):
 
 
 def test_other_dev_trials_do_not_compare(trained, client):
-    registry.register(trained("first").folder)
-    decision = registry.register(trained("elsewhere", 3.0, dev_trials="other").folder)
+    register.register(trained("first").folder)
+    decision = register.register(trained("elsewhere", 3.0, dev_trials="other").folder)
     assert not decision.promoted
     assert "dev trials are not those of the champion first" in decision.reason
     assert alias(client, "champion") == "first"
 
 
 def test_without_dev_scores_there_is_no_verdict(trained, make_bundle, client):
-    registry.register(make_bundle("old").folder)
-    decision = registry.register(trained("recent", 3.0).folder)
+    register.register(make_bundle("old").folder)
+    decision = register.register(trained("recent", 3.0).folder)
     assert not decision.promoted
     assert decision.reason.startswith("old holds no dev scores, which promotion rests on; train both on one Store")
     assert (alias(client, "champion"), alias(client, "candidate")) == ("old", "recent")
@@ -120,30 +120,30 @@ def test_without_dev_scores_there_is_no_verdict(trained, make_bundle, client):
 
 def test_nothing_to_go_back_to_says_so(trained):
     with pytest.raises(ConfigError, match="nothing to go back to, there is no champion"):
-        registry.main(["--rollback", "true"])
+        register.main(["--rollback", "true"])
     with pytest.raises(ConfigError, match="takes no --model"):
-        registry.main(["--rollback", "true", "--model", "x"])
+        register.main(["--rollback", "true", "--model", "x"])
 
 
 def test_eval_and_the_model_card_are_beside_the_decision(trained, client):
     with tracking.run("run", stage="train") as run:
         mlflow.log_metric("eval/eer", 0.25)
         mlflow.log_text("# Card\n" + "a line of it\n" * 1000, "model_card.md")
-    registry.register(trained("first", run_id=run.info.run_id).folder)
+    register.register(trained("first", run_id=run.info.run_id).folder)
     version = client.get_model_version(REGISTERED_MODEL, "1")
     assert version.tags["eval_eer"] == "0.250000"
     assert version.description.startswith("# Card\na line of it\n")
     assert version.description.endswith(f"The whole card: runs:/{run.info.run_id}/model_card.md\n")
     assert 4900 < len(version.description) <= 5000
-    registry.register(trained("second", 3.0).folder)
+    register.register(trained("second", 3.0).folder)
     assert client.get_model_version(REGISTERED_MODEL, "2").description.startswith("second was not evaluated")
     assert client.get_model_version(REGISTERED_MODEL, "2").tags["eval_eer_champion"] == "0.250000"
 
 
 def test_registering_again_only_says_so(make_bundle, client, capsys):
     folder = make_bundle().folder
-    registry.register(folder)
-    assert registry.register(folder).promoted
+    register.register(folder)
+    assert register.register(folder).promoted
     assert "already registered: spoof-detector version 1 is tiny-1" in capsys.readouterr().out
     assert len(client.search_model_versions(f"name = '{REGISTERED_MODEL}'")) == 1
 
@@ -151,12 +151,12 @@ def test_registering_again_only_says_so(make_bundle, client, capsys):
 def test_the_model_lands_in_the_run_that_trained_it(make_bundle, client):
     with tracking.run("run", stage="train") as run:
         pass
-    registry.register(make_bundle(run_id=run.info.run_id).folder)
+    register.register(make_bundle(run_id=run.info.run_id).folder)
     assert client.get_model_version(REGISTERED_MODEL, "1").run_id == run.info.run_id
 
 
 def test_the_environment_of_the_model_has_no_tensorflow_and_no_pickle(make_bundle):
-    registry.register(make_bundle().folder)
+    register.register(make_bundle().folder)
     local = mlflow.artifacts.download_artifacts(f"models:/{REGISTERED_MODEL}@champion")
     files = [p for p in Path(local).rglob("*") if p.is_file()]
     assert not [p for p in files if p.suffix in (".pkl", ".pickle", ".joblib")]
@@ -168,4 +168,4 @@ def test_the_environment_of_the_model_has_no_tensorflow_and_no_pickle(make_bundl
 
 def test_nothing_to_register_says_so():
     with pytest.raises(bundle.BundleError, match="train a model first"):
-        registry.main([])
+        register.main([])

@@ -199,7 +199,7 @@ def _leave(folder: Path) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Entry point ``register``."""
-    _, options = cli.parse(__doc__, sections=SECTIONS, options=OPTIONS, argv=argv, prog="python -m pipeline.registry")
+    _, options = cli.parse(__doc__, sections=SECTIONS, options=OPTIONS, argv=argv, prog="python -m pipeline.register")
     if options.rollback:
         if options.model:
             raise ConfigError("--rollback true takes no --model: it goes back to the champion before the present one")
