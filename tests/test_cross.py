@@ -3,10 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-from corpus_trees import tree, write_noise
 
 from pipeline import bundle, corpora, cross, cross_matrix, evaluate, train
 from pipeline.errors import ConfigError
+from tests.support.corpus_trees import tree, write_noise
 
 CELLS = pd.DataFrame(
     [

@@ -6,13 +6,13 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from corpus_trees import tree
-from publisher_server import Published, Server, serve
 
 from pipeline import corpora, download, locks
 from pipeline.config import CorpusConfig
 from pipeline.errors import ConfigError, DownloadError
 from pipeline.publishers import PUBLISHERS, File, Publisher
+from tests.support.corpus_trees import tree
+from tests.support.publisher_server import Published, Server, serve
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from pipeline import evaluate, metrics, tracking
 from pipeline.calibration import Calibration
 from pipeline.errors import ConfigError
 from pipeline.store import Store
-from tests.browser import asked, chromium, complaints
-from tests.toy import CALIBRATION, CONFIG, drop, expected_logits, make_store, write_bundle, write_litert
+from tests.support.browser import asked, chromium, complaints
+from tests.support.toy import CALIBRATION, CONFIG, drop, expected_logits, make_store, write_bundle, write_litert
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ import soundfile
 from pipeline import audio, rows
 from pipeline.config import PROJECT_ROOT
 from pipeline.detector import Detector
-from tests.browser import Page, asked, chromium, complaints
+from tests.support.browser import Page, asked, chromium, complaints
 
 MAX_MB = 0.5
 TELL_MODULES = """

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import spark_cluster
 
 from pipeline import manifest, preprocess, register, score, spark, spark_scoring
 from pipeline.errors import ConfigError
 from pipeline.spark import EngineOptions
+from tests.support import spark_cluster
 
 SHARD_CLIPS, PARTITION_RECORDINGS = 4, 32
 """Few, so that there is a middle to kill a worker in."""

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import mlflow
-import postgres
 import pytest
 import soundfile
 from mlflow.server import get_app_client
@@ -21,6 +20,7 @@ from pipeline import bundle, register, train
 from pipeline.bundle import Bundle
 from pipeline.config import SAMPLE_RATE_HZ
 from pipeline.errors import TrackingError
+from tests.support import postgres
 
 ADMIN, ADMIN_PASSWORD = "admin", "a long admin password"
 MEMBER, MEMBER_PASSWORD = "ann", "a long password of ann"

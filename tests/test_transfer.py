@@ -4,11 +4,11 @@ import hashlib
 import json
 
 import pytest
-from publisher_server import Published, Server, serve
 
 from pipeline import transfer
 from pipeline.errors import DownloadError
 from pipeline.publishers import File
+from tests.support.publisher_server import Published, Server, serve
 
 CONTENT = bytes(range(256)) * 1000
 MD5 = f"md5:{hashlib.md5(CONTENT).hexdigest()}"

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from asvspoof_tree import LINES, tree
 
 from pipeline import corpora
 from pipeline.config import CorpusConfig
 from pipeline.errors import CorpusError
+from tests.support.asvspoof_tree import LINES, tree
 
 
 def read(root: Path, parts: str = ""):

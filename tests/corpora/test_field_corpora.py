@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from corpus_trees import ASVSPOOF5, LA_2021, META, TREES, tree, write_noise
 
 from pipeline import corpora, manifest
 from pipeline.config import CORPORA, CorpusConfig
 from pipeline.corpora import asvspoof2021
 from pipeline.errors import CorpusError
+from tests.support.corpus_trees import ASVSPOOF5, LA_2021, META, TREES, tree, write_noise
 
 
 def read(corpus: str, root: Path, parts: str = ""):

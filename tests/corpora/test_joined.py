@@ -2,12 +2,12 @@
 
 import pandas as pd
 import pytest
-from corpus_trees import tree
 
 from pipeline import assessment, corpora, manifest, preprocess
 from pipeline.config import CorpusConfig
 from pipeline.errors import ConfigError, CorpusError
 from pipeline.store import Store
+from tests.support.corpus_trees import tree
 
 JOINED = ("asvspoof2019_la", "asvspoof2021_la", "in_the_wild")
 

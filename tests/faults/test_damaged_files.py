@@ -5,7 +5,6 @@ import shutil
 
 import numpy as np
 import pytest
-from damage import flip
 
 from pipeline import bundle, evaluate, sealed, store
 from pipeline.bundle import Bundle
@@ -14,6 +13,7 @@ from pipeline.detector import Detector
 from pipeline.errors import BundleError, ProjectError, StoreError
 from pipeline.store import Store
 from pipeline.training_data import Data
+from tests.support.damage import flip
 
 FLIPS = 12
 

@@ -9,9 +9,9 @@ import threading
 from pathlib import Path
 
 import pytest
-from audio_mutants import mutants, seeds
 
 from pipeline.config import PROJECT_ROOT
+from tests.support.audio_mutants import mutants, seeds
 
 SEED = 20170
 SLOWEST_S, MEMORY_BYTES = 20.0, 1_500_000_000

@@ -35,7 +35,7 @@ def template(tmp_path_factory) -> Path:
 
 def killed(stage: str, folder: Path, argument: Path, count: int) -> list[Path]:
     """Places in which the stage was killed and run again; the uninterrupted one is first."""
-    command = [sys.executable, str(Path(__file__).with_name("stages.py")), stage, str(folder), str(argument)]
+    command = [sys.executable, str(PROJECT_ROOT / "tests/support/stages.py"), stage, str(folder), str(argument)]
     environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT)}
     done = subprocess.run(
         [*command, str(SEED), str(count)], env=environment, capture_output=True, text=True, check=False, cwd=folder

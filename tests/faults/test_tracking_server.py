@@ -10,12 +10,12 @@ from pathlib import Path
 
 import mlflow
 import pytest
-from mlflow_server import TrackingServer
 
 from pipeline import bundle, checkpoint, register, score, tracking
 from pipeline.bundle import Bundle
 from pipeline.config import PROJECT_ROOT
 from pipeline.errors import TrackingError
+from tests.support.mlflow_server import TrackingServer
 
 EPOCHS = 8
 TRAIN = f"""

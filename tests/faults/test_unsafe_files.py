@@ -14,7 +14,6 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import soundfile
-import traps
 from pyarrow import parquet
 
 from pipeline import (
@@ -39,6 +38,7 @@ from pipeline.config import PROJECT_ROOT, REGISTERED_MODEL, CorpusConfig, preset
 from pipeline.errors import BundleError, ConfigError, ProjectError
 from pipeline.store import Store
 from pipeline.training_data import Data
+from tests.support import traps
 
 FORBIDDEN = {"pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "shelve", "jsonpickle"}
 UNSAFE = {"unsafe_load", "full_load", "enable_unsafe_deserialization", "eval", "exec"}

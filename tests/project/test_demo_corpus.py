@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-from asvspoof_tree import tree
 
 from pipeline import corpora, preprocess, shortcuts
 from pipeline.config import SAMPLE_RATE_HZ, CorpusConfig, preset
@@ -17,6 +16,7 @@ from pipeline.corpora import demo
 from pipeline.corpora.demo import channel
 from pipeline.manifest import SUBSETS
 from pipeline.store import Store
+from tests.support.asvspoof_tree import tree
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import optuna
 import pytest
-from made_study import fill, settings
 
+from tests.support.made_study import fill, settings
 from tuning import study
 
 

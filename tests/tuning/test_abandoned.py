@@ -7,11 +7,11 @@ import time
 import mlflow
 import optuna
 import pytest
-from made_study import settings
 from optuna.trial import TrialState
 
 from pipeline import tracking
 from pipeline.config import PROJECT_ROOT
+from tests.support.made_study import settings
 from tuning import abandoned, study
 
 HEARTBEAT_S = 1

@@ -8,14 +8,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from made_study import settings
 from optuna.trial import TrialState
-from search_process import Search, finished, kill, running
 
 from pipeline import cli, tracking
 from pipeline.bundle import Bundle
 from pipeline.config import PROJECT_ROOT, preset
 from pipeline.errors import ConfigError, ProjectError
+from tests.support.made_study import settings
+from tests.support.search_process import Search, finished, kill, running
 from tuning import search, study, workers
 from tuning.trial import Task
 

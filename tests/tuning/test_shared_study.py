@@ -1,9 +1,10 @@
 """Two commands, as two machines would run them, on one study in a real PostgreSQL; one of them is killed."""
 
-import postgres
 import pytest
 from optuna.trial import TrialState
-from search_process import Search, finished, kill, running
+
+from tests.support import postgres
+from tests.support.search_process import Search, finished, kill, running
 
 TRIALS = 3
 LONG = 12

@@ -3,12 +3,12 @@
 import numpy as np
 import optuna
 import pytest
-from made_study import settings
 from optuna.trial import TrialState
 
 from pipeline.checkpoint import Progress
 from pipeline.config import preset
 from pipeline.errors import ConfigError
+from tests.support.made_study import settings
 from tuning import study, trial
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from made_study import fill, settings
 
 from pipeline import cli
+from tests.support.made_study import fill, settings
 from tuning import results, study, study_figures, study_page
 
 
