@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import audio, bundle, cli, speech, stretches
+from pipeline.common.progress import LOG_EVERY_S
 from pipeline.config import SAMPLE_RATE_HZ, artifacts_dir, fingerprint, option
 from pipeline.detector import Detector
 from pipeline.errors import AudioError, ConfigError
-from pipeline.progress import LOG_EVERY_S
 from pipeline.score_timeline import Scorer, ScoreTimeline, spoofed_stretches
 from pipeline.stretches import Stretch
 

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from pipeline import calibration, sealed
+from pipeline import calibration
 from pipeline.calibration import Calibration, OperatingPoint
+from pipeline.common import sealed
 from pipeline.config import BONAFIDE, SAMPLE_RATE_HZ, SECTIONS, Config, artifacts_dir
 from pipeline.errors import BundleError, ConfigError
 

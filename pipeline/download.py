@@ -9,7 +9,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import cli, locks, transfer, unpack
+from pipeline import cli, transfer, unpack
+from pipeline.common import locks
 from pipeline.config import option
 from pipeline.errors import ConfigError, DownloadError
 from pipeline.publishers import PUBLISHERS, File, Publisher

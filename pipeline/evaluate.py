@@ -33,11 +33,11 @@ from pipeline import (
 )
 from pipeline.assessment import Evaluation, Group, assess
 from pipeline.bundle import Bundle
+from pipeline.common.progress import track
 from pipeline.config import artifacts_dir, option
 from pipeline.detector import Detector
 from pipeline.errors import ConfigError
 from pipeline.evaluation_summary import Outcome, Rival, of_training, summarise, training_run
-from pipeline.progress import track
 from pipeline.store import Store
 from pipeline.training_data import left_out
 

@@ -18,11 +18,11 @@ import numpy as np
 
 from pipeline import audio, bundle, cli, manifest, metrics, preprocess, runners, tracking
 from pipeline.bundle import Bundle
+from pipeline.common.progress import track
 from pipeline.config import BONAFIDE, artifacts_dir, option
 from pipeline.detector import Detector, Network
 from pipeline.errors import BundleError, ConfigError
 from pipeline.latency_log import percentile
-from pipeline.progress import track
 from pipeline.store import Store
 
 SECTIONS = ()

@@ -56,7 +56,7 @@ def _named(given: str) -> Iterator[Recording]:
 
 def _listed(table: Path) -> Iterator[Recording]:
     # pandas takes half a second to import, which a single file need not wait for.
-    from pipeline import tables
+    from pipeline.common import tables
 
     rows = tables.load(table)
     if "path" not in rows:

@@ -16,13 +16,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline import cli, corpora, locks, manifest, orphans, sealed, shards, spark, store
+from pipeline import cli, corpora, manifest, shards, store
+from pipeline.common import locks, orphans, sealed, spark
+from pipeline.common.progress import track
+from pipeline.common.spark import LOCAL, EngineOptions
 from pipeline.config import Config, artifacts_dir, fingerprint
 from pipeline.errors import StoreError
 from pipeline.manifest import Rejected
-from pipeline.progress import track
 from pipeline.shards import Task
-from pipeline.spark import LOCAL, EngineOptions
 
 STAGE_VERSION = 2
 """Raised when a change of this stage changes what the same corpus becomes."""

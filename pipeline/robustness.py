@@ -19,10 +19,10 @@ import pandas as pd
 from pipeline import audio, bootstrap, metrics
 from pipeline.assessment import voices
 from pipeline.bundle import Bundle
+from pipeline.common.progress import track
 from pipeline.config import BONAFIDE, SAMPLE_RATE_HZ, AudioConfig
 from pipeline.detector import Detector
 from pipeline.metrics import MetricError
-from pipeline.progress import track
 from pipeline.store import Store
 
 CLEAN = "clean"

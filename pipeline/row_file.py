@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from pipeline import locks
+from pipeline.common import locks
 from pipeline.detector import Row
 from pipeline.errors import ConfigError
 from pipeline.rows import COLUMNS

@@ -12,16 +12,17 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from pipeline import bundle, cli, inputs, rows, score_workers, spark, spark_scoring
+from pipeline import bundle, cli, inputs, rows, score_workers, spark_scoring
 from pipeline.bundle import Bundle
 from pipeline.calibration import OperatingPoint
+from pipeline.common import spark
+from pipeline.common.progress import track
+from pipeline.common.spark import EngineOptions
 from pipeline.config import BONAFIDE, SPOOF, option
 from pipeline.detector import NO_SPEECH, Row
 from pipeline.errors import ConfigError
 from pipeline.inputs import Recording
-from pipeline.progress import track
 from pipeline.row_file import Done, RowFile
-from pipeline.spark import EngineOptions
 
 SECTIONS = ()
 Scorer = Callable[[Sequence[str]], Iterator[Row]]

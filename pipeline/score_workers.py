@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
-from pipeline import orphans
 from pipeline.bundle import Bundle
 from pipeline.calibration import OperatingPoint
+from pipeline.common import orphans
 from pipeline.detector import Detector, Row, cores
 from pipeline.errors import ProjectError
 

@@ -6,10 +6,10 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
 
-from pipeline import spark
+from pipeline.common import spark
+from pipeline.common.spark import PARTITION_RECORDINGS
 from pipeline.detector import Row
 from pipeline.errors import ConfigError, ProjectError
-from pipeline.spark import PARTITION_RECORDINGS
 
 BATCH_RECORDINGS = 200_000
 """Recordings a job of Spark: rows that the driver holds at once."""

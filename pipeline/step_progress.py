@@ -2,7 +2,7 @@
 
 import keras
 
-from pipeline.progress import track
+from pipeline.common.progress import track
 
 
 class StepProgress(keras.callbacks.Callback):

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from pipeline import sealed
+from pipeline.common import sealed
 from pipeline.config import SAMPLE_RATE_HZ
 from pipeline.errors import StoreError
 

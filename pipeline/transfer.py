@@ -15,8 +15,8 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+from pipeline.common.progress import track
 from pipeline.errors import DownloadError
-from pipeline.progress import track
 from pipeline.publishers import File
 
 ZENODO = "https://zenodo.org"

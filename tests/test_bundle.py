@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline import bundle, calibration, sealed, tracking
+from pipeline import bundle, calibration, tracking
 from pipeline.bundle import Bundle
+from pipeline.common import sealed
 from pipeline.errors import BundleError, ConfigError
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import corpora, download, locks
+from pipeline import corpora, download
+from pipeline.common import locks
 from pipeline.config import CorpusConfig
 from pipeline.errors import ConfigError, DownloadError
 from pipeline.publishers import PUBLISHERS, File, Publisher

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline import bundle, metrics, register, sealed, tracking
+from pipeline import bundle, metrics, register, tracking
 from pipeline.bundle import Bundle
+from pipeline.common import sealed
 from pipeline.config import REGISTERED_MODEL
 from pipeline.errors import ConfigError
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import manifest, preprocess, register, score, spark, spark_scoring
+from pipeline import manifest, preprocess, register, score, spark_scoring
+from pipeline.common import spark
+from pipeline.common.spark import EngineOptions
 from pipeline.errors import ConfigError
-from pipeline.spark import EngineOptions
 from tests.support import spark_cluster
 
 SHARD_CLIPS, PARTITION_RECORDINGS = 4, 32

@@ -16,8 +16,9 @@ from pathlib import Path
 import optuna
 import yaml
 
-from pipeline import orphans, tracking
+from pipeline import tracking
 from pipeline.checkpoint import Progress
+from pipeline.common import orphans
 from pipeline.config import Config
 from tuning import abandoned, objective, space, study
 from tuning.study import Settings

@@ -11,10 +11,10 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline import audio, manifest
+from pipeline.common.tables import LABEL_WORDS
 from pipeline.config import BONAFIDE, SPOOF
 from pipeline.errors import CorpusError
 from pipeline.manifest import SUBSETS, Rejected
-from pipeline.tables import LABEL_WORDS
 
 
 def read(data_dir: Path, parts: tuple[str, ...]) -> tuple[pd.DataFrame, list[Rejected]]:

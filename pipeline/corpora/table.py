@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline import manifest, tables
+from pipeline import manifest
+from pipeline.common import tables
+from pipeline.common.tables import LABEL_WORDS
 from pipeline.errors import CorpusError
 from pipeline.manifest import Rejected
-from pipeline.tables import LABEL_WORDS
 
 
 def read(data_dir: Path, parts: tuple[str, ...]) -> tuple[pd.DataFrame, list[Rejected]]:

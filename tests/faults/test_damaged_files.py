@@ -6,8 +6,9 @@ import shutil
 import numpy as np
 import pytest
 
-from pipeline import bundle, evaluate, sealed, store
+from pipeline import bundle, evaluate, store
 from pipeline.bundle import Bundle
+from pipeline.common import sealed
 from pipeline.config import preset
 from pipeline.detector import Detector
 from pipeline.errors import BundleError, ProjectError, StoreError

@@ -16,8 +16,9 @@ import psutil
 import pytest
 import soundfile
 
-from pipeline import audio, bundle, sealed
+from pipeline import audio, bundle
 from pipeline.bundle import Bundle
+from pipeline.common import sealed
 from pipeline.config import PROJECT_ROOT, REGISTERED_MODEL
 from pipeline.store import Store
 

@@ -28,12 +28,12 @@ from pipeline import (
     models,
     register,
     score,
-    sealed,
     store,
     stream,
     tracking,
 )
 from pipeline.bundle import Bundle
+from pipeline.common import sealed
 from pipeline.config import PROJECT_ROOT, REGISTERED_MODEL, CorpusConfig, preset
 from pipeline.errors import BundleError, ConfigError, ProjectError
 from pipeline.store import Store

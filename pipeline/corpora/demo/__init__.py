@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline import orphans
+from pipeline.common import orphans
+from pipeline.common.progress import track
 from pipeline.config import SAMPLE_RATE_HZ, artifacts_dir
 from pipeline.corpora import asvspoof2017
 from pipeline.corpora.demo import channel, engines, fetch, humans, plan, protocol, replay, vocoders
@@ -24,7 +25,6 @@ from pipeline.corpora.demo.fetch import Packages
 from pipeline.corpora.demo.plan import Clip
 from pipeline.corpora.demo.protocol import Entry
 from pipeline.manifest import SUBSETS, Rejected
-from pipeline.progress import track
 
 RECIPE_VERSION = 1
 VOCODERS = {"lpc": vocoders.linear_prediction, "griffin-lim": vocoders.griffin_lim}

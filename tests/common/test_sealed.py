@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from pipeline import sealed
+from pipeline.common import sealed
 
 VALUES = {"name": "a", "threshold": 0.1 + 0.2, "points": {"eer": [1, 2]}, "none": None}
 
