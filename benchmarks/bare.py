@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from pipeline import audio, windows
+from pipeline import audio
+from pipeline.audio import windows
 from pipeline.bundle import Bundle
 from pipeline.detector import BATCH_WINDOWS, cores
 from pipeline.runners import LiteRt

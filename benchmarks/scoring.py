@@ -17,7 +17,8 @@ from pathlib import Path
 
 from benchmarks import bare, compared, notebook, recordings
 from benchmarks.compared import Figure, Line
-from pipeline import audio, bundle, cli, corpora, score, speech
+from pipeline import audio, bundle, cli, corpora, score
+from pipeline.audio import speech
 from pipeline.bundle import Bundle
 from pipeline.config import SAMPLE_RATE_HZ, Config, artifacts_dir, option
 from pipeline.detector import Detector, cores

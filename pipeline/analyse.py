@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import audio, bundle, cli, speech, stretches
+from pipeline import audio, bundle, cli, stretches
+from pipeline.audio import speech
 from pipeline.common.progress import LOG_EVERY_S
 from pipeline.config import SAMPLE_RATE_HZ, artifacts_dir, fingerprint, option
 from pipeline.detector import Detector

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline import windows
+from pipeline.audio import windows
 from pipeline.config import SAMPLE_RATE_HZ, TrainConfig
 from pipeline.store import Store
 

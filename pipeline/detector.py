@@ -15,7 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline import audio, speech, windows
+from pipeline import audio
+from pipeline.audio import speech, windows
 from pipeline.bundle import Bundle
 from pipeline.calibration import OperatingPoint
 from pipeline.config import BONAFIDE, SAMPLE_RATE_HZ, SPOOF
@@ -57,7 +58,7 @@ class Hearing:
     """What was heard in a recording of ``samples`` samples: all that its rows are made of.
 
     ``logits`` ``[windows]`` belong to the windows that begin at the samples ``starts``; the model's own rule takes the
-    first ``scored`` of them for the recording. ``speech`` ``[chunks]`` are probabilities, see ``pipeline.speech``.
+    first ``scored`` of them for the recording. ``speech`` ``[chunks]`` are probabilities, see ``audio.speech``.
     """
 
     samples: int

@@ -191,7 +191,7 @@ def _scores(model: Bundle, store: Store, rows: np.ndarray, network: Network, nam
 
 
 def _window(model: Bundle, wave: np.ndarray) -> np.ndarray:
-    from pipeline import windows
+    from pipeline.audio import windows
 
     return windows.cut(wave / np.float32(audio.FULL_SCALE), 0, model.clip_samples, model.config.train.pad)
 

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from pipeline import band_filters
+from pipeline.audio import band_filters
 from pipeline.config import SAMPLE_RATE_HZ, FrontEndConfig
 from pipeline.errors import ConfigError
 

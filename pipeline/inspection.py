@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from pipeline import audio, clip_figure, figure_style, windows
+from pipeline import audio, clip_figure, figure_style
 from pipeline.assessment import Evaluation
+from pipeline.audio import windows
 from pipeline.bundle import Bundle
 from pipeline.clip_figure import View
 from pipeline.config import BONAFIDE, SAMPLE_RATE_HZ, SPOOF, FrontEndConfig

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline import speech
+from pipeline.audio import speech
 
 CLOSE_S = 2.0
 """Time that a thread which waits for audio has to notice that none is wanted any more."""

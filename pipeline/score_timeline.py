@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline import speech, stretches, windows
+from pipeline import stretches
+from pipeline.audio import speech, windows
 from pipeline.config import SAMPLE_RATE_HZ
 from pipeline.detector import BATCH_WINDOWS, MIN_SPEECH_S, Detector
 from pipeline.stretches import Stretch
@@ -22,7 +23,7 @@ class ScoreTimeline:
     """What was heard in one channel.
 
     ``times_s``, ``scores`` and ``speech_s`` are ``[windows]``: middle, calibrated score and seconds of speech of each.
-    ``chunks`` are probabilities of speech (see ``pipeline.speech``), ``outline`` ``[points, 2]`` the lowest and highest
+    ``chunks`` are probabilities of speech (see ``audio.speech``), ``outline`` ``[points, 2]`` the lowest and highest
     sample of every 50 ms.
     """
 

@@ -17,7 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import bundle, cli, stream_sources, windows
+from pipeline import bundle, cli, stream_sources
+from pipeline.audio import windows
 from pipeline.config import SAMPLE_RATE_HZ, option
 from pipeline.detector import MIN_SPEECH_S, NO_SPEECH, Detector
 from pipeline.errors import AudioError, ConfigError

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from pipeline import analyse, audio, score_timeline, speech
+from pipeline import analyse, audio, score_timeline
+from pipeline.audio import speech
 from pipeline.config import PROJECT_ROOT
 from pipeline.detector import Detector
 from pipeline.errors import AudioError, ConfigError

@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 
-from pipeline import speech
+from pipeline.audio import speech
 from pipeline.errors import AudioError
 from pipeline.live import Feed, Ring, SpeechMeter
 

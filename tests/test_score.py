@@ -15,7 +15,8 @@ import psutil
 import pytest
 import soundfile
 
-from pipeline import audio, inputs, metrics, rows, score, score_workers, windows
+from pipeline import audio, inputs, metrics, rows, score, score_workers
+from pipeline.audio import windows
 from pipeline.config import PROJECT_ROOT
 from pipeline.detector import Detector
 from pipeline.errors import BundleError, ConfigError, ProjectError

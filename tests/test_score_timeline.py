@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline import speech
+from pipeline.audio import speech
 from pipeline.detector import Detector
 from pipeline.score_timeline import OUTLINE_SAMPLES, Scorer
 

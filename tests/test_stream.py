@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from pipeline import audio, stream, windows
+from pipeline import audio, stream
+from pipeline.audio import windows
 from pipeline.config import PROJECT_ROOT
 from pipeline.detector import Detector
 

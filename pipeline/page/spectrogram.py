@@ -8,7 +8,7 @@ from functools import cache
 
 import numpy as np
 
-from pipeline import band_filters
+from pipeline.audio import band_filters
 from pipeline.config import SAMPLE_RATE_HZ, FrontEndConfig
 
 RANGE_DB = 80.0

@@ -9,7 +9,8 @@ import io
 
 import numpy as np
 
-from pipeline import audio, speech
+from pipeline import audio
+from pipeline.audio import speech
 from pipeline.config import SAMPLE_RATE_HZ
 from pipeline.detector import Detector
 from pipeline.page import spectrogram

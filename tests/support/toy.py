@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline import bundle, manifest, store, windows
+from pipeline import bundle, manifest, store
+from pipeline.audio import windows
 from pipeline.calibration import Calibration, OperatingPoint
 from pipeline.config import preset
 from pipeline.store import Store

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline import windows
+from pipeline.audio import windows
 
 
 @pytest.mark.parametrize(

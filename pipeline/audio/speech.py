@@ -8,8 +8,8 @@ from functools import cache
 
 import numpy as np
 
+from pipeline.audio.silero import CHUNK_SAMPLES, Memory, Silero, read_weights
 from pipeline.config import SAMPLE_RATE_HZ
-from pipeline.silero import CHUNK_SAMPLES, Memory, Silero, read_weights
 
 CHUNK_S = CHUNK_SAMPLES / SAMPLE_RATE_HZ
 SPEECH_PROBABILITY = 0.5

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline import silero, speech
+from pipeline.audio import silero, speech
 from pipeline.errors import ProjectError
 
 
