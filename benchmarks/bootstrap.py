@@ -9,9 +9,10 @@ import numpy as np
 
 from benchmarks import compared
 from benchmarks.compared import Figure, Line
-from pipeline import bootstrap, cli
+from pipeline import cli
 from pipeline.config import option
 from pipeline.errors import ProjectError
+from pipeline.metrics import bootstrap
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def measure(options: Options) -> Line:
         found["theirs"] = plain_interval(scores, labels, options.resamples)
 
     ours(), theirs()  # import
-    contenders = {"pipeline.bootstrap": ours, "a loop over sklearn.metrics.roc_curve": theirs}
+    contenders = {"pipeline.metrics.bootstrap": ours, "a loop over sklearn.metrics.roc_curve": theirs}
     taken = compared.alternate(contenders, repetitions=options.repetitions)
     first, second = taken.values()
     apart = np.abs(np.subtract(found["ours"], found["theirs"])).max()

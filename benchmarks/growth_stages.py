@@ -121,8 +121,9 @@ def scoring(folder: Path, config: Config, model: str, steps: int) -> Work:
 
 def evaluation(folder: Path, config: Config, model: str, steps: int) -> Work:
     """Metrics, groups and bootstrap intervals of scored trials: the Store's eval with scores that are drawn."""
-    from pipeline import assessment, manifest
+    from pipeline import manifest
     from pipeline.config import BONAFIDE
+    from pipeline.metrics import assessment
     from pipeline.store import Store
 
     trials = Store.open(folder / STORE).manifest.query("split == 'eval'").reset_index(drop=True)

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from pipeline import calibration
-from pipeline.calibration import Calibration, OperatingPoint
 from pipeline.common import sealed
 from pipeline.config import BONAFIDE, SAMPLE_RATE_HZ, SECTIONS, Config, artifacts_dir
 from pipeline.errors import BundleError, ConfigError
+from pipeline.metrics import calibration
+from pipeline.metrics.calibration import Calibration, OperatingPoint
 
 FORMAT = 3
 READABLE = (1, 2, 3)

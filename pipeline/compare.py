@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 
 from pipeline import bundle, cli, comparison, tracking
-from pipeline.assessment import metric_key
 from pipeline.config import BONAFIDE, PRESETS, SMALL_OF_DEMO, Config, artifacts_dir, option
 from pipeline.errors import ConfigError
 from pipeline.manifest import matching
+from pipeline.metrics.assessment import metric_key
 
 SECTIONS = ("corpus", "audio")
 TIMED_CLIPS = 40
@@ -210,7 +210,7 @@ def _trials(
 
 def _intervals(names: list[str], seeds: list[int], scores: Scores, pools: dict[str, np.ndarray]) -> pd.DataFrame:
     """Ends of the 95 % interval over speakers of the mean EER, a row a configuration and pool."""
-    from pipeline import bootstrap
+    from pipeline.metrics import bootstrap
 
     rows = []
     for name in names:
@@ -222,7 +222,7 @@ def _intervals(names: list[str], seeds: list[int], scores: Scores, pools: dict[s
 
 def _differences(names: list[str], seeds: list[int], scores: Scores, pools: dict[str, np.ndarray]) -> pd.DataFrame:
     """EER of the yardstick minus that of each other configuration, mean over the seeds, on the same trials."""
-    from pipeline import bootstrap
+    from pipeline.metrics import bootstrap
 
     rows = []
     for name in names[1:]:

@@ -15,10 +15,10 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline import bundle, cli, corpora, cross_matrix, preprocess, tracking
-from pipeline.assessment import metric_key
 from pipeline.bundle import Bundle
 from pipeline.config import Config, CorpusConfig, artifacts_dir, option
 from pipeline.errors import ConfigError
+from pipeline.metrics.assessment import metric_key
 
 SECTIONS = ("corpus", "audio", "front_end", "augment", "model", "train")
 NONE = "none"

@@ -23,7 +23,7 @@ class Decision:
 
 def decide(candidate: Bundle, champion: Bundle | None) -> Decision:
     """The rule of promotion, on dev alone."""
-    from pipeline import paired
+    from pipeline.metrics import paired_test
 
     if champion is None:
         return Decision(True, "there was no champion")
@@ -32,7 +32,7 @@ def decide(candidate: Bundle, champion: Bundle | None) -> Decision:
     trials = _shared_trials(candidate, champion)
     if isinstance(trials, str):
         return Decision(False, trials)
-    found = paired.compare(
+    found = paired_test.compare(
         trials,
         trials["score_champion"].to_numpy(),
         threshold=candidate.point().threshold,

@@ -18,9 +18,9 @@ import numpy as np
 from pipeline import audio
 from pipeline.audio import speech, windows
 from pipeline.bundle import Bundle
-from pipeline.calibration import OperatingPoint
 from pipeline.config import BONAFIDE, SAMPLE_RATE_HZ, SPOOF
 from pipeline.errors import AudioError
+from pipeline.metrics.calibration import OperatingPoint
 from pipeline.runners import LiteRt
 
 Network = Callable[[np.ndarray], np.ndarray]

@@ -24,20 +24,20 @@ from pipeline import (
     inspection,
     manifest,
     model_card,
-    paired,
     preprocess,
     report,
     robustness,
     shortcuts,
     tracking,
 )
-from pipeline.assessment import Evaluation, Group, assess
 from pipeline.bundle import Bundle
 from pipeline.common.progress import track
 from pipeline.config import artifacts_dir, option
 from pipeline.detector import Detector
 from pipeline.errors import ConfigError
 from pipeline.evaluation_summary import Outcome, Rival, of_training, summarise, training_run
+from pipeline.metrics import paired_test
+from pipeline.metrics.assessment import Evaluation, Group, assess
 from pipeline.store import Store
 from pipeline.training_data import left_out
 
@@ -176,7 +176,7 @@ def compare(other: Bundle, store: Store, evaluations: Sequence[Evaluation], mode
             f"{name} attacks": (heard == is_seen).to_numpy() for name, is_seen in (("seen", True), ("unseen", False))
         }
         differences[own.subset] = {
-            name: paired.compare(
+            name: paired_test.compare(
                 own.trials[chosen | own.labels],
                 rival.scores[chosen | own.labels],
                 threshold=model.point().threshold,

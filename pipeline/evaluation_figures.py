@@ -8,10 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pipeline import corpus_figures, figure_style, figures, manifest, metrics, robustness
-from pipeline.assessment import Evaluation
 from pipeline.bundle import Bundle
 from pipeline.evaluation_summary import Outcome
-from pipeline.paired import Difference
+from pipeline.metrics.assessment import Evaluation
+from pipeline.metrics.paired_test import Difference
 
 BLANK = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
 """Behind words that a line would cross."""

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 
 from pipeline import manifest, metrics, shortcuts, tracking
-from pipeline.assessment import MOST_VALUES, Evaluation
 from pipeline.bundle import Bundle
 from pipeline.config import BONAFIDE
 from pipeline.inspection import Inspected
-from pipeline.paired import Difference
+from pipeline.metrics.assessment import MOST_VALUES, Evaluation
+from pipeline.metrics.paired_test import Difference
 from pipeline.store import Store
 
 

@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 
 from pipeline import audio, clip_figure, figure_style
-from pipeline.assessment import Evaluation
 from pipeline.audio import windows
 from pipeline.bundle import Bundle
 from pipeline.clip_figure import View
 from pipeline.config import BONAFIDE, SAMPLE_RATE_HZ, SPOOF, FrontEndConfig
 from pipeline.detector import Detector
+from pipeline.metrics.assessment import Evaluation
 from pipeline.store import Store
 
 SHOWN = 4

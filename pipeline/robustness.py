@@ -16,13 +16,13 @@ from itertools import islice
 import numpy as np
 import pandas as pd
 
-from pipeline import audio, bootstrap, metrics
-from pipeline.assessment import voices
+from pipeline import audio, metrics
 from pipeline.bundle import Bundle
 from pipeline.common.progress import track
 from pipeline.config import BONAFIDE, SAMPLE_RATE_HZ, AudioConfig
 from pipeline.detector import Detector
-from pipeline.metrics import MetricError
+from pipeline.metrics import MetricError, bootstrap
+from pipeline.metrics.assessment import voices
 from pipeline.store import Store
 
 CLEAN = "clean"

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from pipeline import bundle, cli, inputs, rows, score_workers, spark_scoring
 from pipeline.bundle import Bundle
-from pipeline.calibration import OperatingPoint
 from pipeline.common import spark
 from pipeline.common.progress import track
 from pipeline.common.spark import EngineOptions
@@ -22,6 +21,7 @@ from pipeline.config import BONAFIDE, SPOOF, option
 from pipeline.detector import NO_SPEECH, Row
 from pipeline.errors import ConfigError
 from pipeline.inputs import Recording
+from pipeline.metrics.calibration import OperatingPoint
 from pipeline.row_file import Done, RowFile
 
 SECTIONS = ()
@@ -126,7 +126,7 @@ def _metrics(model: Bundle, recordings: Sequence[Recording], done: Sequence[Done
     """What the scores of labelled recordings amount to, for people; figures that are not defined are left out."""
     import pandas as pd
 
-    from pipeline.assessment import assess
+    from pipeline.metrics.assessment import assess
 
     scored = [(r, d.score) for r, d in zip(recordings, done, strict=True) if r.label and d.score is not None]
     trials = pd.DataFrame([dataclasses.asdict(r) for r, _ in scored], columns=["path", "label", "speaker", "attack"])

@@ -8,10 +8,10 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
 from pipeline.bundle import Bundle
-from pipeline.calibration import OperatingPoint
 from pipeline.common import orphans
 from pipeline.detector import Detector, Row, cores
 from pipeline.errors import ProjectError
+from pipeline.metrics.calibration import OperatingPoint
 
 FEW_RECORDINGS = 8
 """Up to so many are scored before other processes would have started."""

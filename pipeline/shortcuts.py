@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline import assessment, bootstrap, metrics
+from pipeline import metrics
 from pipeline.config import BONAFIDE, SAMPLE_RATE_HZ
+from pipeline.metrics import assessment, bootstrap
 from pipeline.store import Store
 
 FEATURES = ("duration_s", "level_dbfs", "roll_off_hz", "leading_silence_s", "trailing_silence_s")

@@ -16,10 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import batches, bundle, calibration, checkpoint, cli, metrics, preprocess, tracking
+from pipeline import batches, bundle, checkpoint, cli, metrics, preprocess, tracking
 from pipeline.checkpoint import Progress
 from pipeline.config import Config, artifacts_dir, fingerprint, option
 from pipeline.errors import ProjectError
+from pipeline.metrics import calibration
 from pipeline.store import Store
 from pipeline.training_data import Data
 

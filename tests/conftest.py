@@ -87,7 +87,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> tuple["keras.Model",
 def write_bundle(tiny_model):
     """Writes a model folder of the tiny network to a place, under a version's name."""
     from pipeline import bundle
-    from pipeline.calibration import Calibration, OperatingPoint
+    from pipeline.metrics.calibration import Calibration, OperatingPoint
 
     def write(
         folder: Path,

@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline import bundle, calibration, tracking
+from pipeline import bundle, tracking
 from pipeline.bundle import Bundle
 from pipeline.common import sealed
 from pipeline.errors import BundleError, ConfigError
+from pipeline.metrics import calibration
 
 
 def test_round_trip(make_bundle, smoke):

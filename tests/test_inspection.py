@@ -8,11 +8,11 @@ import pytest
 import soundfile
 
 from pipeline import figure_style, inspection
-from pipeline.calibration import Calibration
 from pipeline.clip_figure import View, draw
 from pipeline.config import preset
 from pipeline.detector import Detector
 from pipeline.inspection import choose, flac
+from pipeline.metrics.calibration import Calibration
 
 
 def trials(labels: str, scores: list[float]) -> pd.DataFrame:

@@ -10,9 +10,9 @@ import pytest
 import soundfile
 
 from pipeline import audio, frontend
-from pipeline.calibration import OperatingPoint
 from pipeline.config import FrontEndConfig
 from pipeline.detector import Detector, Row
+from pipeline.metrics.calibration import OperatingPoint
 from pipeline.page import spectrogram, view
 from pipeline.page.verdict import verdict
 

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from pipeline import metrics, robustness
-from pipeline.calibration import Calibration
 from pipeline.config import SAMPLE_RATE_HZ
 from pipeline.detector import Detector
+from pipeline.metrics.calibration import Calibration
 from pipeline.robustness import CODECS, Clip
 
 

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from pipeline.calibration import OperatingPoint
 from pipeline.config import BONAFIDE
 from pipeline.detector import NO_SPEECH, Row
+from pipeline.metrics.calibration import OperatingPoint
 
 UNSURE = "unsure"
 ERROR = "error"

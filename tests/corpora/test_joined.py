@@ -3,9 +3,10 @@
 import pandas as pd
 import pytest
 
-from pipeline import assessment, corpora, manifest, preprocess
+from pipeline import corpora, manifest, preprocess
 from pipeline.config import CorpusConfig
 from pipeline.errors import ConfigError, CorpusError
+from pipeline.metrics import assessment
 from pipeline.store import Store
 from tests.support.corpus_trees import tree
 

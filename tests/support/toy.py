@@ -8,8 +8,8 @@ import pandas as pd
 
 from pipeline import bundle, manifest, store
 from pipeline.audio import windows
-from pipeline.calibration import Calibration, OperatingPoint
 from pipeline.config import preset
+from pipeline.metrics.calibration import Calibration, OperatingPoint
 from pipeline.store import Store
 
 CONFIG = preset("smoke").replace(clip_s=0.05)

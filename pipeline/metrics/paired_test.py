@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from pipeline import bootstrap, metrics
-from pipeline.assessment import voices
+from pipeline import metrics
 from pipeline.config import BONAFIDE
-from pipeline.metrics import MetricError
+from pipeline.metrics import MetricError, bootstrap
+from pipeline.metrics.assessment import voices
 
 
 @dataclass(frozen=True)

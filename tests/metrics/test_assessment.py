@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline import bootstrap, metrics
-from pipeline.assessment import FEW_TRIALS, MOST_VALUES, assess
-from pipeline.metrics import MetricError
+from pipeline import metrics
+from pipeline.metrics import MetricError, bootstrap
+from pipeline.metrics.assessment import FEW_TRIALS, MOST_VALUES, assess
 
 
 def table(rows) -> pd.DataFrame:

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from pipeline import bootstrap, metrics
-from pipeline.metrics import MetricError
+from pipeline import metrics
+from pipeline.metrics import MetricError, bootstrap
 
 SCORES = st.lists(st.integers(-50, 50).map(lambda k: k / 8), min_size=1, max_size=40)
 ADDED_OR_RANKED = ("auc", "min_dcf", "act_dcf", "cllr", "loss", "accuracy", "precision", "recall", "f1")

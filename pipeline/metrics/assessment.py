@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from pipeline import bootstrap, metrics
+from pipeline import metrics
 from pipeline.config import BONAFIDE, SPOOF
-from pipeline.metrics import MetricError
+from pipeline.metrics import MetricError, bootstrap
 
 FEW_TRIALS = 20
 """Groups with fewer trials are marked: their EER moves by percents with every clip."""

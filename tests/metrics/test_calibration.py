@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 from sklearn.linear_model import LogisticRegression
 
-from pipeline import calibration, metrics
-from pipeline.calibration import Calibration
+from pipeline import metrics
 from pipeline.errors import ConfigError
-from pipeline.metrics import MetricError
+from pipeline.metrics import MetricError, calibration
+from pipeline.metrics.calibration import Calibration
 
 
 def normal(bonafide: int, spoof: int, mean: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
