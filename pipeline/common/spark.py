@@ -113,7 +113,7 @@ def each(spark: "SparkSession", function: Callable[[T], int], tasks: Sequence[T]
 
 def _package(archive: Path) -> Path:
     """This package as an archive that Python can import from, as the driver has it."""
-    folder = Path(__file__).parent
+    folder = Path(__file__).parent.parent
     with zipfile.ZipFile(archive, "w") as file:
         for module in sorted(folder.rglob("*.py")):
             file.write(module, module.relative_to(folder.parent))
