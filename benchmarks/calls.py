@@ -11,7 +11,7 @@ import numpy as np
 
 from pipeline.audio import FULL_SCALE
 from pipeline.config import BONAFIDE, SAMPLE_RATE_HZ, SPOOF
-from pipeline.store import Store
+from pipeline.store.store import Store
 
 
 @dataclass(frozen=True)

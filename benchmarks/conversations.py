@@ -18,7 +18,7 @@ from pipeline import bundle, preprocess, stretches
 from pipeline.config import preset
 from pipeline.detector import Detector
 from pipeline.score_timeline import Scorer, ScoreTimeline, spoofed_stretches
-from pipeline.store import Store
+from pipeline.store.store import Store
 
 TOLERANCE_S = 1.0
 RECALL = 0.8

@@ -58,7 +58,7 @@ def preprocess(folder: Path, config: Config, model: str, steps: int) -> Work:
 
     from pipeline import preprocess as stage
     from pipeline import tracking
-    from pipeline.store import Store
+    from pipeline.store.store import Store
 
     config = config.replace(corpus="table", data_dir=str(folder / TABLE), split_by="official")
     place = Path(tempfile.mkdtemp(dir=folder))
@@ -80,7 +80,7 @@ def preprocess(folder: Path, config: Config, model: str, steps: int) -> Work:
 def training(folder: Path, config: Config, model: str, steps: int) -> Work:
     """Steps of the configured training, the first one, which compiles the network, left out."""
     from pipeline import devices
-    from pipeline.store import Store
+    from pipeline.store.store import Store
     from pipeline.training_data import Data
 
     device = devices.prepare(config.train)
@@ -121,10 +121,10 @@ def scoring(folder: Path, config: Config, model: str, steps: int) -> Work:
 
 def evaluation(folder: Path, config: Config, model: str, steps: int) -> Work:
     """Metrics, groups and bootstrap intervals of scored trials: the Store's eval with scores that are drawn."""
-    from pipeline import manifest
     from pipeline.config import BONAFIDE
     from pipeline.metrics import assessment
-    from pipeline.store import Store
+    from pipeline.store import manifest
+    from pipeline.store.store import Store
 
     trials = Store.open(folder / STORE).manifest.query("split == 'eval'").reset_index(drop=True)
     conditions = manifest.conditions(trials)

@@ -51,7 +51,7 @@ def measure(config: Config, options: Options) -> list[Line]:
     """Lines 4 and 5."""
     from pipeline import devices, preprocess
     from pipeline.detector import cores
-    from pipeline.store import Store
+    from pipeline.store.store import Store
     from pipeline.training_data import Data
 
     device = devices.prepare(config.train)

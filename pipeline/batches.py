@@ -11,7 +11,7 @@ import numpy as np
 
 from pipeline.audio import windows
 from pipeline.config import SAMPLE_RATE_HZ, TrainConfig
-from pipeline.store import Store
+from pipeline.store.store import Store
 
 INT16_SCALE = np.float32(1 / 32768)
 

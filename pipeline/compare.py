@@ -17,8 +17,8 @@ import pandas as pd
 from pipeline import bundle, cli, comparison, tracking
 from pipeline.config import BONAFIDE, PRESETS, SMALL_OF_DEMO, Config, artifacts_dir, option
 from pipeline.errors import ConfigError
-from pipeline.manifest import matching
 from pipeline.metrics.assessment import metric_key
+from pipeline.store.manifest import matching
 
 SECTIONS = ("corpus", "audio")
 TIMED_CLIPS = 40
@@ -165,7 +165,7 @@ def _cost(model_folder: Path, store_folder: Path) -> dict[str, float]:
     """Parameters, milliseconds a clip on this machine, and size of the exported file in MB."""
     from pipeline import audio, models
     from pipeline.detector import Detector
-    from pipeline.store import Store
+    from pipeline.store.store import Store
 
     model = bundle.Bundle.load(model_folder)
     store = Store.open(store_folder)

@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 
 from pipeline import audio, figure_style, figures
 from pipeline.config import SAMPLE_RATE_HZ, FrontEndConfig
-from pipeline.manifest import BONAFIDE, LABELS, SPOOF, SUBSETS
-from pipeline.store import Store
+from pipeline.store.manifest import BONAFIDE, LABELS, SPOOF, SUBSETS
+from pipeline.store.store import Store
 
 LOOKS = {BONAFIDE: figure_style.BONAFIDE_LOOK, SPOOF: figure_style.SPOOF_LOOK}
 EXAMPLE_S = 6.0

@@ -22,12 +22,10 @@ from pipeline import (
     cli,
     evaluation_figures,
     inspection,
-    manifest,
     model_card,
     preprocess,
     report,
     robustness,
-    shortcuts,
     tracking,
 )
 from pipeline.bundle import Bundle
@@ -38,7 +36,8 @@ from pipeline.errors import ConfigError
 from pipeline.evaluation_summary import Outcome, Rival, of_training, summarise, training_run
 from pipeline.metrics import paired_test
 from pipeline.metrics.assessment import Evaluation, Group, assess
-from pipeline.store import Store
+from pipeline.store import manifest, shortcuts
+from pipeline.store.store import Store
 from pipeline.training_data import left_out
 
 SECTIONS = ("corpus", "audio")

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from pipeline import manifest, metrics, shortcuts, tracking
+from pipeline import metrics, tracking
 from pipeline.bundle import Bundle
 from pipeline.config import BONAFIDE
 from pipeline.inspection import Inspected
 from pipeline.metrics.assessment import MOST_VALUES, Evaluation
 from pipeline.metrics.paired_test import Difference
-from pipeline.store import Store
+from pipeline.store import manifest, shortcuts
+from pipeline.store.store import Store
 
 
 @dataclass(frozen=True)

@@ -16,14 +16,15 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import audio, bundle, cli, manifest, metrics, preprocess, runners, tracking
+from pipeline import audio, bundle, cli, metrics, preprocess, runners, tracking
 from pipeline.bundle import Bundle
 from pipeline.common.progress import track
 from pipeline.config import BONAFIDE, artifacts_dir, option
 from pipeline.detector import Detector, Network
 from pipeline.errors import BundleError, ConfigError
 from pipeline.latency_log import percentile
-from pipeline.store import Store
+from pipeline.store import manifest
+from pipeline.store.store import Store
 
 SECTIONS = ()
 MAX_EER_CHANGE = 0.005

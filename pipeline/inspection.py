@@ -17,7 +17,7 @@ from pipeline.clip_figure import View
 from pipeline.config import BONAFIDE, SAMPLE_RATE_HZ, SPOOF, FrontEndConfig
 from pipeline.detector import Detector
 from pipeline.metrics.assessment import Evaluation
-from pipeline.store import Store
+from pipeline.store.store import Store
 
 SHOWN = 4
 """Clips of each sort."""

@@ -42,7 +42,7 @@ def run(configs: list[Config]) -> None:
     import mlflow
 
     from pipeline import bundle, corpora, evaluate, preprocess, register, score, train
-    from pipeline.store import Store
+    from pipeline.store.store import Store
 
     seconds: dict[str, float] = {}
     evaluations: dict[str, Path] = {}

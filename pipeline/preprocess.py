@@ -16,14 +16,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline import cli, corpora, manifest, shards, store
+from pipeline import cli, corpora
 from pipeline.common import locks, orphans, sealed, spark
 from pipeline.common.progress import track
 from pipeline.common.spark import LOCAL, EngineOptions
 from pipeline.config import Config, artifacts_dir, fingerprint
 from pipeline.errors import StoreError
-from pipeline.manifest import Rejected
-from pipeline.shards import Task
+from pipeline.store import manifest, shards, store
+from pipeline.store.manifest import Rejected
+from pipeline.store.shards import Task
 
 STAGE_VERSION = 2
 """Raised when a change of this stage changes what the same corpus becomes."""
@@ -183,7 +184,8 @@ def _log(folder: Path, config: Config, clips_per_s: float, aside: bool) -> str:
     """The MLflow run of a Store: counts, durations, figures, what was rejected; returns its id."""
     import mlflow
 
-    from pipeline import corpus_figures, shortcuts, tracking
+    from pipeline import corpus_figures, tracking
+    from pipeline.store import shortcuts
 
     opened = store.Store.open(folder)
     figures = folder / "figures"
@@ -218,7 +220,7 @@ def _log(folder: Path, config: Config, clips_per_s: float, aside: bool) -> str:
 
 def summary(folder: Path) -> str:
     """Utterances by subset and class, what was rejected and why, the shortcut audit, and where the Store is."""
-    from pipeline import shortcuts
+    from pipeline.store import shortcuts
 
     opened = store.Store.open(folder)
     table = pd.crosstab(opened.manifest["split"], opened.manifest["label"]).reindex(manifest.SUBSETS, fill_value=0)

@@ -13,7 +13,7 @@ from pathlib import Path
 from pipeline import report_format as form
 from pipeline.markup import encoded, gallery, image, note, page, pairs, table
 from pipeline.report_format import MISSING
-from pipeline.shortcuts import ALL, LIMIT
+from pipeline.store.shortcuts import ALL, LIMIT
 
 HEADLINE = ("eer", "auc", "min_dcf", "cllr")
 GALLERIES = {"training_curves": "Training", "eval": "Eval", "dev": "Dev", "train": "Train", "examples": "Examples"}

@@ -23,7 +23,7 @@ from pipeline.config import BONAFIDE, SAMPLE_RATE_HZ, AudioConfig
 from pipeline.detector import Detector
 from pipeline.metrics import MetricError, bootstrap
 from pipeline.metrics.assessment import voices
-from pipeline.store import Store
+from pipeline.store.store import Store
 
 CLEAN = "clean"
 SNR_DB = (30, 20, 10, 5)

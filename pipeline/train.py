@@ -21,7 +21,7 @@ from pipeline.checkpoint import Progress
 from pipeline.config import Config, artifacts_dir, fingerprint, option
 from pipeline.errors import ProjectError
 from pipeline.metrics import calibration
-from pipeline.store import Store
+from pipeline.store.store import Store
 from pipeline.training_data import Data
 
 STAGE_VERSION = 4

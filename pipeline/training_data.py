@@ -8,8 +8,8 @@ import numpy as np
 from pipeline import batches
 from pipeline.config import BONAFIDE, TrainConfig
 from pipeline.errors import ConfigError
-from pipeline.manifest import matching
-from pipeline.store import Store
+from pipeline.store.manifest import matching
+from pipeline.store.store import Store
 
 TRAIN_SAMPLE = 100
 """Clips of the train subset that are measured beside dev after every epoch, by their first window."""

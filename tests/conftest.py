@@ -9,7 +9,7 @@ import pytest
 
 from pipeline import preprocess
 from pipeline.config import SAMPLE_RATE_HZ, Config, preset
-from pipeline.store import Store
+from pipeline.store.store import Store
 
 # What trains in a process that has TensorFlow already learns what commands learn.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")

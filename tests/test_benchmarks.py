@@ -9,7 +9,7 @@ from benchmarks import compared, notebook, recordings, run
 from benchmarks.compared import Figure, Line
 from pipeline import audio, corpora, preprocess
 from pipeline.errors import ConfigError
-from pipeline.store import Store
+from pipeline.store.store import Store
 
 
 def test_contenders_take_turns_and_the_order_turns_round(capsys):

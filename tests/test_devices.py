@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from pipeline.config import PROJECT_ROOT
-from pipeline.store import Store
+from pipeline.store.store import Store
 
 LOSSES = """
 import json, sys

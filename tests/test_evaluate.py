@@ -10,7 +10,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 from pipeline import evaluate, metrics, tracking
 from pipeline.errors import ConfigError
 from pipeline.metrics.calibration import Calibration
-from pipeline.store import Store
+from pipeline.store.store import Store
 from tests.support.browser import asked, chromium, complaints
 from tests.support.toy import CALIBRATION, CONFIG, drop, expected_logits, make_store, write_bundle, write_litert
 

@@ -18,7 +18,7 @@ import soundfile
 from pipeline import corpora, preprocess
 from pipeline.config import PROJECT_ROOT, preset
 from pipeline.errors import StoreError
-from pipeline.store import REJECTED, Store
+from pipeline.store.store import REJECTED, Store
 
 BUILD = """
 import sys

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import manifest, preprocess, register, score, spark_scoring
+from pipeline import preprocess, register, score, spark_scoring
 from pipeline.common import spark
 from pipeline.common.spark import EngineOptions
 from pipeline.errors import ConfigError
+from pipeline.store import manifest
 from tests.support import spark_cluster
 
 SHARD_CLIPS, PARTITION_RECORDINGS = 4, 32

@@ -19,7 +19,7 @@ from pipeline.config import PROJECT_ROOT, Config, preset
 from pipeline.detector import Detector
 from pipeline.errors import ConfigError
 from pipeline.metrics import calibration
-from pipeline.store import Store
+from pipeline.store.store import Store
 from pipeline.training_data import Data
 
 EPOCHS = 3

@@ -73,7 +73,7 @@ def lead(config: Config, options: TuneOptions, store_folder: Path, final_epochs:
     """The whole search of a configuration, from the first trial to the registered model; returns its folder."""
     import mlflow
 
-    from pipeline.store import Store
+    from pipeline.store.store import Store
     from tuning import promotion, results, study, study_page
 
     settings = _settings(config, options, store_folder)
@@ -112,7 +112,7 @@ def lead(config: Config, options: TuneOptions, store_folder: Path, final_epochs:
 def join(options: TuneOptions, require_gpu: bool) -> None:
     """Run trials of a study that another command leads, on this machine's own copy of the Store."""
     from pipeline import preprocess
-    from pipeline.store import Store
+    from pipeline.store.store import Store
     from tuning import results, study
 
     if not options.study or not options.storage:
@@ -130,7 +130,7 @@ def join(options: TuneOptions, require_gpu: bool) -> None:
 
 
 def _settings(config: Config, options: TuneOptions, store_folder: Path) -> "study.Settings":  # noqa: F821
-    from pipeline.store import Store
+    from pipeline.store.store import Store
     from tuning import objective, space, study
 
     objectives = objective.names(options.objective)

@@ -100,7 +100,7 @@ def _train(trial: optuna.Trial, config: Config, settings: Settings, store: Path,
     import mlflow
 
     from pipeline import devices, train
-    from pipeline.store import Store
+    from pipeline.store.store import Store
     from pipeline.training_data import Data
 
     data = Data.of(Store.open(store), config.train)

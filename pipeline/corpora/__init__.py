@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline import manifest
 from pipeline.config import CorpusConfig
 from pipeline.errors import ConfigError, CorpusError
-from pipeline.manifest import SUBSETS, Rejected
+from pipeline.store import manifest
+from pipeline.store.manifest import SUBSETS, Rejected
 
 READERS = {
     "asvspoof2017": ("pipeline.corpora.asvspoof2017",),

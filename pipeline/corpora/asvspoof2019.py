@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline import manifest
 from pipeline.corpora import listing
 from pipeline.corpora.asvspoof2017 import LIST_SUFFIX
-from pipeline.manifest import Rejected
+from pipeline.store import manifest
+from pipeline.store.manifest import Rejected
 
 COLUMNS = ("speaker", "file", "environment", "attack", "key")
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline import manifest
 from pipeline.corpora import listing
 from pipeline.errors import CorpusError
-from pipeline.manifest import Rejected
+from pipeline.store import manifest
+from pipeline.store.manifest import Rejected
 
 LA = ("speaker", "file", "codec", "transmission", "attack", "key", "trim", "phase")
 DF = (

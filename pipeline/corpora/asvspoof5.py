@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline import manifest
 from pipeline.corpora import listing
-from pipeline.manifest import Rejected
+from pipeline.store import manifest
+from pipeline.store.manifest import Rejected
 
 COLUMNS = (
     *("speaker", "file", "gender", "codec", "codec_quality", "codec_seed", "attack_tag", "attack", "key", "reserved"),

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline import manifest
 from pipeline.corpora import folder, listing
 from pipeline.errors import CorpusError
-from pipeline.manifest import Rejected
+from pipeline.store import manifest
+from pipeline.store.manifest import Rejected
 
 FOLDERS = {"train": "training", "dev": "validation", "eval": "testing"}
 

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline import audio, manifest
+from pipeline import audio
 from pipeline.common.tables import LABEL_WORDS
 from pipeline.config import BONAFIDE, SPOOF
 from pipeline.errors import CorpusError
-from pipeline.manifest import SUBSETS, Rejected
+from pipeline.store import manifest
+from pipeline.store.manifest import SUBSETS, Rejected
 
 
 def read(data_dir: Path, parts: tuple[str, ...]) -> tuple[pd.DataFrame, list[Rejected]]:

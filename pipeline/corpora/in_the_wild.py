@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline import manifest
 from pipeline.config import BONAFIDE, SPOOF
 from pipeline.corpora import listing
 from pipeline.errors import CorpusError
-from pipeline.manifest import Rejected
+from pipeline.store import manifest
+from pipeline.store.manifest import Rejected
 
 COLUMNS = ["file", "speaker", "label"]
 LABELS = {"bona-fide": BONAFIDE, "spoof": SPOOF}

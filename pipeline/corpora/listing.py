@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from pipeline.config import BONAFIDE, SPOOF
 from pipeline.errors import CorpusError
-from pipeline.manifest import Rejected
+from pipeline.store.manifest import Rejected
 
 LABELS = {"bonafide": BONAFIDE, "spoof": SPOOF}
 NOTHING = ("-", "bonafide")

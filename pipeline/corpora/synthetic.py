@@ -13,7 +13,7 @@ import pandas as pd
 
 from pipeline.config import SAMPLE_RATE_HZ, artifacts_dir
 from pipeline.corpora import asvspoof2017
-from pipeline.manifest import Rejected
+from pipeline.store.manifest import Rejected
 
 RECIPE_VERSION = 1
 SPEAKERS = {"train": 6, "dev": 3, "eval": 4}

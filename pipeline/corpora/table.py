@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline import manifest
 from pipeline.common import tables
 from pipeline.common.tables import LABEL_WORDS
 from pipeline.errors import CorpusError
-from pipeline.manifest import Rejected
+from pipeline.store import manifest
+from pipeline.store.manifest import Rejected
 
 
 def read(data_dir: Path, parts: tuple[str, ...]) -> tuple[pd.DataFrame, list[Rejected]]:

@@ -6,7 +6,7 @@ import pytest
 from pipeline.config import SAMPLE_RATE_HZ
 from pipeline.corpora import demo
 from pipeline.corpora.demo import engines, fetch, humans, plan
-from pipeline.manifest import SUBSETS
+from pipeline.store.manifest import SUBSETS
 
 LANGUAGES = {"train": ["ca", "fi", "fr", "ru"], "dev": ["ar", "cs", "it"], "eval": ["de", "en", "es", "uk"]}
 WORD = humans.Voice("klettres", "da", "0")

@@ -6,10 +6,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pipeline import corpora, manifest
+from pipeline import corpora
 from pipeline.config import CORPORA, CorpusConfig
 from pipeline.corpora import asvspoof2021
 from pipeline.errors import CorpusError
+from pipeline.store import manifest
 from tests.support.corpus_trees import ASVSPOOF5, LA_2021, META, TREES, tree, write_noise
 
 

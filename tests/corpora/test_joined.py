@@ -3,11 +3,12 @@
 import pandas as pd
 import pytest
 
-from pipeline import corpora, manifest, preprocess
+from pipeline import corpora, preprocess
 from pipeline.config import CorpusConfig
 from pipeline.errors import ConfigError, CorpusError
 from pipeline.metrics import assessment
-from pipeline.store import Store
+from pipeline.store import manifest
+from pipeline.store.store import Store
 from tests.support.corpus_trees import tree
 
 JOINED = ("asvspoof2019_la", "asvspoof2021_la", "in_the_wild")

@@ -6,13 +6,14 @@ import shutil
 import numpy as np
 import pytest
 
-from pipeline import bundle, evaluate, store
+from pipeline import bundle, evaluate
 from pipeline.bundle import Bundle
 from pipeline.common import sealed
 from pipeline.config import preset
 from pipeline.detector import Detector
 from pipeline.errors import BundleError, ProjectError, StoreError
-from pipeline.store import Store
+from pipeline.store import store
+from pipeline.store.store import Store
 from pipeline.training_data import Data
 from tests.support.damage import flip
 

@@ -18,7 +18,7 @@ from pipeline import audio, bundle, checkpoint, tracking
 from pipeline.checkpoint import Progress
 from pipeline.config import PROJECT_ROOT
 from pipeline.errors import TrackingError
-from pipeline.store import Store
+from pipeline.store.store import Store
 from tests.support.small_disk import mounted
 
 FULL = "No space left on device; free some space, and the same command goes on\n"

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline import corpora, inputs, manifest
+from pipeline import corpora, inputs
 from pipeline.config import CorpusConfig
 from pipeline.errors import CorpusError, ProjectError
+from pipeline.store import manifest
 
 PROTOCOL = "".join(
     f"T_{number}.wav {'spoof' if number % 2 else 'genuine'} M{number % 3} S0{number % 5} "

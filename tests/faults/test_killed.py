@@ -20,7 +20,7 @@ from pipeline import audio, bundle
 from pipeline.bundle import Bundle
 from pipeline.common import sealed
 from pipeline.config import PROJECT_ROOT, REGISTERED_MODEL
-from pipeline.store import Store
+from pipeline.store.store import Store
 
 SEED = 4
 LONG = (pytest.mark.long, pytest.mark.timeout(7200))

@@ -13,7 +13,7 @@ import soundfile
 from pipeline import audio, corpora, preprocess
 from pipeline.config import PROJECT_ROOT, CorpusConfig, preset
 from pipeline.errors import CorpusError
-from pipeline.store import REJECTED, Store
+from pipeline.store.store import REJECTED, Store
 
 NAME = os.fsdecode(b"caf\xe9 \xff.wav")
 SHOWN = "caf\\udce9 \\udcff.wav"

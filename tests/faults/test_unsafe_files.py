@@ -28,7 +28,6 @@ from pipeline import (
     models,
     register,
     score,
-    store,
     stream,
     tracking,
 )
@@ -36,7 +35,8 @@ from pipeline.bundle import Bundle
 from pipeline.common import sealed
 from pipeline.config import PROJECT_ROOT, REGISTERED_MODEL, CorpusConfig, preset
 from pipeline.errors import BundleError, ConfigError, ProjectError
-from pipeline.store import Store
+from pipeline.store import store
+from pipeline.store.store import Store
 from pipeline.training_data import Data
 from tests.support import traps
 

@@ -10,12 +10,13 @@ import pandas as pd
 import pytest
 import soundfile
 
-from pipeline import corpora, preprocess, shortcuts
+from pipeline import corpora, preprocess
 from pipeline.config import SAMPLE_RATE_HZ, CorpusConfig, preset
 from pipeline.corpora import demo
 from pipeline.corpora.demo import channel
-from pipeline.manifest import SUBSETS
-from pipeline.store import Store
+from pipeline.store import shortcuts
+from pipeline.store.manifest import SUBSETS
+from pipeline.store.store import Store
 from tests.support.asvspoof_tree import tree
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -14,7 +14,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from pipeline.config import PROJECT_ROOT
-from pipeline.store import Store
+from pipeline.store.store import Store
 from tuning import study
 
 TINY = {"preset": "smoke", "backbone": "lcnn", "dense_units": 4, "batch_size": 45, "epochs": 3, "hop_samples": 400}

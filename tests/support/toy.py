@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline import bundle, manifest, store
+from pipeline import bundle
 from pipeline.audio import windows
 from pipeline.config import preset
 from pipeline.metrics.calibration import Calibration, OperatingPoint
-from pipeline.store import Store
+from pipeline.store import manifest, store
+from pipeline.store.store import Store
 
 CONFIG = preset("smoke").replace(clip_s=0.05)
 CLIP = 800

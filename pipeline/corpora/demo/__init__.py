@@ -24,7 +24,7 @@ from pipeline.corpora.demo import channel, engines, fetch, humans, plan, protoco
 from pipeline.corpora.demo.fetch import Packages
 from pipeline.corpora.demo.plan import Clip
 from pipeline.corpora.demo.protocol import Entry
-from pipeline.manifest import SUBSETS, Rejected
+from pipeline.store.manifest import SUBSETS, Rejected
 
 RECIPE_VERSION = 1
 VOCODERS = {"lpc": vocoders.linear_prediction, "griffin-lim": vocoders.griffin_lim}

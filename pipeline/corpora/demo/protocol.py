@@ -11,7 +11,7 @@ from pipeline.config import SAMPLE_RATE_HZ
 from pipeline.corpora import asvspoof2017
 from pipeline.corpora.demo import fetch
 from pipeline.corpora.demo.fetch import Packages
-from pipeline.manifest import SUBSETS
+from pipeline.store.manifest import SUBSETS
 
 
 @dataclass(frozen=True)

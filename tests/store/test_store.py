@@ -5,9 +5,10 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from pipeline import audio, store
+from pipeline import audio
 from pipeline.errors import StoreError
-from pipeline.store import Store
+from pipeline.store import store
+from pipeline.store.store import Store
 
 
 def test_waveforms_are_those_that_decoding_gives(synthetic_store):

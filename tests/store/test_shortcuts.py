@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 import soundfile
 
-from pipeline import shortcuts
 from pipeline.config import SAMPLE_RATE_HZ
-from pipeline.shortcuts import FEATURES
-from pipeline.store import Store
+from pipeline.store import shortcuts
+from pipeline.store.shortcuts import FEATURES
+from pipeline.store.store import Store
 
 
 def described(wave: np.ndarray) -> dict[str, float]:

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import audio, store
+from pipeline import audio
 from pipeline.config import SAMPLE_RATE_HZ, AudioConfig
 from pipeline.errors import AudioError
+from pipeline.store import store
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline import manifest
 from pipeline.errors import CorpusError
+from pipeline.store import manifest
 
 
 def table(speakers: int = 20, clips: int = 10) -> pd.DataFrame:

@@ -19,7 +19,7 @@ import pandas as pd
 from pipeline import metrics
 from pipeline.config import BONAFIDE, SAMPLE_RATE_HZ
 from pipeline.metrics import assessment, bootstrap
-from pipeline.store import Store
+from pipeline.store.store import Store
 
 FEATURES = ("duration_s", "level_dbfs", "roll_off_hz", "leading_silence_s", "trailing_silence_s")
 BAND_EDGES_HZ = (0, 250, 500, 1000, 2000, 4000, 8000)
