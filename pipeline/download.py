@@ -9,11 +9,12 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import cli, transfer, unpack
+from pipeline import cli
 from pipeline.common import locks
 from pipeline.config import option
+from pipeline.corpora.download import transfer, unpack
+from pipeline.corpora.download.publishers import PUBLISHERS, File, Publisher
 from pipeline.errors import ConfigError, DownloadError
-from pipeline.publishers import PUBLISHERS, File, Publisher
 
 SECTIONS = ()
 NOTES, LOCK = "downloaded.json", ".downloading"

@@ -10,8 +10,8 @@ import pytest
 from pipeline import corpora, download
 from pipeline.common import locks
 from pipeline.config import CorpusConfig
+from pipeline.corpora.download.publishers import PUBLISHERS, File, Publisher
 from pipeline.errors import ConfigError, DownloadError
-from pipeline.publishers import PUBLISHERS, File, Publisher
 from tests.support.corpus_trees import tree
 from tests.support.publisher_server import Published, Server, serve
 

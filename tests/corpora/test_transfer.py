@@ -5,9 +5,9 @@ import json
 
 import pytest
 
-from pipeline import transfer
+from pipeline.corpora.download import transfer
+from pipeline.corpora.download.publishers import File
 from pipeline.errors import DownloadError
-from pipeline.publishers import File
 from tests.support.publisher_server import Published, Server, serve
 
 CONTENT = bytes(range(256)) * 1000

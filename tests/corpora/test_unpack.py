@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import unpack
+from pipeline.corpora.download import unpack
+from pipeline.corpora.download.unpack import Limits
 from pipeline.errors import DownloadError
-from pipeline.unpack import Limits
 
 SMALL = Limits(ratio=20.0, floor_bytes=1 << 16, members=100)
 

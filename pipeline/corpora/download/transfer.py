@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.common.progress import track
+from pipeline.corpora.download.publishers import File
 from pipeline.errors import DownloadError
-from pipeline.publishers import File
 
 ZENODO = "https://zenodo.org"
 CHUNK_BYTES = 1 << 20

@@ -1,0 +1,1 @@
+"""Corpora from their publishers: where they are, how files are fetched, and how archives are unpacked."""
