@@ -7,9 +7,9 @@ import numpy as np
 
 from pipeline import audio
 from pipeline.audio import windows
-from pipeline.bundle import Bundle
-from pipeline.detector import BATCH_WINDOWS, cores
-from pipeline.runners import LiteRt
+from pipeline.scoring.detector import BATCH_WINDOWS, cores
+from pipeline.scoring.model_folders import Bundle
+from pipeline.scoring.runtimes import LiteRt
 
 
 def cut(model: Bundle, recording: audio.Source) -> np.ndarray:

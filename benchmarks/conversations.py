@@ -1,4 +1,4 @@
-"""Locating spoofed speech in calls: the two-state path of ``pipeline.stretches`` against plain thresholds on windows.
+"""Locating spoofed speech in calls: the two-state path of ``spoofed_segments`` against plain thresholds.
 
 Calls are spliced from a Store's speakers (see ``calls``). A stretch that was found counts as right when it begins and
 ends within a second of a true one. Both methods sweep the threshold, which gives precision over recall; the cost of a
@@ -14,10 +14,11 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import calls
-from pipeline import bundle, preprocess, stretches
+from pipeline import preprocess
 from pipeline.config import preset
-from pipeline.detector import Detector
-from pipeline.score_timeline import Scorer, ScoreTimeline, spoofed_stretches
+from pipeline.scoring import model_folders, spoofed_segments
+from pipeline.scoring.detector import Detector
+from pipeline.scoring.timeline import Scorer, ScoreTimeline, spoofed_stretches
 from pipeline.store.store import Store
 
 TOLERANCE_S = 1.0
@@ -58,7 +59,7 @@ def plain(heard: ScoreTimeline, threshold: float) -> Found:
     """Runs of windows whose score lies below the threshold, each window by itself."""
     edges_s = np.concatenate([[0.0], (heard.times_s[1:] + heard.times_s[:-1]) / 2, [heard.duration_s]])
     low = (heard.scores < threshold) & heard.spoken
-    return [(float(edges_s[first]), float(edges_s[last + 1])) for first, last in stretches.runs(low)]
+    return [(float(edges_s[first]), float(edges_s[last + 1])) for first, last in spoofed_segments.runs(low)]
 
 
 def smoothed(switch_cost: float) -> Locate:
@@ -131,7 +132,7 @@ def main() -> None:
     parser.add_argument("--hop_s", type=float, default=0.5, help="seconds between windows (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the splicing (default: %(default)s)")
     options = parser.parse_args()
-    detector = Detector(bundle.Bundle.load(bundle.find(options.model)))
+    detector = Detector(model_folders.Bundle.load(model_folders.find(options.model)))
     store = Store.open(Path(options.store) if options.store else preprocess.ensure(preset("demo")))
     heard = {
         subset: hear(store, subset, detector, count=options.calls, hop_s=options.hop_s, seed=options.seed)

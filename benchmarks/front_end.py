@@ -13,7 +13,7 @@ from benchmarks import compared
 from benchmarks.compared import Figure, Line
 from pipeline import cli, devices
 from pipeline.config import SAMPLE_RATE_HZ, Config, option
-from pipeline.detector import cores
+from pipeline.scoring.detector import cores
 
 SECTIONS = ("front_end",)
 

@@ -18,8 +18,8 @@ from benchmarks.compared import Figure, Line
 from benchmarks.growth_stages import STAGES
 from pipeline import cli
 from pipeline.config import PROJECT_ROOT, Config, artifacts_dir, fingerprint, option
-from pipeline.detector import cores
 from pipeline.errors import ProjectError
+from pipeline.scoring.detector import cores
 
 SECTIONS = ("corpus", "audio", "front_end", "augment", "model", "train")
 AT_MOST = 1.1

@@ -102,16 +102,16 @@ def training(folder: Path, config: Config, model: str, steps: int) -> Work:
 
 def scoring(folder: Path, config: Config, model: str, steps: int) -> Work:
     """One recording of every ``SCORED``, from its file to its row in a file, on all cores."""
-    from pipeline import bundle, inputs, score_workers
-    from pipeline.bundle import Bundle
-    from pipeline.row_file import RowFile
+    from pipeline.scoring import inputs, model_folders, workers
+    from pipeline.scoring.model_folders import Bundle
+    from pipeline.scoring.row_file import RowFile
 
-    loaded = Bundle.load(bundle.find(model))
+    loaded = Bundle.load(model_folders.find(model))
     paths = [recording.path for recording in inputs.find([str(folder / TABLE)])][::SCORED]
 
     def work() -> int:
         with tempfile.TemporaryDirectory() as place, RowFile(Path(place) / "scores.csv", {}) as file:
-            for row in score_workers.rows(loaded, paths, loaded.point()):
+            for row in workers.rows(loaded, paths, loaded.point()):
                 file.add(row)
             file.finish()
         return len(paths)

@@ -21,7 +21,7 @@ from benchmarks import compared, notebook, recordings
 from benchmarks.compared import Figure, Line
 from pipeline import cli, corpora, preprocess
 from pipeline.config import PROJECT_ROOT, SAMPLE_RATE_HZ, Config, artifacts_dir, option
-from pipeline.detector import cores
+from pipeline.scoring.detector import cores
 
 SECTIONS = ("corpus", "audio")
 CHUNK_FILES = 32

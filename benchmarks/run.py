@@ -21,8 +21,8 @@ from benchmarks import compared
 from benchmarks.compared import Line
 from pipeline import cli, tracking
 from pipeline.config import PROJECT_ROOT, Config, artifacts_dir, fingerprint, option
-from pipeline.detector import cores
 from pipeline.errors import ConfigError
+from pipeline.scoring.detector import cores
 
 MODULES = {
     "preprocess": (1, 2, 3),

@@ -17,11 +17,12 @@ from pathlib import Path
 
 from benchmarks import bare, compared, notebook, recordings
 from benchmarks.compared import Figure, Line
-from pipeline import audio, bundle, cli, corpora, score
+from pipeline import audio, cli, corpora, score
 from pipeline.audio import speech
-from pipeline.bundle import Bundle
 from pipeline.config import SAMPLE_RATE_HZ, Config, artifacts_dir, option
-from pipeline.detector import Detector, cores
+from pipeline.scoring import model_folders
+from pipeline.scoring.detector import Detector, cores
+from pipeline.scoring.model_folders import Bundle
 
 SECTIONS = ("corpus", "audio")
 
@@ -53,7 +54,7 @@ def score_all(model: Path, paths: list[str], place: Path) -> None:
 
 def measure(config: Config, options: Options) -> list[Line]:
     """Lines 7 and 8."""
-    model = Bundle.load(bundle.find(options.model).resolve())
+    model = Bundle.load(model_folders.find(options.model).resolve())
     known, _ = corpora.read(config.corpus)
     table, _ = corpora.read(recordings.mixed(config, copies=-(-options.files // len(known))).corpus)
     table = table.sort_values("path").head(options.files)

@@ -21,11 +21,12 @@ from benchmarks.compared import Figure, Line
 from benchmarks.load import Load, load
 from benchmarks.server import Server, serving
 from benchmarks.start import registered
-from pipeline import bundle, cli, corpora, latency_log
-from pipeline.bundle import Bundle
+from pipeline import cli, corpora, latency_log
 from pipeline.config import PROJECT_ROOT, Config, artifacts_dir, option
-from pipeline.detector import cores
 from pipeline.errors import ProjectError
+from pipeline.scoring import model_folders
+from pipeline.scoring.detector import cores
+from pipeline.scoring.model_folders import Bundle
 
 SECTIONS = ("corpus", "audio")
 MAX_GROWTH = 0.05
@@ -80,7 +81,7 @@ def bare_clips_per_s(loops: bare.Loops, recordings: Sequence[np.ndarray], second
 
 def measure(config: Config, options: Options) -> Line:
     """The line; raises ``ProjectError`` where a request failed."""
-    model = Bundle.load(bundle.find(options.model).resolve())
+    model = Bundle.load(model_folders.find(options.model).resolve())
     table, _ = corpora.read(config.corpus)
     paths = table.sort_values("utterance_id")["path"].iloc[:: max(1, len(table) // options.clips)].head(options.clips)
     clips = [Path(path).read_bytes() for path in paths]

@@ -14,9 +14,10 @@ from pathlib import Path
 
 from benchmarks import compared, notebook
 from benchmarks.compared import Figure, Line
-from pipeline import bundle, cli, corpora
+from pipeline import cli, corpora
 from pipeline.config import PROJECT_ROOT, REGISTERED_MODEL, Config, artifacts_dir, option
-from pipeline.detector import cores
+from pipeline.scoring import model_folders
+from pipeline.scoring.detector import cores
 
 SECTIONS = ("corpus",)
 
@@ -44,7 +45,7 @@ def registered(model: Path, place: Path) -> dict[str, str]:
 
 def measure(config: Config, options: Options) -> Line:
     """The line."""
-    model = bundle.find(options.model).resolve()
+    model = model_folders.find(options.model).resolve()
     path = corpora.read(config.corpus)[0]["path"].iat[0]
     network = notebook.save(artifacts_dir() / "benchmarks" / "notebook.keras")
     score = [sys.executable, "-m", "pipeline.score", path, "--model"]
@@ -68,7 +69,7 @@ def measure(config: Config, options: Options) -> Line:
         Figure("s through the registry", taken[registry], 2.5, at_most=True),
         Figure("s of MLflow's imports alone", taken[imports]),
     ]
-    note = f"{bundle.Bundle.load(model).model_version}, disk warm, {cores()} cores"
+    note = f"{model_folders.Bundle.load(model).model_version}, disk warm, {cores()} cores"
     return Line(
         9, "one file, process start to score", "the notebook's way from process start", figures, taken, note=note
     )

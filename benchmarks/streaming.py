@@ -15,8 +15,8 @@ import time
 import numpy as np
 import psutil
 
-from pipeline import bundle
 from pipeline.config import PROJECT_ROOT, SAMPLE_RATE_HZ
+from pipeline.scoring import model_folders
 
 WARM_AUDIO_S = 60.0
 """Audio after which the memory at the beginning is read: by then everything is loaded."""
@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("--hours", type=float, default=1.0, help="hours of audio (default: %(default)s)")
     parser.add_argument("--starts", type=int, default=5, help="starts that are timed (default: %(default)s)")
     options = parser.parse_args()
-    model = str(bundle.find(options.model).resolve())
+    model = str(model_folders.find(options.model).resolve())
     starts_s = [first_score_s(model) for _ in range(options.starts)]
 
     process = subprocess.Popen(
@@ -73,7 +73,10 @@ def main() -> None:
             begin_mb = begin_mb or (end_mb if json.loads(line)["time_s"] >= WARM_AUDIO_S else 0.0)
     wall_s = time.perf_counter() - started
     summary = json.loads(process.stderr.read().splitlines()[-1])
-    print(f"{bundle.Bundle.load(model).model_version}, {summary['audio_s'] / 3600:.2f} h of audio in {wall_s:.0f} s")
+    print(
+        f"{model_folders.Bundle.load(model).model_version}, {summary['audio_s'] / 3600:.2f} h of audio "
+        f"in {wall_s:.0f} s"
+    )
     print(
         "latency of a step: "
         + ", ".join(f"{n} {summary[f'latency_{n}_ms']:.1f} ms" for n in ("p50", "p95", "p99", "max"))

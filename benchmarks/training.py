@@ -50,7 +50,7 @@ def bare(config: Config) -> "keras.Model":  # noqa: F821
 def measure(config: Config, options: Options) -> list[Line]:
     """Lines 4 and 5."""
     from pipeline import devices, preprocess
-    from pipeline.detector import cores
+    from pipeline.scoring.detector import cores
     from pipeline.store.store import Store
     from pipeline.training_data import Data
 

@@ -13,14 +13,15 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import audio, bundle, cli, stretches
+from pipeline import audio, cli
 from pipeline.audio import speech
 from pipeline.common.progress import LOG_EVERY_S
 from pipeline.config import SAMPLE_RATE_HZ, artifacts_dir, fingerprint, option
-from pipeline.detector import Detector
 from pipeline.errors import AudioError, ConfigError
-from pipeline.score_timeline import Scorer, ScoreTimeline, spoofed_stretches
-from pipeline.stretches import Stretch
+from pipeline.scoring import model_folders, spoofed_segments
+from pipeline.scoring.detector import Detector
+from pipeline.scoring.spoofed_segments import Stretch
+from pipeline.scoring.timeline import Scorer, ScoreTimeline, spoofed_stretches
 
 SECTIONS = ()
 JSON, PNG = "analysis.json", "timeline.png"
@@ -40,7 +41,7 @@ class AnalyseOptions:
     threshold: str = option("", "score below which speech sounds spoofed, instead of an operating point")
     hop_s: float = option(0.5, "seconds between scores")
     switch_cost: float = option(
-        stretches.SWITCH_COST, "evidence in nats that a change costs: higher finds fewer, longer stretches"
+        spoofed_segments.SWITCH_COST, "evidence in nats that a change costs: higher finds fewer, longer stretches"
     )
 
 
@@ -53,7 +54,7 @@ class Party:
 
     channel: int
     heard: ScoreTimeline
-    stretches: list[Stretch]
+    spoofed_segments: list[Stretch]
 
     @property
     def speech(self) -> list[tuple[float, float]]:
@@ -131,7 +132,7 @@ def main(argv: list[str] | None = None) -> int:
     if options.hop_s < 0.05 or options.switch_cost < 0:
         raise ConfigError(f"--hop_s {options.hop_s:g} --switch_cost {options.switch_cost:g}: expected ≥ 0.05 and ≥ 0")
     given = cli.number("threshold", options.threshold)
-    detector = Detector(bundle.Bundle.load(bundle.find(options.model)))
+    detector = Detector(model_folders.Bundle.load(model_folders.find(options.model)))
     threshold = detector.point(options.operating_point, given).threshold
     try:
         heard = listen(Path(source), detector, mix=options.channels == "mix", hop_s=options.hop_s)

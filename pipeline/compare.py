@@ -14,10 +14,11 @@ from types import MappingProxyType
 import numpy as np
 import pandas as pd
 
-from pipeline import bundle, cli, comparison, tracking
+from pipeline import cli, comparison, tracking
 from pipeline.config import BONAFIDE, PRESETS, SMALL_OF_DEMO, Config, artifacts_dir, option
 from pipeline.errors import ConfigError
 from pipeline.metrics.assessment import metric_key
+from pipeline.scoring import model_folders
 from pipeline.store.manifest import matching
 
 SECTIONS = ("corpus", "audio")
@@ -164,10 +165,10 @@ def _figures(evaluation: Path) -> dict[str, float]:
 def _cost(model_folder: Path, store_folder: Path) -> dict[str, float]:
     """Parameters, milliseconds a clip on this machine, and size of the exported file in MB."""
     from pipeline import audio, models
-    from pipeline.detector import Detector
+    from pipeline.scoring.detector import Detector
     from pipeline.store.store import Store
 
-    model = bundle.Bundle.load(model_folder)
+    model = model_folders.Bundle.load(model_folder)
     store = Store.open(store_folder)
     rows = store.subset("eval")[:TIMED_CLIPS]
     waves = [store.waveform(row) / np.float32(audio.FULL_SCALE) for row in rows]

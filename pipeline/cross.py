@@ -14,11 +14,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline import bundle, cli, corpora, cross_matrix, preprocess, tracking
-from pipeline.bundle import Bundle
+from pipeline import cli, corpora, cross_matrix, preprocess, tracking
 from pipeline.config import Config, CorpusConfig, artifacts_dir, option
 from pipeline.errors import ConfigError
 from pipeline.metrics.assessment import metric_key
+from pipeline.scoring import model_folders
+from pipeline.scoring.model_folders import Bundle
 
 SECTIONS = ("corpus", "audio", "front_end", "augment", "model", "train")
 NONE = "none"
@@ -137,7 +138,7 @@ def main(argv: list[str] | None = None) -> int:
     """Entry point ``cross``."""
     config, options = cli.parse(__doc__.split("\n\n")[0], sections=SECTIONS, options=OPTIONS, argv=argv)
     rows = trainings(options.train_on, corpora.apart(config.corpus))
-    folders = [bundle.find(name.strip()) for name in options.model.split(",") if name.strip()]
+    folders = [model_folders.find(name.strip()) for name in options.model.split(",") if name.strip()]
     models = {Bundle.load(folder).model_version: folder for folder in folders}
     if not rows and not models:
         raise ConfigError("--train_on none: then name the models to test, --model FOLDER")

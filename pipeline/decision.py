@@ -5,7 +5,7 @@ A paired test on the trials of both decides; where it cannot tell the two apart,
 
 from dataclasses import dataclass, field
 
-from pipeline.bundle import Bundle
+from pipeline.scoring.model_folders import Bundle
 
 CHEAPER = 0.9
 """A candidate counts as cheaper when the file that scores has at most this share of the champion's bytes: a measure of

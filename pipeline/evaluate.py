@@ -16,26 +16,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline import (
-    audio,
-    bundle,
-    cli,
-    evaluation_figures,
-    inspection,
-    model_card,
-    preprocess,
-    report,
-    robustness,
-    tracking,
-)
-from pipeline.bundle import Bundle
+from pipeline import audio, cli, evaluation_figures, inspection, model_card, preprocess, report, robustness, tracking
 from pipeline.common.progress import track
 from pipeline.config import artifacts_dir, option
-from pipeline.detector import Detector
 from pipeline.errors import ConfigError
 from pipeline.evaluation_summary import Outcome, Rival, of_training, summarise, training_run
 from pipeline.metrics import paired_test
 from pipeline.metrics.assessment import Evaluation, Group, assess
+from pipeline.scoring import model_folders
+from pipeline.scoring.detector import Detector
+from pipeline.scoring.model_folders import Bundle
 from pipeline.store import manifest, shortcuts
 from pipeline.store.store import Store
 from pipeline.training_data import left_out
@@ -132,7 +122,7 @@ def run(
                 unfinished = folder.with_name(f"{folder.name}.part")
                 shutil.rmtree(unfinished, ignore_errors=True)
                 shutil.copytree(work, unfinished)
-                bundle.replace(unfinished, folder)
+                model_folders.replace(unfinished, folder)
             else:
                 shutil.copytree(work, folder, dirs_exist_ok=True)
     return folder
@@ -254,7 +244,7 @@ def main(argv: list[str] | None = None) -> int:
     for name in subsets:
         if name not in manifest.SUBSETS:
             raise ConfigError(f"--subset {name!r}: choose among {', '.join(manifest.SUBSETS)}, comma separated")
-    model_folder = bundle.find(options.model)
+    model_folder = model_folders.find(options.model)
     if options.store:
         store_folder = Path(options.store)
     else:
@@ -267,7 +257,7 @@ def main(argv: list[str] | None = None) -> int:
         store_folder,
         subsets,
         Path(options.output) if options.output else None,
-        against=bundle.find(options.against) if options.against else None,
+        against=model_folders.find(options.against) if options.against else None,
         robust=options.robustness,
         saliency=options.saliency,
     )

@@ -8,10 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pipeline import corpus_figures, figure_style, figures, metrics, robustness
-from pipeline.bundle import Bundle
 from pipeline.evaluation_summary import Outcome
 from pipeline.metrics.assessment import Evaluation
 from pipeline.metrics.paired_test import Difference
+from pipeline.scoring.model_folders import Bundle
 from pipeline.store import manifest
 
 BLANK = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 
 from pipeline import metrics, tracking
-from pipeline.bundle import Bundle
 from pipeline.config import BONAFIDE
 from pipeline.inspection import Inspected
 from pipeline.metrics.assessment import MOST_VALUES, Evaluation
 from pipeline.metrics.paired_test import Difference
+from pipeline.scoring.model_folders import Bundle
 from pipeline.store import manifest, shortcuts
 from pipeline.store.store import Store
 

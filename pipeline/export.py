@@ -16,13 +16,14 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import audio, bundle, cli, metrics, preprocess, runners, tracking
-from pipeline.bundle import Bundle
+from pipeline import audio, cli, metrics, preprocess, tracking
 from pipeline.common.progress import track
 from pipeline.config import BONAFIDE, artifacts_dir, option
-from pipeline.detector import Detector, Network
 from pipeline.errors import BundleError, ConfigError
 from pipeline.latency_log import percentile
+from pipeline.scoring import model_folders, runtimes
+from pipeline.scoring.detector import Detector, Network
+from pipeline.scoring.model_folders import Bundle
 from pipeline.store import manifest
 from pipeline.store.store import Store
 
@@ -75,11 +76,13 @@ def run(model: Bundle, store: Store, *, subset: str = "eval", clips: int = 0, ou
     files, failures = _write(model, network, folder)
     labels = (store.manifest["label"].iloc[rows] == BONAFIDE).to_numpy()
     expected = _scores(model, store, rows, _compiled(network), "keras")
-    reference = Exported("keras", bundle.KERAS, _megabytes(model.folder / bundle.KERAS), eer=_eer(expected, labels))
+    reference = Exported(
+        "keras", model_folders.KERAS, _megabytes(model.folder / model_folders.KERAS), eer=_eer(expected, labels)
+    )
     times = _times(files, np.stack([_window(model, store.waveform(row)) for row in rows[:ROUNDS]]))
     found = [reference]
     for name, path in files.items():
-        scores = _scores(model, store, rows, runners.of(path, os.cpu_count() or 1), name)
+        scores = _scores(model, store, rows, runtimes.of(path, os.cpu_count() or 1), name)
         eer = _eer(scores, labels)
         change = None if eer is None else eer - reference.eer
         found.append(
@@ -144,7 +147,9 @@ def _rows(store: Store, subset: str, clips: int) -> np.ndarray:
 def _keras(model: Bundle) -> "keras.Model":  # noqa: F821
     path = model.keras
     if path is None:
-        raise BundleError(f"{model.folder}: it holds no {bundle.KERAS}, which every export is made from; train again")
+        raise BundleError(
+            f"{model.folder}: it holds no {model_folders.KERAS}, which every export is made from; train again"
+        )
     from pipeline import models
 
     return models.load(path)
@@ -167,7 +172,7 @@ def _write(
                 shutil.copyfile(model.litert, path)  # the very file that scores
             else:
                 write(network, path)
-            runners.of(path, 1)(np.zeros((1, model.clip_samples), np.float32))
+            runtimes.of(path, 1)(np.zeros((1, model.clip_samples), np.float32))
         # Converters and runtimes raise whatever they like; a network that one of them cannot take is a result.
         except Exception as error:
             path.unlink(missing_ok=True)
@@ -199,7 +204,7 @@ def _window(model: Bundle, wave: np.ndarray) -> np.ndarray:
 
 def _times(files: dict[str, Path], waves: np.ndarray) -> dict[str, tuple[float, ...]]:
     """p50 and p95 in ms of a call with one window, for each number of threads; the formats take turns."""
-    running = {(name, threads): runners.of(path, threads) for name, path in files.items() for threads in THREADS}
+    running = {(name, threads): runtimes.of(path, threads) for name, path in files.items() for threads in THREADS}
     spent: dict[tuple[str, int], list[float]] = {key: [] for key in running}
     for number in range(WARM_UP + ROUNDS):
         window = waves[number % len(waves)][None]
@@ -248,7 +253,7 @@ def main(argv: list[str] | None = None) -> int:
     _, options = cli.parse(
         __doc__.split("\n\n")[0], sections=SECTIONS, options=OPTIONS, argv=argv, prog="python -m pipeline.export"
     )
-    model = Bundle.load(bundle.find(options.model))
+    model = Bundle.load(model_folders.find(options.model))
     store_folder = Path(options.store) if options.store else preprocess.ensure(model.config)
     output = Path(options.output) if options.output else None
     folder = run(model, Store.open(store_folder), subset=options.subset, clips=options.clips, output=output)

@@ -12,11 +12,11 @@ import pandas as pd
 
 from pipeline import audio, clip_figure, figure_style
 from pipeline.audio import windows
-from pipeline.bundle import Bundle
 from pipeline.clip_figure import View
 from pipeline.config import BONAFIDE, SAMPLE_RATE_HZ, SPOOF, FrontEndConfig
-from pipeline.detector import Detector
 from pipeline.metrics.assessment import Evaluation
+from pipeline.scoring.detector import Detector
+from pipeline.scoring.model_folders import Bundle
 from pipeline.store.store import Store
 
 SHOWN = 4

@@ -41,7 +41,8 @@ def run(configs: list[Config]) -> None:
     """All stages, with a training for each configuration on one Store, then what a person wants to know next."""
     import mlflow
 
-    from pipeline import bundle, corpora, evaluate, preprocess, register, score, train
+    from pipeline import corpora, evaluate, preprocess, register, score, train
+    from pipeline.scoring import model_folders
     from pipeline.store.store import Store
 
     seconds: dict[str, float] = {}
@@ -73,7 +74,7 @@ def run(configs: list[Config]) -> None:
         example = store.manifest.iloc[store.subset("eval")[0]]["path"]
         stage("score", score.main, [example])
         note("total", _process_s())
-    champion = bundle.Bundle.load(bundle.champion_dir()).model_version
+    champion = model_folders.Bundle.load(model_folders.champion_dir()).model_version
     print("\n== summary ==")
     print(timeline(seconds))
     print(f"\n{_models_text(evaluations, champion)}\n")

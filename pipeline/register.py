@@ -9,11 +9,12 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import bundle, cli, registered_model, tracking
-from pipeline.bundle import Bundle
+from pipeline import cli, registered_model, tracking
 from pipeline.config import REGISTERED_MODEL, option
 from pipeline.decision import Decision, decide
 from pipeline.errors import BundleError, ConfigError
+from pipeline.scoring import model_folders
+from pipeline.scoring.model_folders import Bundle
 
 SECTIONS = ()
 CANDIDATE, CHAMPION = "candidate", "champion"
@@ -77,7 +78,7 @@ def _decided(
     holder: "mlflow.entities.model_registry.ModelVersion | None",  # noqa: F821
 ) -> Decision:
     """Apply the rule to a version: its tags and description say why before its aliases say what."""
-    champion = Bundle.load(bundle.find(f"models:/{REGISTERED_MODEL}@{CHAMPION}")) if holder else None
+    champion = Bundle.load(model_folders.find(f"models:/{REGISTERED_MODEL}@{CHAMPION}")) if holder else None
     decision = decide(candidate, champion)
     tags = {
         "dev_eer": f"{candidate.dev_eer:.6f}",
@@ -113,7 +114,7 @@ def rollback() -> str:
     if not previous:
         state = f"version {holder.version} is the first {CHAMPION}" if holder else f"there is no {CHAMPION}"
         raise ConfigError(f"--rollback true: nothing to go back to, {state}; aliases can be set in `mlflow ui`")
-    folder = bundle.find(f"models:/{REGISTERED_MODEL}/{previous}")
+    folder = model_folders.find(f"models:/{REGISTERED_MODEL}/{previous}")
     restored = Bundle.load(folder)
     client.set_registered_model_alias(REGISTERED_MODEL, CHAMPION, previous)
     client.set_model_version_tag(REGISTERED_MODEL, holder.version, ROLLED_BACK, "true")
@@ -182,19 +183,19 @@ def _leave_champion(client: "mlflow.MlflowClient") -> None:  # noqa: F821
     """Have the registry's champion, and no other model, where scoring looks first."""
     if (holder := _holder(client)) is None:
         return
-    if (bundle.champion_dir() / bundle.INDEX).is_file():
-        local = Bundle.load(bundle.champion_dir())
+    if (model_folders.champion_dir() / model_folders.INDEX).is_file():
+        local = Bundle.load(model_folders.champion_dir())
         if all(holder.tags.get(name) == getattr(local, name) for name in ("model_version", "operating_point")):
             return
-    _leave(bundle.find(f"models:/{REGISTERED_MODEL}@{CHAMPION}"))
+    _leave(model_folders.find(f"models:/{REGISTERED_MODEL}@{CHAMPION}"))
 
 
 def _leave(folder: Path) -> None:
     """Copy a model folder to the place where scoring looks first."""
-    unfinished = bundle.champion_dir().with_name("champion.part")
+    unfinished = model_folders.champion_dir().with_name("champion.part")
     shutil.rmtree(unfinished, ignore_errors=True)
     shutil.copytree(folder, unfinished)
-    bundle.replace(unfinished, bundle.champion_dir())
+    model_folders.replace(unfinished, model_folders.champion_dir())
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -205,7 +206,7 @@ def main(argv: list[str] | None = None) -> int:
             raise ConfigError("--rollback true takes no --model: it goes back to the champion before the present one")
         rollback()
         return 0
-    register(bundle.find(options.model) if options.model else newest())
+    register(model_folders.find(options.model) if options.model else newest())
     return 0
 
 
@@ -213,11 +214,11 @@ def newest() -> Path:
     """The model folder that training wrote last; raises ``BundleError`` where there is none."""
     from pipeline.config import artifacts_dir
 
-    folders = [index.parent for index in (artifacts_dir() / "models").glob(f"*/{bundle.INDEX}")]
-    trained = [folder for folder in folders if folder != bundle.champion_dir()]
+    folders = [index.parent for index in (artifacts_dir() / "models").glob(f"*/{model_folders.INDEX}")]
+    trained = [folder for folder in folders if folder != model_folders.champion_dir()]
     if not trained:
         raise BundleError("nothing to register: train a model first, or name its folder with --model")
-    return max(trained, key=lambda folder: (folder / bundle.INDEX).stat().st_mtime)
+    return max(trained, key=lambda folder: (folder / model_folders.INDEX).stat().st_mtime)
 
 
 if __name__ == "__main__":

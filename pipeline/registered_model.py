@@ -9,7 +9,7 @@ import warnings
 from importlib import metadata
 from pathlib import Path
 
-from pipeline.bundle import Bundle
+from pipeline.scoring.model_folders import Bundle
 
 SERVING_PACKAGES = (
     "ai-edge-litert",

@@ -17,12 +17,12 @@ import numpy as np
 import pandas as pd
 
 from pipeline import audio, metrics
-from pipeline.bundle import Bundle
 from pipeline.common.progress import track
 from pipeline.config import BONAFIDE, SAMPLE_RATE_HZ, AudioConfig
-from pipeline.detector import Detector
 from pipeline.metrics import MetricError, bootstrap
 from pipeline.metrics.assessment import voices
+from pipeline.scoring.detector import Detector
+from pipeline.scoring.model_folders import Bundle
 from pipeline.store.store import Store
 
 CLEAN = "clean"

@@ -12,17 +12,18 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from pipeline import bundle, cli, inputs, rows, score_workers, spark_scoring
-from pipeline.bundle import Bundle
+from pipeline import cli
 from pipeline.common import spark
 from pipeline.common.progress import track
 from pipeline.common.spark import EngineOptions
 from pipeline.config import BONAFIDE, SPOOF, option
-from pipeline.detector import NO_SPEECH, Row
 from pipeline.errors import ConfigError
-from pipeline.inputs import Recording
 from pipeline.metrics.calibration import OperatingPoint
-from pipeline.row_file import Done, RowFile
+from pipeline.scoring import inputs, model_folders, rows, spark_scoring, workers
+from pipeline.scoring.detector import NO_SPEECH, Row
+from pipeline.scoring.inputs import Recording
+from pipeline.scoring.model_folders import Bundle
+from pipeline.scoring.row_file import Done, RowFile
 
 SECTIONS = ()
 Scorer = Callable[[Sequence[str]], Iterator[Row]]
@@ -53,7 +54,7 @@ def main(argv: list[str] | None = None) -> int:
     recordings = inputs.find(options.input)
     threshold = cli.number("threshold", options.threshold)
     model_uri = _registered(options.model) if options.engine == "spark" else options.model
-    model = Bundle.load(bundle.find(model_uri))
+    model = Bundle.load(model_folders.find(model_uri))
     point = model.point(options.operating_point)
     named = options.operating_point or model.operating_point
     if threshold is not None:
@@ -62,7 +63,7 @@ def main(argv: list[str] | None = None) -> int:
     if options.engine == "spark":
         scorer = partial(_on_cluster, options.master, model_uri, options.operating_point, threshold)
     else:
-        scorer = partial(score_workers.rows, model, point=point, processes=options.processes)
+        scorer = partial(workers.rows, model, point=point, processes=options.processes)
     if options.output:
         made_with = {"model": model.model_version, "fingerprint": model.fingerprint, **dataclasses.asdict(point)}
         done = _write(Path(options.output), made_with, recordings, scorer)

@@ -23,11 +23,11 @@ from mlflow.pyfunc.scoring_server import _SERVER_MODEL_PATH
 
 from pipeline import server_guard, server_settings
 from pipeline.audio import Source
-from pipeline.bundle import Bundle
-from pipeline.detector import Pool, Row
 from pipeline.errors import AudioError, ConfigError
 from pipeline.latency_log import LatencyLog
 from pipeline.metrics.calibration import OperatingPoint
+from pipeline.scoring.detector import Pool, Row
+from pipeline.scoring.model_folders import Bundle
 from pipeline.served_files import ServedFiles
 
 COLUMNS = ("audio", "path")

@@ -17,13 +17,14 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import bundle, cli, stream_sources
+from pipeline import cli, stream_sources
 from pipeline.audio import windows
 from pipeline.config import SAMPLE_RATE_HZ, option
-from pipeline.detector import MIN_SPEECH_S, NO_SPEECH, Detector
 from pipeline.errors import AudioError, ConfigError
 from pipeline.latency_log import PERCENTILES, class_of, middle_ms
 from pipeline.live import Feed, SpeechMeter, Step
+from pipeline.scoring import model_folders
+from pipeline.scoring.detector import MIN_SPEECH_S, NO_SPEECH, Detector
 from pipeline.smoothing import Hysteresis, RunningMean
 
 SECTIONS = ()
@@ -162,7 +163,7 @@ def main(argv: list[str] | None = None) -> int:
     _, options = cli.parse(__doc__, sections=SECTIONS, options=OPTIONS, argv=argv, prog="python -m pipeline.stream")
     _check(options)
     threshold = cli.number("threshold", options.threshold)
-    model = bundle.Bundle.load(bundle.find(options.model))
+    model = model_folders.Bundle.load(model_folders.find(options.model))
     detector = Detector(model)
     listener = Listener(
         detector,

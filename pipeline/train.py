@@ -16,11 +16,12 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import batches, bundle, checkpoint, cli, metrics, preprocess, tracking
+from pipeline import batches, checkpoint, cli, metrics, preprocess, tracking
 from pipeline.checkpoint import Progress
 from pipeline.config import Config, artifacts_dir, fingerprint, option
 from pipeline.errors import ProjectError
 from pipeline.metrics import calibration
+from pipeline.scoring import model_folders
 from pipeline.store.store import Store
 from pipeline.training_data import Data
 
@@ -56,7 +57,7 @@ def train(config: Config, store_folder: Path) -> Path:
     version = f"{config.preset}-{key}"
     folder = artifacts_dir() / "models" / version
     state_file = artifacts_dir() / "training" / key / "state.npz"
-    if folder.exists() and _logged(trained := bundle.Bundle.load(folder)):
+    if folder.exists() and _logged(trained := model_folders.Bundle.load(folder)):
         with tracking.run(version, stage="train", run_id=trained.run_id):
             print(f"already trained: {folder} (another --seed trains another model)")
             if trained.operating_point != config.train.operating_point:
@@ -164,7 +165,7 @@ def finish(
     export_formats.litert(model, work / "model.tflite")
     model.save(work / "model.keras")
     dev = data.store.manifest.iloc[data.dev][["utterance_id", "label", "speaker"]].assign(score=scores)
-    written = bundle.write(
+    written = model_folders.write(
         folder,
         litert=work / "model.tflite",
         keras=work / "model.keras",
@@ -188,13 +189,13 @@ def finish(
     mlflow.log_text(architecture.text(model), "architecture/model.txt")
     mlflow.log_figure(architecture.picture(model), "architecture/model.png")
     # The index is the last, so that a run that holds it holds the whole folder.
-    for path in sorted(written.folder.iterdir(), key=lambda path: path.name == bundle.INDEX):
+    for path in sorted(written.folder.iterdir(), key=lambda path: path.name == model_folders.INDEX):
         mlflow.log_artifact(str(path), "bundle")
 
 
-def _logged(trained: bundle.Bundle) -> bool:
+def _logged(trained: model_folders.Bundle) -> bool:
     """Whether the run of a model folder holds all of it."""
-    return tracking.exists(trained.run_id) and tracking.has_file(trained.run_id, f"bundle/{bundle.INDEX}")
+    return tracking.exists(trained.run_id) and tracking.has_file(trained.run_id, f"bundle/{model_folders.INDEX}")
 
 
 def _learned(config: Config) -> dict[str, object]:
@@ -206,12 +207,12 @@ def _learned(config: Config) -> dict[str, object]:
     return values
 
 
-def _choose(trained: bundle.Bundle, operating_point: str) -> None:
+def _choose(trained: model_folders.Bundle, operating_point: str) -> None:
     """Change the default operating point of a trained model, on disk and in its run."""
     import mlflow
 
-    bundle.choose(trained, operating_point)
-    mlflow.log_artifact(str(trained.folder / bundle.INDEX), "bundle")
+    model_folders.choose(trained, operating_point)
+    mlflow.log_artifact(str(trained.folder / model_folders.INDEX), "bundle")
     print(f"its default operating point is {operating_point}, where it was {trained.operating_point}")
 
 

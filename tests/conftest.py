@@ -86,8 +86,8 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> tuple["keras.Model",
 @pytest.fixture(scope="session")
 def write_bundle(tiny_model):
     """Writes a model folder of the tiny network to a place, under a version's name."""
-    from pipeline import bundle
     from pipeline.metrics.calibration import Calibration, OperatingPoint
+    from pipeline.scoring import model_folders
 
     def write(
         folder: Path,
@@ -97,8 +97,8 @@ def write_bundle(tiny_model):
         dev_trials: str = "d",
         dev_scores: "pd.DataFrame | None" = None,  # noqa: F821
         run_id: str = "",
-    ) -> bundle.Bundle:
-        return bundle.write(
+    ) -> model_folders.Bundle:
+        return model_folders.write(
             folder,
             litert=tiny_model[1],
             keras=tiny_model[2],

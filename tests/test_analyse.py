@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from pipeline import analyse, audio, score_timeline
+from pipeline import analyse, audio
 from pipeline.audio import speech
 from pipeline.config import PROJECT_ROOT
-from pipeline.detector import Detector
 from pipeline.errors import AudioError, ConfigError
-from pipeline.score_timeline import Scorer
+from pipeline.scoring import timeline
+from pipeline.scoring.detector import Detector
+from pipeline.scoring.timeline import Scorer
 
 
 @pytest.fixture(scope="module")
@@ -68,8 +69,8 @@ def test_channels_can_be_mixed(model, call):
 
 def test_stretches_are_those_of_the_scores(model, voice):
     heard = alone(model, voice)
-    assert score_timeline.spoofed_stretches(heard, threshold=-1e9) == []
-    for found in score_timeline.spoofed_stretches(heard, threshold=1e9):
+    assert timeline.spoofed_stretches(heard, threshold=-1e9) == []
+    for found in timeline.spoofed_stretches(heard, threshold=1e9):
         assert (found.start_s, found.end_s) == (0.0, 2.0)
         assert found.score == pytest.approx(heard.scores[heard.spoken].mean())
 

@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks import calls, conversations
 from benchmarks.conversations import Point
-from pipeline.score_timeline import ScoreTimeline
+from pipeline.scoring.timeline import ScoreTimeline
 
 
 def test_calls_hold_one_speaker_and_one_attack_of_the_subset(synthetic_store):

@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline import bundle, corpora, cross, cross_matrix, evaluate, train
+from pipeline import corpora, cross, cross_matrix, evaluate, train
 from pipeline.errors import ConfigError
+from pipeline.scoring import model_folders
 from tests.support.corpus_trees import tree, write_noise
 
 CELLS = pd.DataFrame(
@@ -78,7 +79,10 @@ def test_models_that_are_there_are_tested_on_all_of_a_corpus_without_splits(make
     assert cross.main([*command, "--model", str(one), "--output", str(tmp_path / "out")]) == 0
     assert "| trained on | folder |" in capsys.readouterr().out
     cells = pd.read_csv(tmp_path / "out" / "cells.csv")
-    assert (cells["trained_on"].tolist(), cells["own"].tolist()) == ([bundle.Bundle.load(one).model_version], [False])
+    assert (cells["trained_on"].tolist(), cells["own"].tolist()) == (
+        [model_folders.Bundle.load(one).model_version],
+        [False],
+    )
     assert (cells["bonafide"].tolist(), cells["spoof"].tolist()) == ([3], [3])
     with pytest.raises(ConfigError, match="--train_on none: then name the models to test"):
         cross.main(command)

@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline import audio, export, export_formats, metrics, runners
-from pipeline.bundle import Bundle
-from pipeline.detector import Detector
+from pipeline import audio, export, export_formats, metrics
 from pipeline.errors import BundleError, ConfigError
 from pipeline.export import Exported
+from pipeline.scoring import runtimes
+from pipeline.scoring.detector import Detector
+from pipeline.scoring.model_folders import Bundle
 
 CLIPS = 24
 
@@ -50,7 +51,7 @@ def rows(exported) -> dict[str, dict]:
 )
 def test_each_file_gives_the_logits_of_keras(exported, rows, tiny_model, name, tolerance):
     windows = np.random.default_rng(0).normal(0, 0.1, (37, 8000)).astype(np.float32)
-    run = runners.of(exported[0] / rows[name]["file"], threads=1)
+    run = runtimes.of(exported[0] / rows[name]["file"], threads=1)
     expected = tiny_model[0].predict(windows, verbose=0)[:, 0]
     np.testing.assert_allclose(run(windows), expected, atol=tolerance)
     np.testing.assert_allclose(run(windows[:1]), expected[:1], atol=tolerance)
@@ -64,7 +65,7 @@ def test_the_table_holds_what_was_measured(exported, rows, synthetic_store):
     waves = [synthetic_store.waveform(row) / np.float32(audio.FULL_SCALE) for row in chosen]
     scores = {
         name: model.calibration.apply(
-            np.array([*Detector(model, network=runners.of(folder / rows[name]["file"], 1)).utterance_logits(waves)])
+            np.array([*Detector(model, network=runtimes.of(folder / rows[name]["file"], 1)).utterance_logits(waves)])
         )
         for name in export_formats.WRITERS
     }

@@ -10,9 +10,9 @@ import soundfile
 from pipeline import figure_style, inspection
 from pipeline.clip_figure import View, draw
 from pipeline.config import preset
-from pipeline.detector import Detector
 from pipeline.inspection import choose, flac
 from pipeline.metrics.calibration import Calibration
+from pipeline.scoring.detector import Detector
 
 
 def trials(labels: str, scores: list[float]) -> pd.DataFrame:

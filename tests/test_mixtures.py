@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from sklearn.mixture import GaussianMixture
 
-from pipeline import batches, detector, mixtures, models, train
-from pipeline.bundle import Bundle
+from pipeline import batches, mixtures, models, train
 from pipeline.config import preset
 from pipeline.errors import ConfigError
 from pipeline.models.gmm import LAYER, LikelihoodRatio
+from pipeline.scoring import detector
+from pipeline.scoring.model_folders import Bundle
 from pipeline.training_data import Data
 
 CONFIG = preset("gmm").replace(

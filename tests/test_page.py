@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from pipeline import audio, rows
+from pipeline import audio
 from pipeline.config import PROJECT_ROOT
-from pipeline.detector import Detector
+from pipeline.scoring import rows
+from pipeline.scoring.detector import Detector
 from tests.support.browser import Page, asked, chromium, complaints
 
 MAX_MB = 0.5

@@ -11,10 +11,10 @@ import soundfile
 
 from pipeline import audio, frontend
 from pipeline.config import FrontEndConfig
-from pipeline.detector import Detector, Row
 from pipeline.metrics.calibration import OperatingPoint
 from pipeline.page import spectrogram, view
 from pipeline.page.verdict import verdict
+from pipeline.scoring.detector import Detector, Row
 
 EVEN = OperatingPoint(0.25, 0.5, 0.1, 0.1)
 RARE = OperatingPoint(-1.0, 0.05, 0.1, 0.1)

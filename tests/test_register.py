@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline import bundle, metrics, register, tracking
-from pipeline.bundle import Bundle
+from pipeline import metrics, register, tracking
 from pipeline.common import sealed
 from pipeline.config import REGISTERED_MODEL
 from pipeline.errors import ConfigError
+from pipeline.scoring import model_folders
+from pipeline.scoring.model_folders import Bundle
 
 
 @pytest.fixture
@@ -72,8 +73,8 @@ def test_the_first_the_worse_the_better_and_back(trained, client):
     decision = register.register(better.folder)
     assert decision.reason.startswith(f"better: dev EER {100 * better.dev_eer:.2f} % against ")
     assert alias(client, "champion") == "better"
-    assert Bundle.load(bundle.find("")).model_version == "better"
-    assert Bundle.load(bundle.find(f"models:/{REGISTERED_MODEL}@champion")).model_version == "better"
+    assert Bundle.load(model_folders.find("")).model_version == "better"
+    assert Bundle.load(model_folders.find(f"models:/{REGISTERED_MODEL}@champion")).model_version == "better"
 
     tags = client.get_model_version_by_alias(REGISTERED_MODEL, "champion").tags
     assert tags.items() >= {"against": "first", "promoted": "true", "previous_champion": "1"}.items()
@@ -85,7 +86,7 @@ def test_the_first_the_worse_the_better_and_back(trained, client):
 
     assert register.main(["--rollback", "true"]) == 0
     assert alias(client, "champion") == "first"
-    assert Bundle.load(bundle.find("")).model_version == "first"
+    assert Bundle.load(model_folders.find("")).model_version == "first"
     assert client.get_model_version(REGISTERED_MODEL, "3").tags["rolled_back"] == "true"
     with pytest.raises(ConfigError, match="version 1 is the first champion"):
         register.rollback()
@@ -168,5 +169,5 @@ def test_the_environment_of_the_model_has_no_tensorflow_and_no_pickle(make_bundl
 
 
 def test_nothing_to_register_says_so():
-    with pytest.raises(bundle.BundleError, match="train a model first"):
+    with pytest.raises(model_folders.BundleError, match="train a model first"):
         register.main([])

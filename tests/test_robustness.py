@@ -6,9 +6,9 @@ import pytest
 
 from pipeline import metrics, robustness
 from pipeline.config import SAMPLE_RATE_HZ
-from pipeline.detector import Detector
 from pipeline.metrics.calibration import Calibration
 from pipeline.robustness import CODECS, Clip
+from pipeline.scoring.detector import Detector
 
 
 def rng() -> np.random.Generator:

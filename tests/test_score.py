@@ -15,11 +15,13 @@ import psutil
 import pytest
 import soundfile
 
-from pipeline import audio, inputs, metrics, rows, score, score_workers
+from pipeline import audio, metrics, score
 from pipeline.audio import windows
 from pipeline.config import PROJECT_ROOT
-from pipeline.detector import Detector
 from pipeline.errors import BundleError, ConfigError, ProjectError
+from pipeline.scoring import inputs, rows
+from pipeline.scoring import workers as score_workers
+from pipeline.scoring.detector import Detector
 
 
 @pytest.fixture

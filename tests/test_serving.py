@@ -20,8 +20,9 @@ import soundfile
 
 from benchmarks.load import load
 from benchmarks.server import MODEL, Server, mlflow_command, serving
-from pipeline import audio, latency, register, rows
-from pipeline.detector import Detector, Row
+from pipeline import audio, latency, register
+from pipeline.scoring import rows
+from pipeline.scoring.detector import Detector, Row
 
 LIMITS = {"MAX_CHANNELS": "2", "MAX_RATE_HZ": "192000", "MAX_ROWS": "100", "LOG_EVERY_S": "2"}
 

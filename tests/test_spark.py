@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import preprocess, register, score, spark_scoring
+from pipeline import preprocess, register, score
 from pipeline.common import spark
 from pipeline.common.spark import EngineOptions
 from pipeline.errors import ConfigError
+from pipeline.scoring import spark_scoring
 from pipeline.store import manifest
 from tests.support import spark_cluster
 

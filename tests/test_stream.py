@@ -13,7 +13,7 @@ import soundfile
 from pipeline import audio, stream
 from pipeline.audio import windows
 from pipeline.config import PROJECT_ROOT
-from pipeline.detector import Detector
+from pipeline.scoring.detector import Detector
 
 TELL_MODULES = """
 import sys

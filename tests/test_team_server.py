@@ -16,10 +16,11 @@ import soundfile
 from mlflow.server import get_app_client
 
 from benchmarks.server import free_port, running, serving
-from pipeline import bundle, register, train
-from pipeline.bundle import Bundle
+from pipeline import register, train
 from pipeline.config import SAMPLE_RATE_HZ
 from pipeline.errors import TrackingError
+from pipeline.scoring import model_folders
+from pipeline.scoring.model_folders import Bundle
 from tests.support import postgres
 
 ADMIN, ADMIN_PASSWORD = "admin", "a long admin password"
@@ -129,14 +130,14 @@ def test_without_a_password_all_is_refused(strangers, smoke, synthetic_store):
     with pytest.raises(TrackingError, match=f"{strangers} wants a name and a password"):
         train.train(smoke, synthetic_store.folder)
     with pytest.raises(TrackingError, match="wants a name and a password"):
-        bundle.find("models:/spoof-detector@champion")
+        model_folders.find("models:/spoof-detector@champion")
 
 
 def test_a_wrong_password_is_refused(strangers, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", MEMBER)
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", ADMIN_PASSWORD)
     with pytest.raises(TrackingError, match="wants another name or password"):
-        bundle.find("models:/spoof-detector@champion")
+        model_folders.find("models:/spoof-detector@champion")
 
 
 def test_other_names_of_the_server_are_refused(tracked):

@@ -5,8 +5,8 @@ import pytest
 
 from pipeline import timeline_figure
 from pipeline.analyse import Party
-from pipeline.score_timeline import ScoreTimeline
-from pipeline.stretches import Stretch
+from pipeline.scoring.spoofed_segments import Stretch
+from pipeline.scoring.timeline import ScoreTimeline
 
 
 def party(duration_s: float, channel: int = 1, found: tuple[Stretch, ...] = ()) -> Party:

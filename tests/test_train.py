@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 from pipeline import audio, checkpoint, descent, devices, evaluate, metrics, tracking, train
-from pipeline.bundle import Bundle
 from pipeline.config import PROJECT_ROOT, Config, preset
-from pipeline.detector import Detector
 from pipeline.errors import ConfigError
 from pipeline.metrics import calibration
+from pipeline.scoring.detector import Detector
+from pipeline.scoring.model_folders import Bundle
 from pipeline.store.store import Store
 from pipeline.training_data import Data
 

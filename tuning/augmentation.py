@@ -44,14 +44,15 @@ def screen(config: Config, store_folder: Path) -> pd.DataFrame:
     """One row a setting: dev EER and AUC, means over the last epochs."""
     import mlflow
 
-    from pipeline import bundle, train
+    from pipeline import train
+    from pipeline.scoring import model_folders
 
     rows = []
     for name, chosen in settings(config).items():
         print(f"\n== {name} ==", flush=True)
         folder = train.train(chosen, store_folder)
         history = mlflow.MlflowClient().get_metric_history
-        run_id = bundle.Bundle.load(folder).run_id
+        run_id = model_folders.Bundle.load(folder).run_id
         last = {m: [x.value for x in history(run_id, f"dev/{m}")][-LAST_EPOCHS:] for m in ("eer", "auc")}
         rows.append({"setting": name, **{metric: float(np.mean(values)) for metric, values in last.items()}})
     return pd.DataFrame(rows)

@@ -40,11 +40,11 @@ def main(argv: list[str] | None = None) -> int:
         )
     import uvicorn
 
-    from pipeline import bundle, detector
     from pipeline.page import server
+    from pipeline.scoring import detector, model_folders
 
     workers = options.workers or detector.cores()
-    model = bundle.Bundle.load(bundle.find(options.model))
+    model = model_folders.Bundle.load(model_folders.find(options.model))
     names = server.LOCAL_NAMES | {name.strip().lower() for name in options.names.split(",") if name.strip()}
     app = server.create(
         detector.Pool(model, workers),

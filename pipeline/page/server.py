@@ -16,10 +16,10 @@ from fastapi.responses import FileResponse, JSONResponse
 from starlette.concurrency import run_in_threadpool
 
 from pipeline import audio
-from pipeline.detector import Pool
 from pipeline.errors import AudioError
 from pipeline.page import view
-from pipeline.rows import COLUMNS
+from pipeline.scoring.detector import Pool
+from pipeline.scoring.rows import COLUMNS
 
 STATIC = Path(__file__).parent / "static"
 FILES = {

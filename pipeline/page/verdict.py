@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from pipeline.config import BONAFIDE
-from pipeline.detector import NO_SPEECH, Row
 from pipeline.metrics.calibration import OperatingPoint
+from pipeline.scoring.detector import NO_SPEECH, Row
 
 UNSURE = "unsure"
 ERROR = "error"

@@ -12,10 +12,10 @@ import numpy as np
 from pipeline import audio
 from pipeline.audio import speech
 from pipeline.config import SAMPLE_RATE_HZ
-from pipeline.detector import Detector
 from pipeline.page import spectrogram
 from pipeline.page.verdict import verdict
-from pipeline.score_timeline import Scorer, spoofed_stretches
+from pipeline.scoring.detector import Detector
+from pipeline.scoring.timeline import Scorer, spoofed_stretches
 
 COLUMNS = 1200
 """Columns of the pictures at most: what a wide screen can show."""

@@ -6,12 +6,13 @@ import shutil
 import numpy as np
 import pytest
 
-from pipeline import bundle, evaluate
-from pipeline.bundle import Bundle
+from pipeline import evaluate
 from pipeline.common import sealed
 from pipeline.config import preset
-from pipeline.detector import Detector
 from pipeline.errors import BundleError, ProjectError, StoreError
+from pipeline.scoring import model_folders
+from pipeline.scoring.detector import Detector
+from pipeline.scoring.model_folders import Bundle
 from pipeline.store import store
 from pipeline.store.store import Store
 from pipeline.training_data import Data
@@ -90,7 +91,7 @@ def test_every_flipped_bit_and_lost_end_of_a_model_folder_is_an_error(make_bundl
 
 
 def test_a_changed_threshold_is_a_checksum_error_and_no_other_answer(make_bundle):
-    index = make_bundle().folder / bundle.INDEX
+    index = make_bundle().folder / model_folders.INDEX
     text = index.read_text()
     index.write_text(text.replace('"slope": 2.0', '"slope": 3.0'))
     assert index.read_text() != text
@@ -105,9 +106,9 @@ def test_a_changed_threshold_is_a_checksum_error_and_no_other_answer(make_bundle
 
 def test_a_network_that_is_none_is_refused_by_name(make_bundle):
     folder = make_bundle().folder
-    (folder / bundle.LITERT).write_bytes(b"TFL3 but no network")
-    index = sealed.read(folder / bundle.INDEX)
-    index["sha256"][bundle.LITERT] = store.file_sha256(folder / bundle.LITERT)
-    sealed.write(folder / bundle.INDEX, index)
+    (folder / model_folders.LITERT).write_bytes(b"TFL3 but no network")
+    index = sealed.read(folder / model_folders.INDEX)
+    index["sha256"][model_folders.LITERT] = store.file_sha256(folder / model_folders.LITERT)
+    sealed.write(folder / model_folders.INDEX, index)
     with pytest.raises(ProjectError, match=r"model\.tflite"):
         Detector(Bundle.load(folder))

@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from pipeline import audio, bundle, checkpoint, tracking
+from pipeline import audio, checkpoint, tracking
 from pipeline.checkpoint import Progress
 from pipeline.config import PROJECT_ROOT
 from pipeline.errors import TrackingError
+from pipeline.scoring import model_folders
 from pipeline.store.store import Store
 from tests.support.small_disk import mounted
 
@@ -100,7 +101,7 @@ def test_a_model_folder_that_finds_no_room_leaves_the_one_before(disk, write_bun
     with pytest.raises(OSError, match="No space left") as caught:
         write_bundle(disk.folder / "model", "second")
     assert caught.value.errno == errno.ENOSPC
-    assert bundle.Bundle.load(kept.folder) == kept
+    assert model_folders.Bundle.load(kept.folder) == kept
 
 
 def test_a_tracking_store_on_a_full_disk_is_named(disk, monkeypatch):

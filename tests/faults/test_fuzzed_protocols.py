@@ -7,9 +7,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline import corpora, inputs
+from pipeline import corpora
 from pipeline.config import CorpusConfig
 from pipeline.errors import CorpusError, ProjectError
+from pipeline.scoring import inputs
 from pipeline.store import manifest
 
 PROTOCOL = "".join(

@@ -16,10 +16,11 @@ import psutil
 import pytest
 import soundfile
 
-from pipeline import audio, bundle
-from pipeline.bundle import Bundle
+from pipeline import audio
 from pipeline.common import sealed
 from pipeline.config import PROJECT_ROOT, REGISTERED_MODEL
+from pipeline.scoring import model_folders
+from pipeline.scoring.model_folders import Bundle
 from pipeline.store.store import Store
 
 SEED = 4
@@ -196,9 +197,9 @@ def test_an_unfinished_version_is_gone_on_with_and_not_doubled(make_bundle, tmp_
     from pipeline import register
 
     register.register(make_bundle("first").folder)
-    champion = bundle.champion_dir()
+    champion = model_folders.champion_dir()
     champion.rename(champion.with_name("champion.old"))
     register.register(tmp_path / "models" / "first")
-    assert sealed.read(champion / bundle.INDEX)["model_version"] == "first"
+    assert sealed.read(champion / model_folders.INDEX)["model_version"] == "first"
     versions = mlflow.MlflowClient().search_model_versions(f"name = '{REGISTERED_MODEL}'")
     assert len(versions) == 1

@@ -11,10 +11,11 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from pipeline import bundle, checkpoint, register, score, tracking
-from pipeline.bundle import Bundle
+from pipeline import checkpoint, register, score, tracking
 from pipeline.config import PROJECT_ROOT
 from pipeline.errors import TrackingError
+from pipeline.scoring import model_folders
+from pipeline.scoring.model_folders import Bundle
 from tests.support.mlflow_server import TrackingServer
 
 EPOCHS = 8
@@ -97,7 +98,9 @@ def test_training_outlives_its_server_and_loses_and_doubles_nothing(server, synt
     assert "Traceback" not in said
 
     run_id, history = training.history()
-    (folder,) = (path for path in (tmp_path / "artifacts" / "models").iterdir() if (path / bundle.INDEX).is_file())
+    (folder,) = (
+        path for path in (tmp_path / "artifacts" / "models").iterdir() if (path / model_folders.INDEX).is_file()
+    )
     assert Bundle.load(folder).run_id == run_id, "the model is there before the server is"
     server.start()
     before = logged(server.url, run_id)

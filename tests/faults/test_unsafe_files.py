@@ -16,25 +16,12 @@ import pytest
 import soundfile
 from pyarrow import parquet
 
-from pipeline import (
-    audio,
-    bundle,
-    checkpoint,
-    cli,
-    corpora,
-    evaluate,
-    export,
-    inputs,
-    models,
-    register,
-    score,
-    stream,
-    tracking,
-)
-from pipeline.bundle import Bundle
+from pipeline import audio, checkpoint, cli, corpora, evaluate, export, models, register, score, stream, tracking
 from pipeline.common import sealed
 from pipeline.config import PROJECT_ROOT, REGISTERED_MODEL, CorpusConfig, preset
 from pipeline.errors import BundleError, ConfigError, ProjectError
+from pipeline.scoring import inputs, model_folders
+from pipeline.scoring.model_folders import Bundle
 from pipeline.store import store
 from pipeline.store.store import Store
 from pipeline.training_data import Data
@@ -54,9 +41,9 @@ def sprung(tmp_path):
 
 def reseal(folder: Path, name: str) -> None:
     """Give a changed file of a model folder its checksum, as whoever changed it would."""
-    index = sealed.read(folder / bundle.INDEX)
+    index = sealed.read(folder / model_folders.INDEX)
     index["sha256"][name] = store.file_sha256(folder / name)
-    sealed.write(folder / bundle.INDEX, index)
+    sealed.write(folder / model_folders.INDEX, index)
 
 
 def test_the_traps_are_traps(tmp_path):
@@ -133,7 +120,7 @@ def test_tables_with_pickles_for_types(sprung, tmp_path):
 @pytest.mark.parametrize("kind", ["calling", "lambda", "weights", "pickle"])
 def test_keras_files(kind, sprung, tmp_path, make_bundle, synthetic_store):
     folder = make_bundle().folder
-    path = folder / bundle.KERAS
+    path = folder / model_folders.KERAS
     make = {
         "calling": lambda: traps.keras_calling(path, sprung),
         "lambda": lambda: traps.keras_lambda(path, sprung),
@@ -141,7 +128,7 @@ def test_keras_files(kind, sprung, tmp_path, make_bundle, synthetic_store):
         "pickle": lambda: path.write_bytes(traps.pickled(sprung)),
     }
     make[kind]()
-    reseal(folder, bundle.KERAS)
+    reseal(folder, model_folders.KERAS)
     with pytest.raises(BundleError, match=r"model\.keras: Keras does not load it"):
         models.load(path)
     if kind != "lambda":
@@ -175,6 +162,6 @@ def test_a_registered_version(trapped_version, voice, tmp_path, make_bundle):
     assert score.main([recording, "--model", trapped_version]) == 0
     assert stream.main(["--input", recording, "--model", trapped_version, "--pace", "fast"]) == 0
     assert analyse.main([recording, "--model", trapped_version, "--output", str(tmp_path / "found")]) == 0
-    rival = make_bundle("rival", dev_scores=pd.DataFrame(columns=list(bundle.DEV_COLUMNS)))
+    rival = make_bundle("rival", dev_scores=pd.DataFrame(columns=list(model_folders.DEV_COLUMNS)))
     assert not register.register(rival.folder).promoted
-    assert Bundle.load(bundle.find(trapped_version)).model_version == "tiny-1"
+    assert Bundle.load(model_folders.find(trapped_version)).model_version == "tiny-1"

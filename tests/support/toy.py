@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline import bundle
 from pipeline.audio import windows
 from pipeline.config import preset
 from pipeline.metrics.calibration import Calibration, OperatingPoint
+from pipeline.scoring import model_folders
 from pipeline.store import manifest, store
 from pipeline.store.store import Store
 
@@ -87,9 +87,11 @@ def write_litert(path: Path) -> Path:
     return path
 
 
-def write_bundle(folder, litert, opened: Store, *, run_id="", config=CONFIG, calibration=CALIBRATION) -> bundle.Bundle:
+def write_bundle(
+    folder, litert, opened: Store, *, run_id="", config=CONFIG, calibration=CALIBRATION
+) -> model_folders.Bundle:
     """A model folder of the one-layer model, as trained on the Store."""
-    return bundle.write(
+    return model_folders.write(
         folder,
         litert=litert,
         config=config,

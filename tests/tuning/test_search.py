@@ -11,9 +11,9 @@ import yaml
 from optuna.trial import TrialState
 
 from pipeline import cli, tracking
-from pipeline.bundle import Bundle
 from pipeline.config import PROJECT_ROOT, preset
 from pipeline.errors import ConfigError, ProjectError
+from pipeline.scoring.model_folders import Bundle
 from tests.support.made_study import settings
 from tests.support.search_process import Search, finished, kill, running
 from tuning import search, study, workers

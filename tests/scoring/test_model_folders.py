@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline import bundle, tracking
-from pipeline.bundle import Bundle
+from pipeline import tracking
 from pipeline.common import sealed
 from pipeline.errors import BundleError, ConfigError
 from pipeline.metrics import calibration
+from pipeline.scoring import model_folders
+from pipeline.scoring.model_folders import Bundle
 
 
 def test_round_trip(make_bundle, smoke):
@@ -61,7 +62,7 @@ def test_dev_scores_come_back_as_they_were_and_give_further_points(make_bundle):
 
 def test_another_default_point_changes_the_index_alone(make_bundle):
     written = make_bundle(dev_scores=DEV)
-    chosen = bundle.choose(written, "fpr=0.5")
+    chosen = model_folders.choose(written, "fpr=0.5")
     assert (chosen.operating_point, chosen.config.train.operating_point) == ("fpr=0.5", "fpr=0.5")
     assert chosen.point() == written.point("fpr=0.5")
     assert set(chosen.operating_points) == {"eer", "min_dcf", "fpr=0.5"}
@@ -108,19 +109,19 @@ def test_missing_folder_and_missing_champion_say_what_to_do(tmp_path):
     with pytest.raises(BundleError, match=r"bundle\.json is missing\); train one, or check --model"):
         Bundle.load(tmp_path)
     with pytest.raises(BundleError, match="no model yet: `make demo`"):
-        bundle.find("")
+        model_folders.find("")
 
 
 def test_a_run_is_found_by_its_id(make_bundle):
     written = make_bundle()
     with tracking.run("run", stage="train") as run:
         mlflow.log_artifacts(str(written.folder), "bundle")
-    assert Bundle.load(bundle.find(f"runs:/{run.info.run_id}")).model_version == "tiny-1"
-    assert Bundle.load(bundle.find(f"runs:/{run.info.run_id}/bundle")).model_version == "tiny-1"
+    assert Bundle.load(model_folders.find(f"runs:/{run.info.run_id}")).model_version == "tiny-1"
+    assert Bundle.load(model_folders.find(f"runs:/{run.info.run_id}/bundle")).model_version == "tiny-1"
 
 
 def test_unknown_run_and_registered_model_are_named():
     with pytest.raises(BundleError, match="--model models:/nothing@champion: not found at sqlite"):
-        bundle.find("models:/nothing@champion")
+        model_folders.find("models:/nothing@champion")
     with pytest.raises(BundleError, match="not found at sqlite"):
-        bundle.find(f"runs:/{'0' * 32}")
+        model_folders.find(f"runs:/{'0' * 32}")

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pipeline.common import locks
-from pipeline.detector import Row
 from pipeline.errors import ConfigError
-from pipeline.rows import COLUMNS
+from pipeline.scoring.detector import Row
+from pipeline.scoring.rows import COLUMNS
 
 FORMATS = (".csv", ".jsonl", ".parquet")
 PARQUET_ROWS = 50_000

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from pipeline.audio import speech
-from pipeline.detector import Detector
-from pipeline.score_timeline import OUTLINE_SAMPLES, Scorer
+from pipeline.scoring.detector import Detector
+from pipeline.scoring.timeline import OUTLINE_SAMPLES, Scorer
 
 CLIP = 8000
 """Samples of the tiny model's window."""

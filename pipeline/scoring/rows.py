@@ -1,8 +1,8 @@
-"""Rows of scores as a table for people; ``pipeline.row_file`` writes them for programs."""
+"""Rows of scores as a table for people; ``scoring.row_file`` writes them for programs."""
 
 import dataclasses
 
-from pipeline.detector import Row
+from pipeline.scoring.detector import Row
 
 COLUMNS = tuple(field.name for field in dataclasses.fields(Row))
 SOURCE_WIDTH = 44

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import stretches
+from pipeline.scoring import spoofed_segments
 
 GAINS = st.lists(st.integers(-40, 40).map(lambda n: n / 8), min_size=1, max_size=9)
 
@@ -20,14 +20,14 @@ def worth(states, gains, switch_cost):
 
 @given(GAINS, st.integers(0, 24).map(lambda n: n / 8))
 def test_the_path_is_the_best_of_all(gains, switch_cost):
-    found = stretches.viterbi(np.array(gains), switch_cost)
+    found = spoofed_segments.viterbi(np.array(gains), switch_cost)
     best = max(worth(states, gains, switch_cost) for states in itertools.product((False, True), repeat=len(gains)))
     assert worth(found, gains, switch_cost) == best
 
 
 def find(scores, *, spoken=None, threshold=0.0, switch_cost=1.0, hop_s=0.5, window_s=2.0):
     times_s = window_s / 2 + hop_s * np.arange(len(scores))
-    return stretches.find(
+    return spoofed_segments.find(
         times_s,
         np.array(scores, float),
         np.ones(len(scores), bool) if spoken is None else np.array(spoken, bool),
@@ -72,8 +72,8 @@ def test_windows_without_speech_are_no_evidence():
 
 def test_no_score_is_worth_more_than_the_limit():
     many = [3] * 6 + [-500] + [3] * 6
-    assert find(many, switch_cost=stretches.MAX_SCORE / 8 + 0.01) == []
-    assert len(find(many, switch_cost=stretches.MAX_SCORE / 8 - 0.01)) == 1
+    assert find(many, switch_cost=spoofed_segments.MAX_SCORE / 8 + 0.01) == []
+    assert len(find(many, switch_cost=spoofed_segments.MAX_SCORE / 8 - 0.01)) == 1
 
 
 def test_the_threshold_moves_what_counts_as_low():
@@ -83,5 +83,5 @@ def test_the_threshold_moves_what_counts_as_low():
 
 
 def test_runs():
-    assert stretches.runs([True, False, False, True, True]) == [(0, 0), (3, 4)]
-    assert stretches.runs([False]) == []
+    assert spoofed_segments.runs([True, False, False, True, True]) == [(0, 0), (3, 4)]
+    assert spoofed_segments.runs([False]) == []

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline import stretches
 from pipeline.audio import speech, windows
 from pipeline.config import SAMPLE_RATE_HZ
-from pipeline.detector import BATCH_WINDOWS, MIN_SPEECH_S, Detector
-from pipeline.stretches import Stretch
+from pipeline.scoring import spoofed_segments
+from pipeline.scoring.detector import BATCH_WINDOWS, MIN_SPEECH_S, Detector
+from pipeline.scoring.spoofed_segments import Stretch
 
 OUTLINE_SAMPLES = 800
 """Samples that one point of the outline stands for: 50 ms."""
@@ -133,10 +133,10 @@ class Scorer:
 
 
 def spoofed_stretches(
-    heard: ScoreTimeline, *, threshold: float, switch_cost: float = stretches.SWITCH_COST
+    heard: ScoreTimeline, *, threshold: float, switch_cost: float = spoofed_segments.SWITCH_COST
 ) -> list[Stretch]:
     """The stretches of a channel that sound spoofed."""
-    return stretches.find(
+    return spoofed_segments.find(
         heard.times_s,
         heard.scores,
         heard.spoken,

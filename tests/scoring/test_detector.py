@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from pipeline import audio, detector
-from pipeline.detector import Detector, Hearing, Pool
+from pipeline import audio
+from pipeline.scoring import detector
+from pipeline.scoring.detector import Detector, Hearing, Pool
 
 
 @pytest.fixture

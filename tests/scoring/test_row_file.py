@@ -8,11 +8,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pipeline import row_file
-from pipeline.detector import Row
 from pipeline.errors import ConfigError
-from pipeline.row_file import Done, RowFile
-from pipeline.rows import COLUMNS
+from pipeline.scoring import row_file
+from pipeline.scoring.detector import Row
+from pipeline.scoring.row_file import Done, RowFile
+from pipeline.scoring.rows import COLUMNS
 
 MADE_WITH = {"model": "m", "threshold": 0.5}
 ROWS = [

@@ -17,11 +17,11 @@ import numpy as np
 
 from pipeline import audio
 from pipeline.audio import speech, windows
-from pipeline.bundle import Bundle
 from pipeline.config import BONAFIDE, SAMPLE_RATE_HZ, SPOOF
 from pipeline.errors import AudioError
 from pipeline.metrics.calibration import OperatingPoint
-from pipeline.runners import LiteRt
+from pipeline.scoring.model_folders import Bundle
+from pipeline.scoring.runtimes import LiteRt
 
 Network = Callable[[np.ndarray], np.ndarray]
 BATCH_WINDOWS = 16

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
-from pipeline.bundle import Bundle
 from pipeline.common import orphans
-from pipeline.detector import Detector, Row, cores
 from pipeline.errors import ProjectError
 from pipeline.metrics.calibration import OperatingPoint
+from pipeline.scoring.detector import Detector, Row, cores
+from pipeline.scoring.model_folders import Bundle
 
 FEW_RECORDINGS = 8
 """Up to so many are scored before other processes would have started."""

@@ -8,8 +8,8 @@ from dataclasses import fields, replace
 
 from pipeline.common import spark
 from pipeline.common.spark import PARTITION_RECORDINGS
-from pipeline.detector import Row
 from pipeline.errors import ConfigError, ProjectError
+from pipeline.scoring.detector import Row
 
 BATCH_RECORDINGS = 200_000
 """Recordings a job of Spark: rows that the driver holds at once."""

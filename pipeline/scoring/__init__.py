@@ -1,0 +1,1 @@
+"""The one path from audio to score, shared by every command. No TensorFlow."""
