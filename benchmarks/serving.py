@@ -21,12 +21,13 @@ from benchmarks.compared import Figure, Line
 from benchmarks.load import Load, load
 from benchmarks.server import Server, serving
 from benchmarks.start import registered
-from pipeline import cli, corpora, latency_log
+from pipeline import cli, corpora
 from pipeline.config import PROJECT_ROOT, Config, artifacts_dir, option
 from pipeline.errors import ProjectError
 from pipeline.scoring import model_folders
 from pipeline.scoring.detector import cores
 from pipeline.scoring.model_folders import Bundle
+from pipeline.serving import latency_log
 
 SECTIONS = ("corpus", "audio")
 MAX_GROWTH = 0.05

@@ -20,10 +20,10 @@ from pipeline import audio, cli, metrics, preprocess, tracking
 from pipeline.common.progress import track
 from pipeline.config import BONAFIDE, artifacts_dir, option
 from pipeline.errors import BundleError, ConfigError
-from pipeline.latency_log import percentile
 from pipeline.scoring import model_folders, runtimes
 from pipeline.scoring.detector import Detector, Network
 from pipeline.scoring.model_folders import Bundle
+from pipeline.serving.latency_log import percentile
 from pipeline.store import manifest
 from pipeline.store.store import Store
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from pipeline import cli
 from pipeline.config import option
 from pipeline.errors import ConfigError
-from pipeline.latency_log import PERCENTILES, middle_ms, spread
+from pipeline.serving.latency_log import PERCENTILES, middle_ms, spread
 
 SECTIONS = ()
 SHOWN = {"request_ms": "a request", "clip_ms": "a clip"}

@@ -21,10 +21,10 @@ from pipeline import cli, stream_sources
 from pipeline.audio import windows
 from pipeline.config import SAMPLE_RATE_HZ, option
 from pipeline.errors import AudioError, ConfigError
-from pipeline.latency_log import PERCENTILES, class_of, middle_ms
 from pipeline.live import Feed, SpeechMeter, Step
 from pipeline.scoring import model_folders
 from pipeline.scoring.detector import MIN_SPEECH_S, NO_SPEECH, Detector
+from pipeline.serving.latency_log import PERCENTILES, class_of, middle_ms
 from pipeline.smoothing import Hysteresis, RunningMean
 
 SECTIONS = ()

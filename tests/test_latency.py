@@ -5,9 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from pipeline import latency, latency_log
+from pipeline import latency
 from pipeline.errors import ConfigError
-from pipeline.latency_log import LatencyLog
+from pipeline.serving import latency_log
+from pipeline.serving.latency_log import LatencyLog
 
 
 def test_percentiles_are_those_of_numpy():

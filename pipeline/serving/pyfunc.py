@@ -3,7 +3,7 @@
 MLflow runs this file as "model from code" when it loads the model; the model folder travels as its artifact
 ``bundle``. One input row holds one recording, in the column ``audio`` as bytes or base64 text, or in the column
 ``path`` as the name of a file that the server may read, and gives one row of output; what cannot be scored says so in
-its row. Limits come from ``pipeline.server_settings``.
+its row. Limits come from ``serving.settings``.
 """
 
 import base64
@@ -21,14 +21,15 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import BAD_REQUEST
 from mlflow.pyfunc.scoring_server import _SERVER_MODEL_PATH
 
-from pipeline import server_guard, server_settings
 from pipeline.audio import Source
 from pipeline.errors import AudioError, ConfigError
-from pipeline.latency_log import LatencyLog
 from pipeline.metrics.calibration import OperatingPoint
 from pipeline.scoring.detector import Pool, Row
 from pipeline.scoring.model_folders import Bundle
-from pipeline.served_files import ServedFiles
+from pipeline.serving import guard
+from pipeline.serving import settings as server_settings
+from pipeline.serving.files import ServedFiles
+from pipeline.serving.latency_log import LatencyLog
 
 COLUMNS = ("audio", "path")
 
@@ -45,7 +46,7 @@ class SpoofDetector(mlflow.pyfunc.PythonModel):
         self.log = LatencyLog(Path(settings.log) if settings.log else None, settings.log_every_s)
         self.is_served = _SERVER_MODEL_PATH in os.environ
         if self.is_served:
-            server_guard.install(settings, self.log)
+            guard.install(settings, self.log)
             self.log.start()
 
     def predict(self, context, model_input: pd.DataFrame, params=None):

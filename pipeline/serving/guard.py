@@ -10,8 +10,8 @@ import json
 import time
 from collections.abc import Awaitable, Callable
 
-from pipeline.latency_log import LatencyLog
-from pipeline.server_settings import ServerSettings
+from pipeline.serving.latency_log import LatencyLog
+from pipeline.serving.settings import ServerSettings
 
 Receive = Callable[[], Awaitable[dict]]
 Send = Callable[[dict], Awaitable[None]]
