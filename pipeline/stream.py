@@ -17,15 +17,16 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import cli, stream_sources
+from pipeline import cli
 from pipeline.audio import windows
 from pipeline.config import SAMPLE_RATE_HZ, option
 from pipeline.errors import AudioError, ConfigError
-from pipeline.live import Feed, SpeechMeter, Step
 from pipeline.scoring import model_folders
 from pipeline.scoring.detector import MIN_SPEECH_S, NO_SPEECH, Detector
 from pipeline.serving.latency_log import PERCENTILES, class_of, middle_ms
-from pipeline.smoothing import Hysteresis, RunningMean
+from pipeline.streaming import sources
+from pipeline.streaming.feed import Feed, SpeechMeter, Step
+from pipeline.streaming.smoothing import Hysteresis, RunningMean
 
 SECTIONS = ()
 
@@ -47,7 +48,7 @@ class StreamOptions:
         "every step, as fast as they can be scored",
         choices=("real", "fast"),
     )
-    format: str = option("s16le", "raw samples on standard input", choices=tuple(stream_sources.SAMPLE_FORMATS))
+    format: str = option("s16le", "raw samples on standard input", choices=tuple(sources.SAMPLE_FORMATS))
     rate_hz: int = option(SAMPLE_RATE_HZ, "sample rate of raw samples on standard input")
     channels: int = option(1, "channels of raw samples on standard input; they are averaged")
     track: bool = option(False, "log the summary to MLflow")
@@ -213,14 +214,14 @@ def _check(options: StreamOptions) -> None:
 
 
 def _blocks(options: StreamOptions) -> Iterator[np.ndarray]:
-    if options.input == stream_sources.MICROPHONE:
-        return stream_sources.microphone()
-    if options.input == stream_sources.STDIN:
+    if options.input == sources.MICROPHONE:
+        return sources.microphone()
+    if options.input == sources.STDIN:
         if sys.stdin.isatty():
             raise ConfigError("--input -: standard input is a terminal; pipe audio in, or name a file or microphone")
-        raw = stream_sources.Pcm(options.format, options.rate_hz, options.channels)
-        return stream_sources.pcm(sys.stdin.buffer.raw, raw)
-    return stream_sources.recording(Path(options.input), paced=options.pace == "real")
+        raw = sources.Pcm(options.format, options.rate_hz, options.channels)
+        return sources.pcm(sys.stdin.buffer.raw, raw)
+    return sources.recording(Path(options.input), paced=options.pace == "real")
 
 
 def _listen(steps: Iterator[Step], listener: Listener, summary: Summary) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.audio import speech
 from pipeline.errors import AudioError
-from pipeline.live import Feed, Ring, SpeechMeter
+from pipeline.streaming.feed import Feed, Ring, SpeechMeter
 
 
 def pieces(wave: np.ndarray, seed: int, longest: int):

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from pipeline import audio, stream_sources
+from pipeline import audio
 from pipeline.errors import AudioError, ConfigError
-from pipeline.stream_sources import Pcm
+from pipeline.streaming import sources
+from pipeline.streaming.sources import Pcm
 
 RAW = Pcm("s16le", 16000, 1)
 
@@ -29,7 +30,7 @@ def through_pipe(data: bytes, raw: Pcm = RAW, piece: int = 1000) -> np.ndarray:
     thread = threading.Thread(target=write)
     thread.start()
     with open(readable, "rb", buffering=0) as file:
-        heard = np.concatenate(list(stream_sources.pcm(file, raw)))
+        heard = np.concatenate(list(sources.pcm(file, raw)))
     thread.join()
     return heard
 
@@ -78,7 +79,7 @@ def test_silence_between_samples_gives_empty_blocks():
     readable, writable = os.pipe()
     with open(readable, "rb", buffering=0) as file:
         os.write(writable, b"\0" * 200)
-        blocks = stream_sources.pcm(file, RAW)
+        blocks = sources.pcm(file, RAW)
         # The first twelve bytes are those that may be a header.
         assert [len(next(blocks)) for _ in range(4)] == [6, 94, 0, 0]
         os.close(writable)
@@ -104,7 +105,7 @@ def test_a_file_comes_at_the_pace_of_a_clock(voice, tmp_path):
     soundfile.write(tmp_path / "a.wav", audio.to_int16(voice[:9600]), 16000)
     started, arrived = time.monotonic(), []
     heard = []
-    for block in stream_sources.recording(tmp_path / "a.wav", paced=True):
+    for block in sources.recording(tmp_path / "a.wav", paced=True):
         heard.append(block)
         arrived.append((sum(map(len, heard)) / 16000, time.monotonic() - started))
     assert all(clock_s >= audio_s for audio_s, clock_s in arrived)
@@ -116,4 +117,4 @@ def test_a_missing_microphone_is_said(monkeypatch):
 
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     with pytest.raises(ConfigError, match=r"--input microphone: .*pip install sounddevice"):
-        next(stream_sources.microphone())
+        next(sources.microphone())

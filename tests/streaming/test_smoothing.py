@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from pipeline.smoothing import Hysteresis, RunningMean
+from pipeline.streaming.smoothing import Hysteresis, RunningMean
 
 
 def test_what_lies_a_memory_back_weighs_one_over_e():
