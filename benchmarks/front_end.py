@@ -38,7 +38,7 @@ def measure(config: Config, options: Options) -> Line:
     import tensorflow as tf
     from scipy import fft
 
-    from pipeline import frontend
+    from pipeline.network import front_end as frontend
 
     settings = config.front_end
     samples = round(options.clip_s * SAMPLE_RATE_HZ)

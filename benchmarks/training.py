@@ -37,14 +37,14 @@ def bare(config: Config) -> "keras.Model":  # noqa: F821
     """Backbone and head on a spectrogram (or waveform) that is given."""
     import keras
 
-    from pipeline import frontend, models
+    from pipeline.network import front_end, networks
 
-    heard = keras.Input((models.clip_samples(config),))
-    if not models.hears_waveform(config):
-        heard = frontend.spectrogram(heard, config.front_end)
+    heard = keras.Input((networks.clip_samples(config),))
+    if not networks.hears_waveform(config):
+        heard = front_end.spectrogram(heard, config.front_end)
     given = keras.Input(heard.shape[1:])
-    backbone = models.BACKBONES[config.model.backbone]
-    return keras.Model(given, models.head(backbone.features(given, config.model), config.model))
+    backbone = networks.BACKBONES[config.model.backbone]
+    return keras.Model(given, networks.head(backbone.features(given, config.model), config.model))
 
 
 def measure(config: Config, options: Options) -> list[Line]:

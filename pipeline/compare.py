@@ -164,7 +164,8 @@ def _figures(evaluation: Path) -> dict[str, float]:
 
 def _cost(model_folder: Path, store_folder: Path) -> dict[str, float]:
     """Parameters, milliseconds a clip on this machine, and size of the exported file in MB."""
-    from pipeline import audio, models
+    from pipeline import audio
+    from pipeline.network import networks
     from pipeline.scoring.detector import Detector
     from pipeline.store.store import Store
 
@@ -178,7 +179,7 @@ def _cost(model_folder: Path, store_folder: Path) -> dict[str, float]:
         detector.utterance_logit(wave)
         spent_s.append(time.perf_counter() - started)
     return {
-        "parameters": models.load(model.keras).count_params(),
+        "parameters": networks.load(model.keras).count_params(),
         "ms_per_clip": 1000 * float(np.median(spent_s)),
         "size_mb": model.litert.stat().st_size / 1e6,
     }

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import keras
 
-from pipeline import models
 from pipeline.config import Config
+from pipeline.network import networks
 from pipeline.step_progress import StepProgress
 from pipeline.training_data import Data
 
@@ -25,9 +25,9 @@ def build(config: Config, steps: int) -> keras.Model:
             warmup_steps=warmup,
             decay_steps=max(1, settings.epochs * steps - warmup),
         )
-    model = models.build(config)
+    model = networks.build(config)
     if settings.sync_batch_norm and model.distribute_strategy.num_replicas_in_sync > 1:
-        models.synchronise_batch_norm(model)
+        networks.synchronise_batch_norm(model)
     if settings.pseudo_spoofs:
         from pipeline.blending import PseudoSpoofing
 

@@ -150,9 +150,9 @@ def _keras(model: Bundle) -> "keras.Model":  # noqa: F821
         raise BundleError(
             f"{model.folder}: it holds no {model_folders.KERAS}, which every export is made from; train again"
         )
-    from pipeline import models
+    from pipeline.network import networks
 
-    return models.load(path)
+    return networks.load(path)
 
 
 def _write(
@@ -161,7 +161,7 @@ def _write(
     folder: Path,
 ) -> tuple[dict[str, Path], dict[str, str]]:
     """The file of each format, and why there is none of the others."""
-    from pipeline.export_formats import WRITERS
+    from pipeline.network.formats import WRITERS
 
     files, failures = {}, {}
     for name, (suffix, write) in WRITERS.items():
@@ -183,7 +183,7 @@ def _write(
 
 
 def _compiled(network: "keras.Model") -> Network:  # noqa: F821
-    from pipeline.export_formats import as_function
+    from pipeline.network.formats import as_function
 
     function = as_function(network)
     return lambda windows: function(np.ascontiguousarray(windows, np.float32)).numpy()[:, 0].astype(np.float64)

@@ -63,7 +63,7 @@ def inspect(model: Bundle, store: Store, evaluation: Evaluation, *, look: bool =
     detector, threshold = Detector(model), model.point().threshold
     looker = None
     if look and model.keras:
-        from pipeline import saliency
+        from pipeline.network import saliency
 
         looker = saliency.Looker(model.keras, model.config)
         looker = looker if looker.sees_spectrogram else None

@@ -10,9 +10,9 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
-from pipeline import models
 from pipeline.config import Config
-from pipeline.models.gmm import LAYER, LikelihoodRatio
+from pipeline.network import networks
+from pipeline.network.backbones.gmm import LAYER, LikelihoodRatio
 from pipeline.training_data import Data
 
 FRAMES = 200_000
@@ -22,7 +22,7 @@ VARIANCE_FLOOR = 1e-3
 
 def build(config: Config, steps: int) -> keras.Model:
     """The model before its first iteration."""
-    return models.build(config)
+    return networks.build(config)
 
 
 def state(model: keras.Model) -> list[keras.Variable]:

@@ -13,8 +13,8 @@ import numpy as np
 import scipy.fft
 import tensorflow as tf
 
-from pipeline import band_pass
 from pipeline.config import SAMPLE_RATE_HZ
+from pipeline.network.augmentation import band_pass
 
 FRAME, HOP = 512, 128
 BINS = FRAME // 2 + 1

@@ -150,10 +150,10 @@ def finish(
     import keras
     import mlflow
 
-    from pipeline import architecture, export_formats, models
+    from pipeline.network import formats, networks, summary
 
     keras.config.set_dtype_policy("float32")
-    model = models.build(config)
+    model = networks.build(config)
     model.set_weights(best)
     logits = utterance_logits(model, data.store, data.dev, config)
     labels = data.bonafide[data.dev]
@@ -162,7 +162,7 @@ def finish(
     work = folder.with_name(folder.name + ".work")
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
-    export_formats.litert(model, work / "model.tflite")
+    formats.litert(model, work / "model.tflite")
     model.save(work / "model.keras")
     dev = data.store.manifest.iloc[data.dev][["utterance_id", "label", "speaker"]].assign(score=scores)
     written = model_folders.write(
@@ -186,8 +186,8 @@ def finish(
     shutil.rmtree(work)
     tracking.log_epochs(progress.run_id, progress.history, patient=True)
     mlflow.log_metric("best_epoch", progress.best_epoch if config.train.keep == "best" else progress.epoch - 1)
-    mlflow.log_text(architecture.text(model), "architecture/model.txt")
-    mlflow.log_figure(architecture.picture(model), "architecture/model.png")
+    mlflow.log_text(summary.text(model), "architecture/model.txt")
+    mlflow.log_figure(summary.picture(model), "architecture/model.png")
     # The index is the last, so that a run that holds it holds the whole folder.
     for path in sorted(written.folder.iterdir(), key=lambda path: path.name == model_folders.INDEX):
         mlflow.log_artifact(str(path), "bundle")

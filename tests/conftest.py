@@ -69,16 +69,16 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> tuple["keras.Model",
     """A small network of the smoke preset's window, and its LiteRT and Keras files."""
     import keras
 
-    from pipeline import export_formats, frontend, models
+    from pipeline.network import formats, front_end, networks
 
     config = preset("smoke")
     keras.utils.set_random_seed(5)
-    waveform = keras.Input((models.clip_samples(config),), name="waveform")
-    bands = frontend.spectrogram(waveform, config.front_end)
+    waveform = keras.Input((networks.clip_samples(config),), name="waveform")
+    bands = front_end.spectrogram(waveform, config.front_end)
     logit = keras.layers.Dense(1)(keras.layers.GlobalMaxPooling1D()(keras.layers.Conv1D(8, 5)(bands)))
     model = keras.Model(waveform, logit)
     folder = tmp_path_factory.mktemp("tiny")
-    export_formats.litert(model, folder / "model.tflite")
+    formats.litert(model, folder / "model.tflite")
     model.save(folder / "model.keras")
     return model, folder / "model.tflite", folder / "model.keras"
 

@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline import audio, export, export_formats, metrics
+from pipeline import audio, export, metrics
 from pipeline.errors import BundleError, ConfigError
 from pipeline.export import Exported
+from pipeline.network import formats
 from pipeline.scoring import runtimes
 from pipeline.scoring.detector import Detector
 from pipeline.scoring.model_folders import Bundle
@@ -30,7 +31,7 @@ def exported(tmp_path_factory, write_bundle, synthetic_store) -> tuple[Path, Bun
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SPOOF_ARTIFACTS", str(place / "artifacts"))
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{place / 'mlflow.db'}")
-        patch.setitem(export_formats.WRITERS, "stubborn", (".tflite", refuses))
+        patch.setitem(formats.WRITERS, "stubborn", (".tflite", refuses))
         patch.chdir(place)
         model = write_bundle(place / "model")
         folder = export.run(model, synthetic_store, clips=CLIPS)
@@ -59,7 +60,7 @@ def test_each_file_gives_the_logits_of_keras(exported, rows, tiny_model, name, t
 
 def test_the_table_holds_what_was_measured(exported, rows, synthetic_store):
     folder, model, _, _ = exported
-    assert set(rows) == {"keras", *export_formats.WRITERS, "stubborn"}
+    assert set(rows) == {"keras", *formats.WRITERS, "stubborn"}
     chosen = np.sort(np.random.default_rng(0).permutation(synthetic_store.subset("eval"))[:CLIPS])
     labels = (synthetic_store.manifest["label"].iloc[chosen] == "bonafide").to_numpy()
     waves = [synthetic_store.waveform(row) / np.float32(audio.FULL_SCALE) for row in chosen]
@@ -67,7 +68,7 @@ def test_the_table_holds_what_was_measured(exported, rows, synthetic_store):
         name: model.calibration.apply(
             np.array([*Detector(model, network=runtimes.of(folder / rows[name]["file"], 1)).utterance_logits(waves)])
         )
-        for name in export_formats.WRITERS
+        for name in formats.WRITERS
     }
     for name, row in rows.items():
         if name in scores:
@@ -118,12 +119,12 @@ def test_more_than_half_a_point_of_eer_is_marked():
 
 
 def test_a_spectrum_by_matrix_is_the_spectrum_by_transform():
-    from pipeline.frontend import PowerSpectrogram
+    from pipeline.network.front_end import PowerSpectrogram
 
     wave = np.random.default_rng(0).normal(0, 0.1, (2, 4000)).astype(np.float32)
     settings = {"n_fft": 400, "hop_samples": 160}
     expected = PowerSpectrogram(**settings)(wave)
-    np.testing.assert_allclose(export_formats.MatrixSpectrogram(**settings)(wave), expected, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(formats.MatrixSpectrogram(**settings)(wave), expected, rtol=1e-3, atol=1e-4)
 
 
 def test_no_keras_model_and_no_clips_say_so(make_bundle, synthetic_store):

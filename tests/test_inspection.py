@@ -77,7 +77,7 @@ def test_the_window_that_decided_is_shown_and_scores_are_those_of_the_detector(m
 
 @pytest.fixture(scope="module")
 def looker(tiny_model):
-    from pipeline import saliency
+    from pipeline.network import saliency
 
     return saliency.Looker(tiny_model[2], preset("smoke"))
 
@@ -95,7 +95,8 @@ def test_saliency_of_a_linear_model_is_its_weights_times_the_spectrogram(tmp_pat
     """A dense layer behind the front end has one right answer."""
     import keras
 
-    from pipeline import frontend, saliency
+    from pipeline.network import front_end as frontend
+    from pipeline.network import saliency
 
     config = preset("smoke")
     waveform = keras.Input((8000,), name="waveform")
@@ -111,7 +112,7 @@ def test_saliency_of_a_linear_model_is_its_weights_times_the_spectrogram(tmp_pat
 def test_a_model_of_the_waveform_has_no_spectrogram_to_look_at(tmp_path):
     import keras
 
-    from pipeline import saliency
+    from pipeline.network import saliency
 
     waveform = keras.Input((8000,), name="waveform")
     keras.Model(waveform, keras.layers.Dense(1)(waveform)).save(tmp_path / "model.keras")
@@ -120,10 +121,10 @@ def test_a_model_of_the_waveform_has_no_spectrogram_to_look_at(tmp_path):
 
 @pytest.mark.parametrize("backbone", ["efficientnetb0", "lcnn", "vgg", "resnet18", "gmm"])
 def test_every_backbone_can_be_looked_into(backbone, tmp_path, voice):
-    from pipeline import models, saliency
+    from pipeline.network import networks, saliency
 
     config = preset("smoke").replace(backbone=backbone, clip_s=1.0)
-    models.build(config).save(tmp_path / "model.keras")
+    networks.build(config).save(tmp_path / "model.keras")
     found = saliency.Looker(tmp_path / "model.keras", config)
     spectrogram = found.spectrogram(voice[:16000])
     map_ = found.saliency(spectrogram, steps=2)

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from sklearn.mixture import GaussianMixture
 
-from pipeline import batches, mixtures, models, train
+from pipeline import batches, mixtures, train
 from pipeline.config import preset
 from pipeline.errors import ConfigError
-from pipeline.models.gmm import LAYER, LikelihoodRatio
+from pipeline.network import networks
+from pipeline.network.backbones.gmm import LAYER, LikelihoodRatio
 from pipeline.scoring import detector
 from pipeline.scoring.model_folders import Bundle
 from pipeline.training_data import Data
@@ -52,7 +53,7 @@ def test_the_layer_is_the_difference_of_scikit_learns_log_likelihoods():
 
 
 def test_iterations_raise_the_likelihood_and_equal_an_unbroken_fit(data):
-    model = models.build(CONFIG)
+    model = networks.build(CONFIG)
     learn = mixtures.learner(model, data, CONFIG)
     losses = [learn(epoch) for epoch in range(4)]
     assert losses == sorted(losses, reverse=True)
@@ -93,4 +94,4 @@ def test_attacks_that_are_left_out_neither_fit_nor_choose(synthetic_store):
 
 def test_mixtures_take_no_weights():
     with pytest.raises(ConfigError, match="--weights 'imagenet': gmm has no published weights"):
-        models.build(CONFIG.replace(weights="imagenet"))
+        networks.build(CONFIG.replace(weights="imagenet"))

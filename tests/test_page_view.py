@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from pipeline import audio, frontend
+from pipeline import audio
 from pipeline.config import FrontEndConfig
 from pipeline.metrics.calibration import OperatingPoint
+from pipeline.network import front_end as frontend
 from pipeline.page import spectrogram, view
 from pipeline.page.verdict import verdict
 from pipeline.scoring.detector import Detector, Row

@@ -64,11 +64,11 @@ def latency_ms(config: Config) -> float:
     import numpy as np
     from ai_edge_litert.interpreter import Interpreter
 
-    from pipeline import export_formats, models
+    from pipeline.network import formats, networks
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.tflite"
-        export_formats.litert(models.build(config), path)
+        formats.litert(networks.build(config), path)
         interpreter = Interpreter(model_path=str(path))
         interpreter.allocate_tensors()
     place = interpreter.get_input_details()[0]

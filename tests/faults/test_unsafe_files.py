@@ -16,10 +16,11 @@ import pytest
 import soundfile
 from pyarrow import parquet
 
-from pipeline import audio, checkpoint, cli, corpora, evaluate, export, models, register, score, stream, tracking
+from pipeline import audio, checkpoint, cli, corpora, evaluate, export, register, score, stream, tracking
 from pipeline.common import sealed
 from pipeline.config import PROJECT_ROOT, REGISTERED_MODEL, CorpusConfig, preset
 from pipeline.errors import BundleError, ConfigError, ProjectError
+from pipeline.network import networks
 from pipeline.scoring import inputs, model_folders
 from pipeline.scoring.model_folders import Bundle
 from pipeline.store import store
@@ -130,7 +131,7 @@ def test_keras_files(kind, sprung, tmp_path, make_bundle, synthetic_store):
     make[kind]()
     reseal(folder, model_folders.KERAS)
     with pytest.raises(BundleError, match=r"model\.keras: Keras does not load it"):
-        models.load(path)
+        networks.load(path)
     if kind != "lambda":
         return  # what follows loads it by the same function
     with pytest.raises(BundleError, match=r"model\.keras: Keras does not load it"):

@@ -79,11 +79,11 @@ def write_litert(path: Path) -> Path:
     """The LiteRT file of the one-layer model."""
     import keras
 
-    from pipeline import export_formats
+    from pipeline.network import formats
 
     model = keras.Sequential([keras.Input((CLIP,)), keras.layers.Dense(1)])
     model.layers[-1].set_weights([KERNEL[:, None], np.array([0.1], np.float32)])
-    export_formats.litert(model, path)
+    formats.litert(model, path)
     return path
 
 

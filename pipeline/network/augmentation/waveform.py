@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from pipeline import band_pass
-from pipeline.augmentation import Augmentation
 from pipeline.config import SAMPLE_RATE_HZ
+from pipeline.network.augmentation import band_pass
+from pipeline.network.augmentation.layer import Augmentation
 
 QUIETEST = 1e-9
 SNR_DB = (5.0, 40.0)

@@ -10,8 +10,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from pipeline import frontend, models
 from pipeline.config import Config
+from pipeline.network import front_end, networks
 
 STEPS = 32
 """Points of the way that the gradients are averaged over."""
@@ -28,9 +28,9 @@ class Looker:
     """
 
     def __init__(self, path: Path, config: Config):
-        model = models.load(path)
+        model = networks.load(path)
         self._start = config.front_end.normalisation
-        fronts = [layer for layer in model.layers if isinstance(layer, frontend.LAYERS)]
+        fronts = [layer for layer in model.layers if isinstance(layer, front_end.LAYERS)]
         self.sees_spectrogram = bool(fronts)
         """Whether there is a spectrogram to look at; a model of the raw waveform has none."""
         if fronts:

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
-from pipeline import export_formats
 from pipeline.config import SAMPLE_RATE_HZ, ModelConfig
 from pipeline.errors import ConfigError
-from pipeline.models import lcnn, rawnet2, resnet18, vgg
+from pipeline.network import formats
+from pipeline.network.backbones import lcnn, rawnet2, resnet18, vgg
 
 BACKBONES = [lcnn, resnet18, vgg, rawnet2]
 SMALL = {lcnn: (32, 32), resnet18: (32, 32), vgg: (16, 16), rawnet2: (8000,)}
@@ -73,7 +73,7 @@ def test_saved_model_gives_the_same_logits(fitted, tmp_path):
 
 def test_litert_gives_the_same_logits_at_any_batch_size(fitted, tmp_path):
     backbone, model, _ = fitted
-    export_formats.litert(model, tmp_path / "model.tflite")
+    formats.litert(model, tmp_path / "model.tflite")
     interpreter = Interpreter(str(tmp_path / "model.tflite"))
     source, target = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
     for clips in (1, 3):

@@ -6,10 +6,10 @@ import keras
 import numpy as np
 import pytest
 
-from pipeline import models
 from pipeline.config import Config, preset
 from pipeline.errors import ConfigError
-from pipeline.models.normalisation import BatchNormalization
+from pipeline.network import networks
+from pipeline.network.backbones.normalisation import BatchNormalization
 
 
 @pytest.fixture
@@ -18,11 +18,11 @@ def config() -> Config:
 
 
 def waves(config: Config, clips: int = 2) -> np.ndarray:
-    return np.random.default_rng(0).normal(0, 0.1, (clips, models.clip_samples(config))).astype(np.float32)
+    return np.random.default_rng(0).normal(0, 0.1, (clips, networks.clip_samples(config))).astype(np.float32)
 
 
 def test_waveform_in_logit_out(config):
-    model = models.build(config)
+    model = networks.build(config)
     assert model.input_shape == (None, 8000)
     assert model.predict(waves(config, 3), verbose=0).shape == (3, 1)
 
@@ -30,7 +30,7 @@ def test_waveform_in_logit_out(config):
 def test_logit_is_float32_under_mixed_precision(config):
     keras.config.set_dtype_policy("mixed_float16")
     try:
-        logits = models.build(config).predict(waves(config), verbose=0)
+        logits = networks.build(config).predict(waves(config), verbose=0)
     finally:
         keras.config.set_dtype_policy("float32")
     assert logits.dtype == np.float32
@@ -38,7 +38,7 @@ def test_logit_is_float32_under_mixed_precision(config):
 
 
 def test_backbone_has_the_published_size():
-    model = models.build(preset("default").replace(stages=7))
+    model = networks.build(preset("default").replace(stages=7))
     backbone = model.get_layer("efficientnetb0")
     # 4,049,571 for three input channels (Keras' documentation); one channel saves 2 * 32 * 9 kernel values and the
     # mean and variance of two channels, 4 values.
@@ -47,7 +47,7 @@ def test_backbone_has_the_published_size():
 
 @pytest.mark.parametrize("stages", range(1, 8))
 def test_stages_are_kept_from_the_first(stages):
-    shape = models.build(preset("default").replace(stages=stages)).get_layer("efficientnetb0").output_shape
+    shape = networks.build(preset("default").replace(stages=stages)).get_layer("efficientnetb0").output_shape
     channels = (16, 24, 40, 80, 112, 192, 1280)  # table 1 of the paper, and the convolution behind stage seven
     halvings = (1, 2, 3, 4, 4, 5, 5)
     assert (shape[1], shape[3]) == (math.ceil(401 / 2 ** halvings[stages - 1]), channels[stages - 1])
@@ -55,13 +55,13 @@ def test_stages_are_kept_from_the_first(stages):
 
 def test_an_eighth_stage_is_refused(config):
     with pytest.raises(ConfigError, match="--stages 8: efficientnetb0 has 1 to 7"):
-        models.build(config.replace(stages=8))
+        networks.build(config.replace(stages=8))
 
 
 @pytest.mark.parametrize(("rescale", "factor"), [(True, 1 / 255), (False, 1.0)])
 def test_what_the_network_sees_behind_its_own_division(config, rescale, factor):
     config = config.replace(rescale_input=rescale, normalisation="none")
-    model = models.build(config)
+    model = networks.build(config)
     backbone = model.get_layer("efficientnetb0")
     first = next(layer for layer in backbone.layers if isinstance(layer, keras.layers.Rescaling))
     given = keras.Model(model.input, model.get_layer("decibel").output).predict(waves(config), verbose=0)
@@ -73,7 +73,7 @@ def test_what_the_network_sees_behind_its_own_division(config, rescale, factor):
 
 
 def test_batch_norm_momentum_reaches_every_layer(config):
-    model = models.build(config.replace(batch_norm_momentum=0.75, stages=7))
+    model = networks.build(config.replace(batch_norm_momentum=0.75, stages=7))
     layers = [x for x in model.get_layer("efficientnetb0").layers if isinstance(x, keras.layers.BatchNormalization)]
     assert len(layers) > 40
     assert {(type(layer), layer.momentum) for layer in layers} == {(BatchNormalization, 0.75)}
@@ -86,7 +86,7 @@ def test_weights_from_a_file(config, tmp_path):
     adapted.set_weights([np.array(value) for value in of_pictures])
     adapted.finalize_state()
     donor.save_weights(tmp_path / "notop.weights.h5")
-    backbone = models.build(config.replace(weights=str(tmp_path / "notop.weights.h5"))).get_layer("efficientnetb0")
+    backbone = networks.build(config.replace(weights=str(tmp_path / "notop.weights.h5"))).get_layer("efficientnetb0")
     backbone.save(tmp_path / "backbone.keras")
     saved = keras.saving.load_model(tmp_path / "backbone.keras", compile=False)
     pictures = np.random.default_rng(0).uniform(0, 255, (2, 34, 32, 3)).astype(np.float32)
@@ -98,17 +98,17 @@ def test_weights_from_a_file(config, tmp_path):
 
 def test_missing_weights_file_is_named(config):
     with pytest.raises(ConfigError, match=r"nowhere\.h5.*imagenet"):
-        models.build(config.replace(weights="nowhere.h5"))
+        networks.build(config.replace(weights="nowhere.h5"))
 
 
 def test_unusable_weights_file_is_named(config, tmp_path):
     (tmp_path / "bad.weights.h5").write_bytes(b"not weights")
     with pytest.raises(ConfigError, match=r"bad\.weights\.h5.*three channels"):
-        models.build(config.replace(weights=str(tmp_path / "bad.weights.h5")))
+        networks.build(config.replace(weights=str(tmp_path / "bad.weights.h5")))
 
 
 def test_saved_model_gives_the_same_logits(config, tmp_path):
-    model = models.build(config)
+    model = networks.build(config)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False)
     x = waves(config)
@@ -118,7 +118,7 @@ def test_saved_model_gives_the_same_logits(config, tmp_path):
 def test_same_seed_same_weights(config):
     def first_weights(seed: int) -> np.ndarray:
         keras.utils.set_random_seed(seed)
-        return models.build(config).get_layer("dense").get_weights()[0]
+        return networks.build(config).get_layer("dense").get_weights()[0]
 
     assert np.array_equal(first_weights(1), first_weights(1))
     assert not np.array_equal(first_weights(1), first_weights(2))
@@ -126,6 +126,6 @@ def test_same_seed_same_weights(config):
 
 def test_too_small_a_spectrogram_says_what_to_change(config):
     with pytest.raises(ConfigError, match=r"needs 32 frames.*17 and 32.*--clip_s"):
-        models.build(config.replace(hop_samples=480, stages=7))
+        networks.build(config.replace(hop_samples=480, stages=7))
     with pytest.raises(ConfigError, match=r"needs 16 frames.*9 and 32.*--stages"):
-        models.build(config.replace(hop_samples=960))
+        networks.build(config.replace(hop_samples=960))

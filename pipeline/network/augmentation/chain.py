@@ -6,11 +6,11 @@ every batch, and are serialised with the network. One strength in 0…1 drives t
 
 import keras
 
-from pipeline.augment_spectrogram import Masks, PitchShift, TimeStretch
-from pipeline.augment_waveform import Companding, Equaliser, Level, Noise, RawBoost, Reverb
-from pipeline.augmentation import Augmentation
 from pipeline.config import AugmentConfig
 from pipeline.errors import ConfigError
+from pipeline.network.augmentation.layer import Augmentation
+from pipeline.network.augmentation.spectrogram import Masks, PitchShift, TimeStretch
+from pipeline.network.augmentation.waveform import Companding, Equaliser, Level, Noise, RawBoost, Reverb
 
 WAVEFORM = {
     "rawboost": RawBoost,

@@ -14,7 +14,7 @@ import keras
 
 from pipeline.config import ModelConfig
 from pipeline.errors import ConfigError
-from pipeline.models.normalisation import BatchNormalization
+from pipeline.network.backbones.normalisation import BatchNormalization
 
 INPUT = "spectrogram"
 HALVINGS = {1: 1, 2: 2, 3: 3, 4: 4, 5: 4, 6: 5, 7: 5}

@@ -10,7 +10,7 @@ from keras import ops
 
 from pipeline.config import ModelConfig
 from pipeline.errors import ConfigError
-from pipeline.models.normalisation import BatchNormalization
+from pipeline.network.backbones.normalisation import BatchNormalization
 
 INPUT = "spectrogram"
 SMALLEST_SIDE = 16

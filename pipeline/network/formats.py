@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from pipeline.frontend import PowerSpectrogram
+from pipeline.network.front_end import PowerSpectrogram
 
 OPSET = 17
 

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import keras
 
-from pipeline import augment, frontend
 from pipeline.config import SAMPLE_RATE_HZ, Config, ModelConfig
 from pipeline.errors import BundleError
-from pipeline.models import efficientnetb0, gmm, lcnn, rawnet2, resnet18, vgg
+from pipeline.network import front_end
+from pipeline.network.augmentation import chain
+from pipeline.network.backbones import efficientnetb0, gmm, lcnn, rawnet2, resnet18, vgg
 
 BACKBONES = {
     "efficientnetb0": efficientnetb0,
@@ -41,12 +42,12 @@ def build(config: Config) -> keras.Model:
     The output layer computes in float32 under any precision policy.
     """
     waveform = keras.Input((clip_samples(config),), dtype="float32", name="waveform")
-    x = augment.waveform(waveform, config.augment)
+    x = chain.waveform(waveform, config.augment)
     if not hears_waveform(config):
         octave = config.front_end.bins_per_octave if config.front_end.front_end == "cqt" else 0
-        on_power = partial(augment.power, config=config.augment, bins_per_octave=octave)
-        x = frontend.spectrogram(x, config.front_end, on_power=on_power)
-        x = augment.spectrogram(x, config.augment)  # (batch, frames, bands)
+        on_power = partial(chain.power, config=config.augment, bins_per_octave=octave)
+        x = front_end.spectrogram(x, config.front_end, on_power=on_power)
+        x = chain.spectrogram(x, config.augment)  # (batch, frames, bands)
     backbone = BACKBONES[config.model.backbone]
     logit = (
         backbone.logit(x, config.model)

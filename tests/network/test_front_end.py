@@ -9,9 +9,9 @@ import pytest
 import scipy.fft
 from ai_edge_litert.interpreter import Interpreter
 
-from pipeline import export_formats, frontend
 from pipeline.config import SAMPLE_RATE_HZ, FrontEndConfig
 from pipeline.errors import ConfigError
+from pipeline.network import formats, front_end
 
 LOGMEL = FrontEndConfig(front_end="logmel", normalisation="none")
 SETTINGS = [
@@ -33,7 +33,7 @@ def waveform() -> np.ndarray:
 
 def run(config: FrontEndConfig, waveform: np.ndarray) -> np.ndarray:
     waves = keras.Input((len(waveform),))
-    return keras.Model(waves, frontend.spectrogram(waves, config)).predict(waveform[None], verbose=0)[0]
+    return keras.Model(waves, front_end.spectrogram(waves, config)).predict(waveform[None], verbose=0)[0]
 
 
 def librosa_db(config: FrontEndConfig, waveform: np.ndarray, **to_db) -> np.ndarray:
@@ -147,7 +147,7 @@ def test_front_ends_take_every_normalisation(config, mode, waveform):
 )
 def test_settings_that_no_band_fits_are_refused(settings, message):
     with pytest.raises(ConfigError, match=message):
-        frontend.spectrogram(keras.Input((8000,)), FrontEndConfig(**settings))
+        front_end.spectrogram(keras.Input((8000,)), FrontEndConfig(**settings))
 
 
 def test_cmvn_gives_each_band_zero_mean_and_unit_variance(waveform):
@@ -157,7 +157,7 @@ def test_cmvn_gives_each_band_zero_mean_and_unit_variance(waveform):
 
 
 def test_cmvn_of_a_constant_spectrogram_is_zero():
-    assert np.array_equal(frontend.Normalise(mode="cmvn")(np.full((1, 9, 4), -100.0, "float32")), np.zeros((1, 9, 4)))
+    assert np.array_equal(front_end.Normalise(mode="cmvn")(np.full((1, 9, 4), -100.0, "float32")), np.zeros((1, 9, 4)))
 
 
 def test_silence_stays_finite_under_every_normalisation():
@@ -168,7 +168,7 @@ def test_silence_stays_finite_under_every_normalisation():
 @pytest.mark.parametrize("config", [FrontEndConfig(), LOGSPEC, LFCC, CQT], ids=["logmel", "logspec", "lfcc", "cqt"])
 def test_layers_survive_saving(tmp_path, config, waveform):
     waves = keras.Input((len(waveform),))
-    model = keras.Model(waves, frontend.spectrogram(waves, config))
+    model = keras.Model(waves, front_end.spectrogram(waves, config))
     model.save(tmp_path / "front_end.keras")
     loaded = keras.saving.load_model(tmp_path / "front_end.keras")
     assert np.array_equal(loaded.predict(waveform[None], verbose=0), model.predict(waveform[None], verbose=0))
@@ -183,8 +183,8 @@ def rounding_db(decibels: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("config", [FrontEndConfig(), LOGSPEC, LFCC, CQT], ids=["logmel", "logspec", "lfcc", "cqt"])
 def test_litert_hears_the_same(tmp_path, config, waveform):
     waves = keras.Input((len(waveform),))
-    model = keras.Model(waves, frontend.spectrogram(waves, config))
-    export_formats.litert(model, tmp_path / "model.tflite")
+    model = keras.Model(waves, front_end.spectrogram(waves, config))
+    formats.litert(model, tmp_path / "model.tflite")
     interpreter = Interpreter(str(tmp_path / "model.tflite"))
     for clips in (waveform[None], np.stack([waveform, waveform[::-1], 0.1 * waveform])):
         interpreter.resize_tensor_input(interpreter.get_input_details()[0]["index"], clips.shape)
@@ -210,11 +210,11 @@ def test_front_end_is_float32_under_mixed_precision(waveform):
 
 
 def test_declared_shapes_are_the_computed_ones(waveform):
-    layer = frontend.PowerSpectrogram(n_fft=400, hop_samples=160)
+    layer = front_end.PowerSpectrogram(n_fft=400, hop_samples=160)
     assert layer.compute_output_shape((1, len(waveform))) == tuple(layer(waveform[None]).shape)
-    bands = frontend.MelBands(n_mels=20, fmin_hz=0.0, fmax_hz=8000.0)
-    linear = [frontend.LinearBands(n_bands=n, fmin_hz=300.0, fmax_hz=8000.0) for n in (0, 30)]
-    constant = frontend.ConstantQ(hop_samples=160, bins_per_octave=12, fmin_hz=62.5, fmax_hz=8000.0)
+    bands = front_end.MelBands(n_mels=20, fmin_hz=0.0, fmax_hz=8000.0)
+    linear = [front_end.LinearBands(n_bands=n, fmin_hz=300.0, fmax_hz=8000.0) for n in (0, 30)]
+    constant = front_end.ConstantQ(hop_samples=160, bins_per_octave=12, fmin_hz=62.5, fmax_hz=8000.0)
     assert constant.compute_output_shape((1, len(waveform))) == tuple(constant(waveform[None]).shape)
-    for made in (bands, *linear, frontend.Cepstrum(n_coefficients=12)):
+    for made in (bands, *linear, front_end.Cepstrum(n_coefficients=12)):
         assert made.compute_output_shape((1, 7, 201)) == tuple(made(np.ones((1, 7, 201), "float32")).shape)

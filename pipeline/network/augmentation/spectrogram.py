@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from pipeline.augmentation import Augmentation
+from pipeline.network.augmentation.layer import Augmentation
 
 STRETCH, SEMITONES = 0.2, 3.0
 MASKS, MASKED_SHARE = 2, 0.2

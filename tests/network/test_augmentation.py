@@ -7,11 +7,12 @@ import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
-from pipeline import augment, augment_spectrogram, augment_waveform, band_pass, export_formats, frontend
 from pipeline.config import SAMPLE_RATE_HZ, AugmentConfig, FrontEndConfig
 from pipeline.errors import ConfigError
+from pipeline.network import formats, front_end
+from pipeline.network.augmentation import band_pass, chain, spectrogram, waveform
 
-PARTS = augment.WAVEFORM | augment.POWER | augment.SPECTROGRAM
+PARTS = chain.WAVEFORM | chain.POWER | chain.SPECTROGRAM
 every_part = pytest.mark.parametrize("part", PARTS)
 FULL = AugmentConfig(augment_strength=1.0, augment_reverb=1.0)
 
@@ -24,10 +25,10 @@ def clips(voice) -> np.ndarray:
 
 def given(part: str, clips: np.ndarray) -> np.ndarray:
     """What a part acts on: waveforms, power spectra, or bands in dB."""
-    if part in augment.WAVEFORM:
+    if part in chain.WAVEFORM:
         return 0.1 * clips
-    power = np.array(frontend.PowerSpectrogram(n_fft=512, hop_samples=160)(clips))
-    return power if part in augment.POWER else 10 * np.log10(power + 1e-9)
+    power = np.array(front_end.PowerSpectrogram(n_fft=512, hop_samples=160)(clips))
+    return power if part in chain.POWER else 10 * np.log10(power + 1e-9)
 
 
 def snr_db(clean: np.ndarray, noisy: np.ndarray) -> np.ndarray:
@@ -64,7 +65,7 @@ def test_silence_stays_finite(part):
 
 @pytest.mark.parametrize(("strength", "share"), [(0.25, 0.25), (1.0, 1.0)])
 def test_noise_comes_to_a_share_of_the_clips_and_keeps_its_snr(strength, share, clips):
-    noisy = np.concatenate([augment.Noise(strength=strength)(clips, training=True) for _ in range(16)])
+    noisy = np.concatenate([chain.Noise(strength=strength)(clips, training=True) for _ in range(16)])
     clean = np.tile(clips, (16, 1))
     changed = (noisy != clean).any(axis=1)
     assert changed.mean() == share
@@ -74,24 +75,24 @@ def test_noise_comes_to_a_share_of_the_clips_and_keeps_its_snr(strength, share, 
 
 
 def test_noise_has_the_slope_that_is_asked_for():
-    noise = np.array(augment.Noise(strength=1.0).coloured(np.zeros((1, 160000), np.float32), tf.constant([[2.0]])))[0]
+    noise = np.array(chain.Noise(strength=1.0).coloured(np.zeros((1, 160000), np.float32), tf.constant([[2.0]])))[0]
     power = np.abs(np.fft.rfft(noise)) ** 2  # bins of 0.1 Hz
     octaves = [10 * np.log10(power[lo * 10 : 2 * lo * 10].mean()) for lo in (250, 500, 1000, 2000)]
     np.testing.assert_allclose(np.diff(octaves), -6, atol=0.6)
 
 
 def test_level_moves_by_up_to_20_db_and_never_past_full_scale(clips):
-    louder = np.array(augment.Level(strength=1.0)(np.tile(0.1 * clips, (16, 1)), training=True))
+    louder = np.array(chain.Level(strength=1.0)(np.tile(0.1 * clips, (16, 1)), training=True))
     gain_db = 20 * np.log10(np.abs(louder).max(axis=1) / np.abs(0.1 * clips[0]).max())
     assert -20 <= gain_db.min() < -14
     assert 14 < gain_db.max() <= 20
-    assert np.abs(np.array(augment.Level(strength=1.0)(2 * clips, training=True))).max() <= 2 * np.abs(clips).max()
+    assert np.abs(np.array(chain.Level(strength=1.0)(2 * clips, training=True))).max() <= 2 * np.abs(clips).max()
 
 
 def test_equaliser_is_a_telephone_now_and_then():
     impulses = np.zeros((64, 16000), np.float32)
     impulses[:, 0] = 1
-    gain = np.abs(np.fft.rfft(np.array(augment.Equaliser(strength=1.0)(impulses, training=True))))  # bins of 1 Hz
+    gain = np.abs(np.fft.rfft(np.array(chain.Equaliser(strength=1.0)(impulses, training=True))))  # bins of 1 Hz
     shut = (gain[:, 4500:].max(axis=1) < 0.05 * gain[:, 500:3000].max(axis=1)).mean()
     assert 0.04 < shut < 0.4
     middle_db = 20 * np.log10(gain[:, 600:2500])
@@ -110,7 +111,7 @@ def test_a_band_pass_falls_as_its_orders_say():
 def test_reverb_keeps_the_direct_sound_and_decays():
     impulses = np.zeros((64, 16000), np.float32)
     impulses[:, 0] = 1
-    heard = np.array(augment.Reverb(strength=1.0)(impulses, training=True))
+    heard = np.array(chain.Reverb(strength=1.0)(impulses, training=True))
     np.testing.assert_allclose(heard[:, 0], 1, atol=1e-4)
     wet = heard[np.abs(heard[:, 1:]).max(axis=1) > 1e-3]
     assert 16 < len(wet) < 48
@@ -127,15 +128,15 @@ def test_companding_is_g711s():
     compressed = np.sign(x) * np.log(1 + 255 * np.abs(x)) / np.log(256)
     rounded = np.round(compressed * steps) / steps
     expected = np.sign(rounded) * (256 ** np.abs(rounded) - 1) / 255
-    differs = np.abs(np.array(augment_waveform._through_mu_law(x, bits)) - expected) > 1e-5
+    differs = np.abs(np.array(waveform._through_mu_law(x, bits)) - expected) > 1e-5
     assert differs.mean() < 0.01, "but for values that lie between two steps to the last digit"
-    assert np.abs(np.array(augment_waveform._through_a_law(x, bits)) - x).max() < 0.025
+    assert np.abs(np.array(waveform._through_a_law(x, bits)) - x).max() < 0.025
     ends = np.array([[1.0, -1.0, 0.0]], np.float32)
-    np.testing.assert_allclose(augment_waveform._through_a_law(ends, bits), ends, atol=1e-6)
+    np.testing.assert_allclose(waveform._through_a_law(ends, bits), ends, atol=1e-6)
 
 
 def test_rawboosts_parts_do_what_their_names_say(clips):
-    layer = augment.RawBoost(strength=1.0)
+    layer = chain.RawBoost(strength=1.0)
     np.testing.assert_allclose(
         (np.array(layer.convolutive(clips)) ** 2).mean(axis=1), (clips**2).mean(axis=1), rtol=0.01
     )
@@ -151,7 +152,7 @@ def test_rawboosts_parts_do_what_their_names_say(clips):
 
 def test_masks_are_stripes_of_the_mean(clips):
     x = given("masks", clips)
-    masked = np.array(augment.Masks(strength=1.0)(x, training=True))
+    masked = np.array(chain.Masks(strength=1.0)(x, training=True))
     for before, after in zip(x, masked, strict=True):
         hidden = after != before
         np.testing.assert_allclose(after[hidden], before.mean(), rtol=1e-4)
@@ -169,11 +170,11 @@ def steady() -> np.ndarray:
 
 
 def power_of(wave: np.ndarray) -> np.ndarray:
-    return np.array(frontend.PowerSpectrogram(n_fft=512, hop_samples=160)(wave[None].astype(np.float32)))[0]
+    return np.array(front_end.PowerSpectrogram(n_fft=512, hop_samples=160)(wave[None].astype(np.float32)))[0]
 
 
 def log_mel(power: np.ndarray) -> np.ndarray:
-    bands = frontend.MelBands(n_mels=80, fmin_hz=20.0, fmax_hz=8000.0)(power[None].astype(np.float32))
+    bands = front_end.MelBands(n_mels=80, fmin_hz=20.0, fmax_hz=8000.0)(power[None].astype(np.float32))
     return 10 * np.log10(np.maximum(np.array(bands)[0], 1e-10))
 
 
@@ -187,7 +188,7 @@ def median_difference_db(ours: np.ndarray, theirs: np.ndarray) -> float:
 @pytest.mark.parametrize("rate", [0.8, 0.93, 1.12, 1.2])
 def test_stretch_is_librosas(steady, rate):
     power = power_of(steady)
-    ours = np.array(augment_spectrogram.stretch(power[None], np.array([[rate]], "float32")))[0]
+    ours = np.array(spectrogram.stretch(power[None], np.array([[rate]], "float32")))[0]
     theirs = librosa.effects.time_stretch(steady, rate=rate, n_fft=512, hop_length=160)
     kept = min(int(len(power) / rate), len(power))
     assert median_difference_db(log_mel(ours[:kept]), log_mel(power_of(theirs))) <= 1.0
@@ -197,14 +198,14 @@ def test_stretch_is_librosas(steady, rate):
 def test_stretch_of_any_sound_is_librosas_vocoder_before_it_puts_phases_back(voice, rate):
     spectrum = librosa.stft(voice, n_fft=512, hop_length=160, pad_mode="constant")
     theirs = np.abs(librosa.phase_vocoder(spectrum, rate=rate, hop_length=160)).T ** 2
-    ours = np.array(augment_spectrogram.stretch(power_of(voice)[None], np.array([[rate]], "float32")))[0]
+    ours = np.array(spectrogram.stretch(power_of(voice)[None], np.array([[rate]], "float32")))[0]
     kept = min(int(len(ours) / rate), len(ours)) - 1
     np.testing.assert_allclose(log_mel(ours[:kept]), log_mel(theirs[:kept]), atol=0.01)
 
 
 @pytest.mark.parametrize("semitones", [-3.0, -1.0, 2.0, 3.0])
 def test_shift_is_librosas(steady, semitones):
-    ours = np.array(augment_spectrogram.shift(power_of(steady)[None], np.array([[semitones]], "float32")))[0]
+    ours = np.array(spectrogram.shift(power_of(steady)[None], np.array([[semitones]], "float32")))[0]
     theirs = librosa.effects.pitch_shift(steady, sr=SAMPLE_RATE_HZ, n_steps=semitones, n_fft=512, hop_length=160)
     assert median_difference_db(log_mel(ours), log_mel(power_of(theirs))) <= 1.0
 
@@ -212,27 +213,23 @@ def test_shift_is_librosas(steady, semitones):
 def test_transposing_moves_a_constant_q_band_by_whole_and_half_bands():
     power = np.zeros((2, 1, 9), "float32")
     power[:, 0, 4] = 4.0
-    moved = np.array(augment_spectrogram.transpose(power, np.array([[2.0], [-0.5]], "float32")))[:, 0]
+    moved = np.array(spectrogram.transpose(power, np.array([[2.0], [-0.5]], "float32")))[:, 0]
     np.testing.assert_allclose(moved[0], [0, 0, 0, 0, 0, 0, 4, 0, 0])
     np.testing.assert_allclose(moved[1], [0, 0, 0, 1, 1, 0, 0, 0, 0])
 
 
 def test_no_stretch_and_no_shift_are_the_identity(voice):
     power = power_of(voice)[None]
-    np.testing.assert_allclose(
-        augment_spectrogram.stretch(power, np.ones((1, 1), "float32")), power, rtol=1e-4, atol=1e-6
-    )
-    np.testing.assert_allclose(
-        augment_spectrogram.shift(power, np.zeros((1, 1), "float32")), power, rtol=1e-4, atol=1e-6
-    )
+    np.testing.assert_allclose(spectrogram.stretch(power, np.ones((1, 1), "float32")), power, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(spectrogram.shift(power, np.zeros((1, 1), "float32")), power, rtol=1e-4, atol=1e-6)
 
 
 def network(config: AugmentConfig) -> keras.Model:
     waves = keras.Input((8000,))
-    bands = frontend.spectrogram(
-        augment.waveform(waves, config), FrontEndConfig(), on_power=lambda power: augment.power(power, config)
+    bands = front_end.spectrogram(
+        chain.waveform(waves, config), FrontEndConfig(), on_power=lambda power: chain.power(power, config)
     )
-    seen = keras.layers.GlobalAveragePooling1D()(augment.spectrogram(bands, config))
+    seen = keras.layers.GlobalAveragePooling1D()(chain.spectrogram(bands, config))
     return keras.Model(waves, keras.layers.Dense(1)(seen))
 
 
@@ -257,7 +254,7 @@ def test_files_hold_the_whole_chain_and_never_augment(tmp_path, voice):
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(loaded.predict(clips, verbose=0), expected)
     assert not np.array_equal(loaded(clips, training=True), expected)
-    export_formats.litert(model, tmp_path / "model.tflite")
+    formats.litert(model, tmp_path / "model.tflite")
     interpreter = Interpreter(str(tmp_path / "model.tflite"))
     interpreter.resize_tensor_input(interpreter.get_input_details()[0]["index"], clips.shape)
     interpreter.allocate_tensors()

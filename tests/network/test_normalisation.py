@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeline.models.normalisation import BatchNormalization
+from pipeline.network.backbones.normalisation import BatchNormalization
 
 OPTIONS = {"momentum": 0.75, "epsilon": 1e-3}
 
