@@ -11,9 +11,10 @@ import numpy as np
 
 from benchmarks import compared
 from benchmarks.compared import Figure, Line
-from pipeline import cli, devices
+from pipeline import cli
 from pipeline.config import SAMPLE_RATE_HZ, Config, option
 from pipeline.scoring.detector import cores
+from pipeline.training import devices
 
 SECTIONS = ("front_end",)
 

@@ -79,18 +79,18 @@ def preprocess(folder: Path, config: Config, model: str, steps: int) -> Work:
 
 def training(folder: Path, config: Config, model: str, steps: int) -> Work:
     """Steps of the configured training, the first one, which compiles the network, left out."""
-    from pipeline import devices
     from pipeline.store.store import Store
-    from pipeline.training_data import Data
+    from pipeline.training import devices
+    from pipeline.training.data import Data
 
     device = devices.prepare(config.train)
-    from pipeline import descent
+    from pipeline.training import gradient_descent
 
     data = Data.of(Store.open(folder / STORE), config.train)
     if steps > (whole := data.steps(device.count)):
         raise ConfigError(f"--steps {steps}: an epoch of {folder} has {whole}; take fewer")
     with device.scope():
-        network = descent.build(config, steps)
+        network = gradient_descent.build(config, steps)
     network.fit(data.epoch(0).take(1), verbose=0, shuffle=False)
 
     def work() -> int:

@@ -49,19 +49,20 @@ def bare(config: Config) -> "keras.Model":  # noqa: F821
 
 def measure(config: Config, options: Options) -> list[Line]:
     """Lines 4 and 5."""
-    from pipeline import devices, preprocess
+    from pipeline import preprocess
     from pipeline.scoring.detector import cores
     from pipeline.store.store import Store
-    from pipeline.training_data import Data
+    from pipeline.training import devices
+    from pipeline.training.data import Data
 
     device = devices.prepare(config.train)
-    from pipeline import descent
+    from pipeline.training import gradient_descent
 
     store = Store.open(Path(options.store) if options.store else preprocess.ensure(config))
     data = Data.of(store, config.train)
     batch, steps = config.train.batch_size, options.steps
     with device.scope():
-        whole, network = descent.build(config, steps), bare(config)
+        whole, network = gradient_descent.build(config, steps), bare(config)
         network.compile(whole.optimizer.__class__(config.train.learning_rate), whole.loss, jit_compile=False)
     shape = network.input_shape[1:]
     constant = _constant(np.zeros((batch, *shape), "float32"), np.arange(batch, dtype="float32")[:, None] % 2, steps)

@@ -28,7 +28,7 @@ from pipeline.scoring.detector import Detector
 from pipeline.scoring.model_folders import Bundle
 from pipeline.store import manifest, shortcuts
 from pipeline.store.store import Store
-from pipeline.training_data import left_out
+from pipeline.training.data import left_out
 
 SECTIONS = ("corpus", "audio")
 SUBSETS = ("dev", "eval")

@@ -16,14 +16,15 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import batches, checkpoint, cli, metrics, preprocess, tracking
-from pipeline.checkpoint import Progress
+from pipeline import cli, metrics, preprocess, tracking
 from pipeline.config import Config, artifacts_dir, fingerprint, option
 from pipeline.errors import ProjectError
 from pipeline.metrics import calibration
 from pipeline.scoring import model_folders
 from pipeline.store.store import Store
-from pipeline.training_data import Data
+from pipeline.training import batches, checkpoint
+from pipeline.training.checkpoint import Progress
+from pipeline.training.data import Data
 
 STAGE_VERSION = 4
 """Raised when a change of this stage changes what the same configuration learns."""
@@ -64,7 +65,7 @@ def train(config: Config, store_folder: Path) -> Path:
                 _choose(trained, config.train.operating_point)
         return folder
 
-    from pipeline import devices
+    from pipeline.training import devices
 
     device = devices.prepare(config.train)
     data = Data.of(store, config.train)
@@ -92,9 +93,9 @@ def fit(
     Without ``state_file`` nothing is left on disk. ``after_epoch`` hears how far training is and may end it by an
     exception.
     """
-    from pipeline import descent, mixtures
+    from pipeline.training import expectation_maximisation, gradient_descent
 
-    settings, method = config.train, mixtures if config.model.backbone == "gmm" else descent
+    settings, method = config.train, expectation_maximisation if config.model.backbone == "gmm" else gradient_descent
     steps = data.steps(device.count)
     with device.scope():
         model = method.build(config, steps)

@@ -13,14 +13,15 @@ import mlflow
 import numpy as np
 import pytest
 
-from pipeline import audio, checkpoint, descent, devices, evaluate, metrics, tracking, train
+from pipeline import audio, evaluate, metrics, tracking, train
 from pipeline.config import PROJECT_ROOT, Config, preset
 from pipeline.errors import ConfigError
 from pipeline.metrics import calibration
 from pipeline.scoring.detector import Detector
 from pipeline.scoring.model_folders import Bundle
 from pipeline.store.store import Store
-from pipeline.training_data import Data
+from pipeline.training import checkpoint, devices, gradient_descent
+from pipeline.training.data import Data
 
 EPOCHS = 3
 QUICK = {"epochs": EPOCHS, "batch_size": 40, "dense_units": 8, "backbone": "lcnn", "augment_strength": 0.1}
@@ -167,7 +168,7 @@ def test_patience_counts_the_epochs_since_the_best(patience, ends_after, synthet
         return of_one(model, learn, data, config, number) | {"dev/eer": eers[number], "dev/loss": 0.0}
 
     monkeypatch.setattr(train, "_epoch", epoch)
-    monkeypatch.setattr(descent, "learner", lambda *_: lambda number: 0.0)
+    monkeypatch.setattr(gradient_descent, "learner", lambda *_: lambda number: 0.0)
     data = train.Data.of(synthetic_store, config.train)
     with tracking.run("trial", stage="trial") as run:
         progress, _ = train.fit(config, data, devices.prepare(config.train), None, None, run.info.run_id)
@@ -177,7 +178,7 @@ def test_patience_counts_the_epochs_since_the_best(patience, ends_after, synthet
 def test_dev_is_heard_without_overlap_while_training(synthetic_store, smoke):
     config = smoke.replace(backbone="lcnn", dense_units=8)
     data = Data.of(synthetic_store, config.train)
-    model = descent.build(config, data.steps())
+    model = gradient_descent.build(config, data.steps())
 
     def loss(mode: str) -> float:
         logits = train.utterance_logits(model, synthetic_store, data.dev, config.replace(windows=mode))
@@ -191,7 +192,7 @@ def test_dev_is_heard_without_overlap_while_training(synthetic_store, smoke):
 
 def test_weight_decay_shrinks_kernels_alone(smoke):
     config = smoke.replace(backbone="lcnn", dense_units=8, weight_decay=0.1, schedule="constant", learning_rate=0.01)
-    model = descent.build(config, 1)
+    model = gradient_descent.build(config, 1)
     variables = model.trainable_variables
     before = [v.numpy() for v in variables]
     model.optimizer.apply_gradients([(keras.ops.zeros_like(v), v) for v in variables])

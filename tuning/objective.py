@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.checkpoint import Progress
 from pipeline.config import Config
 from pipeline.errors import ConfigError
+from pipeline.training.checkpoint import Progress
 
 TIE_BREAK = 1e-6
 """Weight of Cllr beside the EER: it decides between equal EERs, and moves no EER by more than a millionth or so."""

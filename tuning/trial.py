@@ -17,9 +17,9 @@ import optuna
 import yaml
 
 from pipeline import tracking
-from pipeline.checkpoint import Progress
 from pipeline.common import orphans
 from pipeline.config import Config
+from pipeline.training.checkpoint import Progress
 from tuning import abandoned, objective, space, study
 from tuning.study import Settings
 
@@ -99,9 +99,10 @@ def run_trial(trial: optuna.Trial, own: optuna.Study, task: Task) -> list[float]
 def _train(trial: optuna.Trial, config: Config, settings: Settings, store: Path, run_id: str) -> list[float]:
     import mlflow
 
-    from pipeline import devices, train
+    from pipeline import train
     from pipeline.store.store import Store
-    from pipeline.training_data import Data
+    from pipeline.training import devices
+    from pipeline.training.data import Data
 
     data = Data.of(Store.open(store), config.train)
     device = devices.prepare(config.train)

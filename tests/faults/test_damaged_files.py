@@ -15,7 +15,7 @@ from pipeline.scoring.detector import Detector
 from pipeline.scoring.model_folders import Bundle
 from pipeline.store import store
 from pipeline.store.store import Store
-from pipeline.training_data import Data
+from pipeline.training.data import Data
 from tests.support.damage import flip
 
 FLIPS = 12

@@ -14,12 +14,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from pipeline import audio, checkpoint, tracking
-from pipeline.checkpoint import Progress
+from pipeline import audio, tracking
 from pipeline.config import PROJECT_ROOT
 from pipeline.errors import TrackingError
 from pipeline.scoring import model_folders
 from pipeline.store.store import Store
+from pipeline.training import checkpoint
+from pipeline.training.checkpoint import Progress
 from tests.support.small_disk import mounted
 
 FULL = "No space left on device; free some space, and the same command goes on\n"

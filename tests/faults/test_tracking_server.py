@@ -11,11 +11,12 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from pipeline import checkpoint, register, score, tracking
+from pipeline import register, score, tracking
 from pipeline.config import PROJECT_ROOT
 from pipeline.errors import TrackingError
 from pipeline.scoring import model_folders
 from pipeline.scoring.model_folders import Bundle
+from pipeline.training import checkpoint
 from tests.support.mlflow_server import TrackingServer
 
 EPOCHS = 8

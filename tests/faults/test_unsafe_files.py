@@ -16,7 +16,7 @@ import pytest
 import soundfile
 from pyarrow import parquet
 
-from pipeline import audio, checkpoint, cli, corpora, evaluate, export, register, score, stream, tracking
+from pipeline import audio, cli, corpora, evaluate, export, register, score, stream, tracking
 from pipeline.common import sealed
 from pipeline.config import PROJECT_ROOT, REGISTERED_MODEL, CorpusConfig, preset
 from pipeline.errors import BundleError, ConfigError, ProjectError
@@ -25,7 +25,8 @@ from pipeline.scoring import inputs, model_folders
 from pipeline.scoring.model_folders import Bundle
 from pipeline.store import store
 from pipeline.store.store import Store
-from pipeline.training_data import Data
+from pipeline.training import checkpoint
+from pipeline.training.data import Data
 from tests.support import traps
 
 FORBIDDEN = {"pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "shelve", "jsonpickle"}

@@ -2,9 +2,9 @@
 
 import pytest
 
-from pipeline.checkpoint import Progress
 from pipeline.config import preset
 from pipeline.errors import ConfigError
+from pipeline.training.checkpoint import Progress
 from tuning import objective
 
 HISTORY = [

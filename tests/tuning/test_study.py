@@ -5,9 +5,9 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from pipeline.checkpoint import Progress
 from pipeline.config import preset
 from pipeline.errors import ConfigError
+from pipeline.training.checkpoint import Progress
 from tests.support.made_study import settings
 from tuning import study, trial
 

@@ -10,9 +10,9 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 
-from pipeline import heap
 from pipeline.config import TrainConfig
 from pipeline.errors import ConfigError
+from pipeline.training import heap
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeline import pseudo_spoofs
-from pipeline.blending import PseudoSpoofing
 from pipeline.config import SAMPLE_RATE_HZ
+from pipeline.training import pseudo_spoofs
+from pipeline.training.blending import PseudoSpoofing
 
 METHODS = sorted(set(pseudo_spoofs.METHODS), key=lambda method: method.__name__)
 SEED = tf.constant([0, 7])

@@ -6,14 +6,14 @@ import keras
 
 from pipeline.config import Config
 from pipeline.network import networks
-from pipeline.step_progress import StepProgress
-from pipeline.training_data import Data
+from pipeline.training.data import Data
+from pipeline.training.step_progress import StepProgress
 
 
 def build(config: Config, steps: int) -> keras.Model:
     """A model with fresh weights, compiled with its optimiser and loss; ``steps`` an epoch.
 
-    In the scope of several devices the model is copied to each, see ``pipeline.devices``.
+    In the scope of several devices the model is copied to each, see ``training.devices``.
     """
     settings = config.train
     rate = settings.learning_rate
@@ -29,7 +29,7 @@ def build(config: Config, steps: int) -> keras.Model:
     if settings.sync_batch_norm and model.distribute_strategy.num_replicas_in_sync > 1:
         networks.synchronise_batch_norm(model)
     if settings.pseudo_spoofs:
-        from pipeline.blending import PseudoSpoofing
+        from pipeline.training.blending import PseudoSpoofing
 
         model = PseudoSpoofing(model, share=settings.pseudo_spoofs, seed=settings.seed)
     optimizer = keras.optimizers.Adam(rate, weight_decay=settings.weight_decay or None)

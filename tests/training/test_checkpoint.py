@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from pipeline import checkpoint
-from pipeline.checkpoint import Progress
 from pipeline.errors import ProjectError
+from pipeline.training import checkpoint
+from pipeline.training.checkpoint import Progress
 
 
 def test_round_trip(tmp_path):

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline import batches
 from pipeline.config import BONAFIDE, TrainConfig
 from pipeline.errors import ConfigError
 from pipeline.store.manifest import matching
 from pipeline.store.store import Store
+from pipeline.training import batches
 
 TRAIN_SAMPLE = 100
 """Clips of the train subset that are measured beside dev after every epoch, by their first window."""

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from pipeline import batches
 from pipeline.config import TrainConfig
+from pipeline.training import batches
 
 ROWS = np.arange(100, 130)
 BONAFIDE = np.arange(30) < 6

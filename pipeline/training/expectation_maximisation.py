@@ -13,7 +13,7 @@ import numpy as np
 from pipeline.config import Config
 from pipeline.network import networks
 from pipeline.network.backbones.gmm import LAYER, LikelihoodRatio
-from pipeline.training_data import Data
+from pipeline.training.data import Data
 
 FRAMES = 200_000
 """Frames of each class that a mixture is fitted to at most, drawn evenly over all clips."""

@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 from sklearn.mixture import GaussianMixture
 
-from pipeline import batches, mixtures, train
+from pipeline import train
 from pipeline.config import preset
 from pipeline.errors import ConfigError
 from pipeline.network import networks
 from pipeline.network.backbones.gmm import LAYER, LikelihoodRatio
 from pipeline.scoring import detector
 from pipeline.scoring.model_folders import Bundle
-from pipeline.training_data import Data
+from pipeline.training import batches, expectation_maximisation
+from pipeline.training.data import Data
 
 CONFIG = preset("gmm").replace(
     corpus="synthetic", components=4, clip_s=0.5, epochs=3, n_bands=40, n_coefficients=8, hop_samples=240
@@ -54,14 +55,14 @@ def test_the_layer_is_the_difference_of_scikit_learns_log_likelihoods():
 
 def test_iterations_raise_the_likelihood_and_equal_an_unbroken_fit(data):
     model = networks.build(CONFIG)
-    learn = mixtures.learner(model, data, CONFIG)
+    learn = expectation_maximisation.learner(model, data, CONFIG)
     losses = [learn(epoch) for epoch in range(4)]
     assert losses == sorted(losses, reverse=True)
     frames = frames_of(model, data)
     whole = GaussianMixture(
         4,
         covariance_type="diag",
-        reg_covar=mixtures.VARIANCE_FLOOR,
+        reg_covar=expectation_maximisation.VARIANCE_FLOOR,
         max_iter=4,
         tol=0.0,
         random_state=CONFIG.train.seed,

@@ -3,8 +3,8 @@
 import keras
 import tensorflow as tf
 
-from pipeline import pseudo_spoofs
 from pipeline.errors import ConfigError
+from pipeline.training import pseudo_spoofs
 
 
 class PseudoSpoofing(keras.Model):
