@@ -153,10 +153,10 @@ def main(argv: list[str] | None = None) -> int:
         "switch_cost": options.switch_cost,
     }
     (folder / JSON).write_text(json.dumps(as_json(source, parties, **settings)), encoding="utf-8")
-    from pipeline import figure_style, timeline_figure
+    from pipeline.reporting import conversation_figure, style
 
-    drawn = timeline_figure.timeline(parties, threshold=threshold, title=Path(source).name)
-    (folder / PNG).write_bytes(figure_style.png(drawn))
+    drawn = conversation_figure.timeline(parties, threshold=threshold, title=Path(source).name)
+    (folder / PNG).write_bytes(style.png(drawn))
     print(table(parties))
     print(f"{folder / JSON}\n{folder / PNG}")
     return 0

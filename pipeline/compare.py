@@ -14,10 +14,11 @@ from types import MappingProxyType
 import numpy as np
 import pandas as pd
 
-from pipeline import cli, comparison, tracking
+from pipeline import cli, tracking
 from pipeline.config import BONAFIDE, PRESETS, SMALL_OF_DEMO, Config, artifacts_dir, option
 from pipeline.errors import ConfigError
 from pipeline.metrics.assessment import metric_key
+from pipeline.reporting import comparison
 from pipeline.scoring import model_folders
 from pipeline.store.manifest import matching
 

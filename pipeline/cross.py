@@ -14,10 +14,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline import cli, corpora, cross_matrix, preprocess, tracking
+from pipeline import cli, corpora, preprocess, tracking
 from pipeline.config import Config, CorpusConfig, artifacts_dir, option
 from pipeline.errors import ConfigError
 from pipeline.metrics.assessment import metric_key
+from pipeline.reporting import cross_matrix
 from pipeline.scoring import model_folders
 from pipeline.scoring.model_folders import Bundle
 

@@ -16,13 +16,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline import audio, cli, evaluation_figures, inspection, model_card, preprocess, report, robustness, tracking
+from pipeline import audio, cli, evaluation_figures, inspection, preprocess, robustness, tracking
 from pipeline.common.progress import track
 from pipeline.config import artifacts_dir, option
 from pipeline.errors import ConfigError
 from pipeline.evaluation_summary import Outcome, Rival, of_training, summarise, training_run
 from pipeline.metrics import paired_test
 from pipeline.metrics.assessment import Evaluation, Group, assess
+from pipeline.reporting import model_card, report
 from pipeline.scoring import model_folders
 from pipeline.scoring.detector import Detector
 from pipeline.scoring.model_folders import Bundle

@@ -7,10 +7,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pipeline import corpus_figures, figure_style, figures, metrics, robustness
+from pipeline import metrics, robustness
 from pipeline.evaluation_summary import Outcome
 from pipeline.metrics.assessment import Evaluation
 from pipeline.metrics.paired_test import Difference
+from pipeline.reporting import curves, store_figures, style
 from pipeline.scoring.model_folders import Bundle
 from pipeline.store import manifest
 
@@ -23,7 +24,7 @@ def draw(outcome: Outcome) -> dict[str, bytes]:
     drawn = {}
     training, model = outcome.training, outcome.model
     if any(training.history.values()):
-        drawn["training_curves"] = figures.training_curves(training.history, kept_epoch=training.kept_epoch)
+        drawn["training_curves"] = curves.training_curves(training.history, kept_epoch=training.kept_epoch)
     for e in outcome.evaluations:
         if not e.trials.empty:
             drawn |= {f"{e.subset}/{name}": figure for name, figure in _of_subset(e, model).items()}
@@ -36,17 +37,17 @@ def draw(outcome: Outcome) -> dict[str, bytes]:
     if outcome.robustness is not None:
         drawn["robustness"] = robustness_sweep(outcome.robustness, subset=outcome.main)
     drawn |= _examples(outcome)
-    return {name: figure_style.png(figure) for name, figure in drawn.items()}
+    return {name: style.png(figure) for name, figure in drawn.items()}
 
 
 def _of_subset(e: Evaluation, model: Bundle) -> dict[str, Figure]:
     """What every subset has; of one with a single class, what is defined for it."""
     threshold = model.point().threshold
     drawn = {
-        "confusion": figures.confusion(
+        "confusion": curves.confusion(
             metrics.confusion(e.scores, e.labels, threshold), threshold=threshold, title=f"Confusion matrix, {e.subset}"
         ),
-        "scores": figures.score_histogram(
+        "scores": curves.score_histogram(
             e.scores,
             e.labels,
             threshold=threshold,
@@ -59,14 +60,14 @@ def _of_subset(e: Evaluation, model: Bundle) -> dict[str, Figure]:
     pair = {e.subset: (e.scores, e.labels)}
     attacks = [g for g in e.groups if g.kind == "attack"]
     return drawn | {
-        "roc": figures.roc(pair, title=f"ROC, {e.subset}"),
-        "det": figures.det(pair, title=f"Detection error trade-off, {e.subset}"),
-        "reliability": figures.reliability(
+        "roc": curves.roc(pair, title=f"ROC, {e.subset}"),
+        "det": curves.det(pair, title=f"Detection error trade-off, {e.subset}"),
+        "reliability": curves.reliability(
             {"calibrated": e.scores, "before calibration": e.trials["logit"].to_numpy()},
             e.labels,
             title=f"Reliability, {e.subset}",
         ),
-        "attacks": figures.attack_eer(
+        "attacks": curves.attack_eer(
             [g.name for g in attacks],
             [g.eer for g in attacks],
             [None if g.eer_low is None else (g.eer_low, g.eer_high) for g in attacks],
@@ -84,7 +85,7 @@ def _examples(outcome: Outcome) -> dict[str, Figure]:
     rows = np.concatenate([store.subset(e.subset) for e in outcome.evaluations])
     labels = store.manifest["label"].iloc[rows].to_numpy()
     return {
-        f"examples/{label}": corpus_figures.example(
+        f"examples/{label}": store_figures.example(
             store, int(rows[labels == label][0]), config.front_end, longest_s=config.train.clip_s
         )
         for label in manifest.LABELS
@@ -92,7 +93,7 @@ def _examples(outcome: Outcome) -> dict[str, Figure]:
     }
 
 
-@figure_style.styled
+@style.styled
 def two_systems(
     names: Sequence[str],
     scores: Sequence[np.ndarray],
@@ -111,24 +112,24 @@ def two_systems(
     """
     figure = Figure(figsize=(11.0, 5.0), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=[1, 1])
-    figures.draw_det(left, {name: (own, labels) for name, own in zip(names, scores, strict=True)})
+    curves.draw_det(left, {name: (own, labels) for name, own in zip(names, scores, strict=True)})
     left.set_title(f"Detection error trade-off, {subset}")
     for y, found in enumerate(differences.values()):
         if found.low is not None:
             right.plot(
                 [100 * found.low, 100 * found.high],
                 [y, y],
-                color=figure_style.INK,
+                color=style.INK,
                 linewidth=1.6,
                 marker="|",
                 markersize=9,
             )
-        right.plot([100 * found.difference], [y], "o", color=figure_style.BLUE, markersize=8, markeredgecolor="white")
+        right.plot([100 * found.difference], [y], "o", color=style.BLUE, markersize=8, markeredgecolor="white")
         said = f"{100 * found.other_eer:.1f} % → {100 * found.own_eer:.1f} %"
         right.annotate(
             said, (100 * found.difference, y), (0, 9), textcoords="offset points", ha="center", fontsize=10, bbox=BLANK
         )
-    right.axvline(0, color=figure_style.GREY, linestyle="--", linewidth=1.4)
+    right.axvline(0, color=style.GREY, linestyle="--", linewidth=1.4)
     right.set_yticks(range(len(differences)), list(differences))
     right.set_ylim(len(differences) - 0.4, -0.6)
     right.margins(x=0.15)
@@ -136,7 +137,7 @@ def two_systems(
     right.set_xlim(-reach, reach)
     right.set_xlabel(f"EER of {names[1]}\nminus EER of {names[0]} (percentage points)")
     right.set_title("Gain, with 95 % paired interval")
-    small = {"transform": right.transAxes, "fontsize": 10, "color": figure_style.GREY, "bbox": BLANK}
+    small = {"transform": right.transAxes, "fontsize": 10, "color": style.GREY, "bbox": BLANK}
     right.text(0.99, 0.02, f"{names[0]} better →", ha="right", **small)
     right.text(0.01, 0.02, "← worse", ha="left", **small)
     right.grid(axis="y", visible=False)
@@ -144,7 +145,7 @@ def two_systems(
     return figure
 
 
-@figure_style.styled
+@style.styled
 def robustness_sweep(table: pd.DataFrame, *, subset: str) -> Figure:
     """EER against SNR, codec, duration and level, each with its interval; the clean EER is a line through all."""
     figure = Figure(figsize=(11.0, 4.2), layout="constrained")
@@ -152,9 +153,9 @@ def robustness_sweep(table: pd.DataFrame, *, subset: str) -> Figure:
     clean = table[table["condition"] == robustness.CLEAN].iloc[0]
     for axes in panels:
         axes.axhspan(100 * clean["eer_low"], 100 * clean["eer_high"], color="#e9e9e9", linewidth=0)
-        axes.axhline(100 * clean["eer"], color=figure_style.GREY, linestyle="--", linewidth=1.4)
+        axes.axhline(100 * clean["eer"], color=style.GREY, linestyle="--", linewidth=1.4)
     ends = [clean["value"]]
-    for offset, (noise, look, marker) in enumerate(zip(robustness.NOISES, figure_style.LINES, "os^", strict=False)):
+    for offset, (noise, look, marker) in enumerate(zip(robustness.NOISES, style.LINES, "os^", strict=False)):
         own = table[table["condition"] == noise]
         _points(panels[0], own, np.arange(len(own)) + 0.12 * (offset - 1), look=look, marker=marker, label=noise)
         ends = list(own["value"])
@@ -166,7 +167,7 @@ def robustness_sweep(table: pd.DataFrame, *, subset: str) -> Figure:
         (panels[3], "level", "Gain (dB)", " dB"),
     ):
         own = table[table["condition"] == condition]
-        look = {"color": figure_style.BLUE, "linestyle": "-" if condition == "duration" else ""}
+        look = {"color": style.BLUE, "linestyle": "-" if condition == "duration" else ""}
         _points(axes, own, np.arange(len(own)), look=look, marker="o")
         ticks = [
             value.removesuffix(unit).replace("-", "−") if unit else value.replace(" ", "\n", 1)

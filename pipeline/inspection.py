@@ -10,11 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from pipeline import audio, clip_figure, figure_style
+from pipeline import audio
 from pipeline.audio import windows
-from pipeline.clip_figure import View
 from pipeline.config import BONAFIDE, SAMPLE_RATE_HZ, SPOOF, FrontEndConfig
 from pipeline.metrics.assessment import Evaluation
+from pipeline.reporting import clip_figure, style
+from pipeline.reporting.clip_figure import View
 from pipeline.scoring.detector import Detector
 from pipeline.scoring.model_folders import Bundle
 from pipeline.store.store import Store
@@ -81,7 +82,7 @@ def inspect(model: Bundle, store: Store, evaluation: Evaluation, *, look: bool =
                     **known,
                     score=float(trial["score"]),
                     path=str(store.manifest["path"].iat[row]),
-                    picture=figure_style.png(picture, dpi=DPI),
+                    picture=style.png(picture, dpi=DPI),
                     sound=flac(wave[: round(LONGEST_S * SAMPLE_RATE_HZ)]),
                 )
             )
@@ -141,6 +142,6 @@ def _title(trial: pd.Series, threshold: float) -> str:
 
 def _log_mel(window: np.ndarray, settings: FrontEndConfig) -> np.ndarray:
     """The log-mel spectrogram ``[frames, bands]`` of a window, for models that show none of their own."""
-    from pipeline.corpus_figures import log_mel_db
+    from pipeline.reporting.store_figures import log_mel_db
 
     return log_mel_db(window, settings).T

@@ -184,14 +184,15 @@ def _log(folder: Path, config: Config, clips_per_s: float, aside: bool) -> str:
     """The MLflow run of a Store: counts, durations, figures, what was rejected; returns its id."""
     import mlflow
 
-    from pipeline import corpus_figures, tracking
+    from pipeline import tracking
+    from pipeline.reporting import store_figures
     from pipeline.store import shortcuts
 
     opened = store.Store.open(folder)
     figures = folder / "figures"
     shutil.rmtree(figures, ignore_errors=True)
     with ThreadPoolExecutor(1) as beside:  # drawing takes one core, and the audit does not always take the others
-        drawn = beside.submit(corpus_figures.write_all, opened, figures)
+        drawn = beside.submit(store_figures.write_all, opened, figures)
         audit = shortcuts.of(opened)
         drawn.result()
     table = opened.manifest

@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline import compare, comparison, train
+from pipeline import compare, train
 from pipeline.compare import CompareOptions
 from pipeline.config import preset
 from pipeline.errors import ConfigError
+from pipeline.reporting import comparison
 
 TABLE = pd.DataFrame(
     [

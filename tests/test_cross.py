@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline import corpora, cross, cross_matrix, evaluate, train
+from pipeline import corpora, cross, evaluate, train
 from pipeline.errors import ConfigError
+from pipeline.reporting import cross_matrix
 from pipeline.scoring import model_folders
 from tests.support.corpus_trees import tree, write_noise
 

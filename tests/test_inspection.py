@@ -7,11 +7,12 @@ import pandas as pd
 import pytest
 import soundfile
 
-from pipeline import figure_style, inspection
-from pipeline.clip_figure import View, draw
+from pipeline import inspection
 from pipeline.config import preset
 from pipeline.inspection import choose, flac
 from pipeline.metrics.calibration import Calibration
+from pipeline.reporting import style
+from pipeline.reporting.clip_figure import View, draw
 from pipeline.scoring.detector import Detector
 
 
@@ -50,7 +51,7 @@ def view(saliency: bool, times: int = 5) -> View:
 def test_every_panel_is_labelled_and_inside(front_end, saliency):
     config = preset("smoke").replace(front_end=front_end, fmin_hz=62.5)
     figure = draw(view(saliency), "a title", threshold=0.3, config=config)
-    assert figure_style.png(figure, dpi=50).startswith(b"\x89PNG")
+    assert style.png(figure, dpi=50).startswith(b"\x89PNG")
     panels = [axes for axes in figure.axes if axes.get_xlabel() or axes.get_images()]
     assert len(panels) == 2 + saliency
     assert all(axes.get_ylabel() for axes in panels)

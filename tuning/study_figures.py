@@ -16,8 +16,8 @@ from matplotlib.ticker import MaxNLocator
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.trial import TrialState
 
-from pipeline import figure_style
-from pipeline.figure_style import BLUE, GREY, INK, ORANGE
+from pipeline.reporting import style
+from pipeline.reporting.style import BLUE, GREY, INK, ORANGE
 from tuning import results, study
 from tuning.objective import OBJECTIVES
 
@@ -46,7 +46,7 @@ def draw(own: optuna.Study) -> dict[str, bytes]:
     drawn["parallel_coordinates"] = parallel_coordinates(shown, settings.space, first)
     if weights := importances(own):
         drawn["importances"] = importance(weights, first)
-    return {name: figure_style.png(figure) for name, figure in drawn.items()}
+    return {name: style.png(figure) for name, figure in drawn.items()}
 
 
 def importances(own: optuna.Study) -> dict[str, float]:
@@ -60,7 +60,7 @@ def importances(own: optuna.Study) -> dict[str, float]:
     return optuna.importance.get_param_importances(own, evaluator=evaluator, target=lambda one: one.values[0])
 
 
-@figure_style.styled
+@style.styled
 def history(table: pd.DataFrame, objective: str) -> Figure:
     """Every trial in its order, and the best so far."""
     figure, axes = _one(9.6, 4.4)
@@ -74,11 +74,11 @@ def history(table: pd.DataFrame, objective: str) -> Figure:
     axes.set_xlabel("trial")
     axes.set_ylabel(_label(objective))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    figure_style.title_over_legend(figure, "Trials")
+    style.title_over_legend(figure, "Trials")
     return figure
 
 
-@figure_style.styled
+@style.styled
 def intermediate_values(curves: Mapping[int, Mapping[int, float]], table: pd.DataFrame, objective: str) -> Figure:
     """What each trial was worth after each of its epochs."""
     figure, axes = _one(9.6, 4.4)
@@ -103,11 +103,11 @@ def intermediate_values(curves: Mapping[int, Mapping[int, float]], table: pd.Dat
     axes.set_xlabel("epochs")
     axes.set_ylabel(f"{_label(objective)}, best epoch so far")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    figure_style.title_over_legend(figure, "Trials by epoch")
+    style.title_over_legend(figure, "Trials by epoch")
     return figure
 
 
-@figure_style.styled
+@style.styled
 def slices(table: pd.DataFrame, space: Mapping[str, BaseDistribution], objective: str) -> Figure:
     """The objective over each parameter."""
     columns = len(space) if len(space) < 5 else 3
@@ -127,11 +127,11 @@ def slices(table: pd.DataFrame, space: Mapping[str, BaseDistribution], objective
         axes.set_visible(False)
     for axes in panels[:, 0]:
         axes.set_ylabel(_label(objective))
-    figure_style.title_over_legend(figure, f"{OBJECTIVES[objective].title} by parameter")
+    style.title_over_legend(figure, f"{OBJECTIVES[objective].title} by parameter")
     return figure
 
 
-@figure_style.styled
+@style.styled
 def parallel_coordinates(table: pd.DataFrame, space: Mapping[str, BaseDistribution], objective: str) -> Figure:
     """Every trial as one line over the parameters to the objective; the best are dark, pruned ones grey."""
     figure, axes = _one(9.6, 4.4)
@@ -184,7 +184,7 @@ def parallel_coordinates(table: pd.DataFrame, space: Mapping[str, BaseDistributi
     return figure
 
 
-@figure_style.styled
+@style.styled
 def importance(weights: Mapping[str, float], objective: str) -> Figure:
     """Share of the objective's variance that each parameter explains."""
     figure, axes = _one(7.4, 1.4 + 0.45 * len(weights))
@@ -200,7 +200,7 @@ def importance(weights: Mapping[str, float], objective: str) -> Figure:
     return figure
 
 
-@figure_style.styled
+@style.styled
 def pareto_front(table: pd.DataFrame, objectives: Sequence[str], front: Sequence[int]) -> Figure:
     """Two objectives against each other; the front is what no other trial beats in both."""
     figure, axes = _one(9.6, 4.8)
@@ -213,7 +213,7 @@ def pareto_front(table: pd.DataFrame, objectives: Sequence[str], front: Sequence
         axes.annotate(f"{number}", (x, y), (6, 5), textcoords="offset points", fontsize=9)
     axes.set_xlabel(_label(objectives[1]))
     axes.set_ylabel(_label(objectives[0]))
-    figure_style.title_over_legend(figure, "Pareto front, with trial numbers")
+    style.title_over_legend(figure, "Pareto front, with trial numbers")
     return figure
 
 

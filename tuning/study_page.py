@@ -6,7 +6,7 @@ from pathlib import Path
 
 import optuna
 
-from pipeline import markup
+from pipeline.reporting import markup
 from tuning import results, study, study_figures, trial
 from tuning.objective import OBJECTIVES
 

@@ -6,12 +6,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from pipeline import audio, figure_style, figures
+from pipeline import audio
 from pipeline.config import SAMPLE_RATE_HZ, FrontEndConfig
+from pipeline.reporting import curves, style
 from pipeline.store.manifest import BONAFIDE, LABELS, SPOOF, SUBSETS
 from pipeline.store.store import Store
 
-LOOKS = {BONAFIDE: figure_style.BONAFIDE_LOOK, SPOOF: figure_style.SPOOF_LOOK}
+LOOKS = {BONAFIDE: style.BONAFIDE_LOOK, SPOOF: style.SPOOF_LOOK}
 EXAMPLE_S = 6.0
 MOST_GROUPS = 30
 
@@ -31,7 +32,7 @@ def write_all(store: Store, folder: Path) -> None:
         if len(rows):
             drawn[f"example_{label}"] = example(store, int(rows[0]), FrontEndConfig(), longest_s=EXAMPLE_S)
     for name, figure in drawn.items():
-        (folder / f"{name}.png").write_bytes(figure_style.png(figure))
+        (folder / f"{name}.png").write_bytes(style.png(figure))
 
 
 def example(store: Store, row: int, settings: FrontEndConfig, *, longest_s: float) -> Figure:
@@ -40,7 +41,7 @@ def example(store: Store, row: int, settings: FrontEndConfig, *, longest_s: floa
 
     wave = store.waveform(row)[: round(longest_s * SAMPLE_RATE_HZ)] / np.float32(audio.FULL_SCALE)
     said = store.manifest.iloc[row]
-    return figures.mel_spectrogram(
+    return curves.mel_spectrogram(
         log_mel_db(wave, settings),
         hop_s=settings.hop_samples / SAMPLE_RATE_HZ,
         band_hz=librosa.mel_frequencies(n_mels=settings.n_mels, fmin=settings.fmin_hz, fmax=settings.fmax_hz),
@@ -64,10 +65,10 @@ def log_mel_db(wave: np.ndarray, settings: FrontEndConfig) -> np.ndarray:
     return librosa.power_to_db(power, ref=np.max)
 
 
-@figure_style.styled
+@style.styled
 def clips(table: pd.DataFrame) -> Figure:
     """Clips of each class in each subset."""
-    figure = Figure(figsize=figure_style.FIGURE_SIZE, layout="constrained")
+    figure = Figure(figsize=style.FIGURE_SIZE, layout="constrained")
     axes = figure.add_subplot()
     subsets = [name for name in SUBSETS if (table["split"] == name).any()]
     for offset, label in ((-0.2, BONAFIDE), (0.2, SPOOF)):
@@ -82,10 +83,10 @@ def clips(table: pd.DataFrame) -> Figure:
     return figure
 
 
-@figure_style.styled
+@style.styled
 def durations(table: pd.DataFrame) -> Figure:
     """Share of the clips of each class by length."""
-    figure = Figure(figsize=figure_style.FIGURE_SIZE, layout="constrained")
+    figure = Figure(figsize=style.FIGURE_SIZE, layout="constrained")
     axes = figure.add_subplot()
     edges = np.linspace(0, float(table["duration_s"].quantile(0.995)) + 0.1, 31)
     for label in LABELS:
@@ -98,7 +99,7 @@ def durations(table: pd.DataFrame) -> Figure:
     return figure
 
 
-@figure_style.styled
+@style.styled
 def largest_groups(table: pd.DataFrame, column: str) -> Figure:
     """Clips of each class for the values of a column with most clips."""
     counts = pd.crosstab(table[column], table["label"]).reindex(columns=LABELS, fill_value=0)

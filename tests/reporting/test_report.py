@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from pipeline import markup, model_card, report, report_format
+from pipeline.reporting import markup, model_card, report, wording
 
 PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010806000000"
@@ -209,7 +209,7 @@ def test_the_sections_come_in_the_order_of_a_readers_questions():
 def test_every_part_says_its_numbers():
     page = Page(report.html(SUMMARY, FIGURES, CLIPS))
     for row in (
-        ["Cllr", "–", "0.5000 (0.450–0.560)", report_format.METRICS["cllr"][1]],
+        ["Cllr", "–", "0.5000 (0.450–0.560)", wording.METRICS["cllr"][1]],
         ["eval, all attacks", "4,300", "17.9 %", "25.0 %", "7.1 (5.0 to 9.0)", "300 : 100", "< 0.0001"],
         ["eval, unseen attacks", "2,000", "26.0 %", "25.0 %", "−1.0", "10 : 12", "0.8318"],
         ["R02", "300", "1,200", "35.00 % (17.5–70.0)", "against all bonafide, few trials"],
@@ -251,7 +251,7 @@ def test_of_many_values_the_hardest_are_shown_and_the_rest_is_said_to_be_elsewhe
 
 def test_the_page_says_what_the_text_says():
     page = Page(report.html(SUMMARY, FIGURES, CLIPS))
-    assert ["EER", "5.98 %", "17.88 % (15.0–21.8)", report_format.METRICS["eer"][1]] in page.rows
+    assert ["EER", "5.98 %", "17.88 % (15.0–21.8)", wording.METRICS["eer"][1]] in page.rows
     assert ["A_hard", "no", "1,200", "8", "30.00 % (15.0–60.0)", "few trials"] in page.rows
     assert ["train", "300", "4,000", "20", "8", "1.25"] in page.rows
     assert ["keras", "3.15.1"] in page.rows

@@ -10,11 +10,11 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from pipeline import figure_style
+from pipeline.reporting import style
 
 WORST = 50.0
 """EER, in %, of a model that knows nothing: the end of the colours."""
-COLOURS = LinearSegmentedColormap.from_list("eer", ["#ffffff", "#cfe3f1", "#6aaed6", figure_style.BLUE])
+COLOURS = LinearSegmentedColormap.from_list("eer", ["#ffffff", "#cfe3f1", "#6aaed6", style.BLUE])
 
 
 def columns(table: pd.DataFrame) -> pd.Series:
@@ -49,10 +49,10 @@ def markdown(table: pd.DataFrame) -> str:
 
 def picture(table: pd.DataFrame) -> bytes:
     """The figure as PNG."""
-    return figure_style.png(_draw(table))
+    return style.png(_draw(table))
 
 
-@figure_style.styled
+@style.styled
 def _draw(table: pd.DataFrame) -> Figure:
     cells = table.assign(column=columns(table)).set_index(["trained_on", "column"])
     matrix = 100 * wide(table)
@@ -63,15 +63,13 @@ def _draw(table: pd.DataFrame) -> Figure:
         for x, column in enumerate(matrix.columns):
             cell = cells.loc[(row, column)]
             dark = np.nan_to_num(matrix.iat[y, x]) > 0.8 * WORST
-            ink = "white" if dark else figure_style.INK
+            ink = "white" if dark else style.INK
             first, *rest = _lines(cell)
             axes.text(x, y - (0.1 if rest else 0), first, ha="center", va="center", fontsize=12, color=ink)
             for text in rest:
                 axes.text(x, y + 0.22, text, ha="center", va="center", fontsize=8.5, color=ink)
             if cell["own"]:
-                axes.add_patch(
-                    Rectangle((x - 0.47, y - 0.46), 0.94, 0.92, fill=False, edgecolor=figure_style.INK, lw=1.8)
-                )
+                axes.add_patch(Rectangle((x - 0.47, y - 0.46), 0.94, 0.92, fill=False, edgecolor=style.INK, lw=1.8))
     axes.set_xticks(range(len(matrix.columns)), [_broken(name) for name in matrix.columns])
     axes.set_yticks(range(len(matrix.index)), [_broken(name) for name in matrix.index])
     axes.tick_params(length=0, labelsize=10, labeltop=True, labelbottom=False)

@@ -5,7 +5,7 @@ Its beginning is what MLflow's registry shows as the description of a version, s
 
 from collections.abc import Mapping
 
-from pipeline import report_format as form
+from pipeline.reporting import wording as form
 
 LIMITS = (
     "Attacks, languages, microphones, rooms and codecs that training did not hear can be far harder than these figures "

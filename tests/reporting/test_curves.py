@@ -10,29 +10,30 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from scipy.stats import norm
 
-from pipeline import figure_style, figures, metrics
+from pipeline import metrics
 from pipeline.config import PROJECT_ROOT
+from pipeline.reporting import curves, style
 
 RNG = np.random.default_rng(0)
 LABELS = np.arange(400) < 150
 SCORES = RNG.normal(size=400) + 2.5 * LABELS - 1
 ATTACKS = ["E01-P-espeak-R01", "E02-P02-R04", "A07", "unknown"]
 FIGURES = {
-    "training_curves": lambda: figures.training_curves(
+    "training_curves": lambda: curves.training_curves(
         {f"{s}/{m}": [(e, 0.5 / (e + 1)) for e in range(9)] for s in ("train", "dev") for m in ("loss", "eer", "auc")},
         kept_epoch=6,
         title="Training: demo-0123456789ab",
     ),
-    "one_epoch": lambda: figures.training_curves({"dev/loss": [(0, 0.7)]}),
-    "confusion": lambda: figures.confusion(metrics.Confusion(140, 10, 3000, 9008), threshold=-0.264),
-    "roc": lambda: figures.roc({"dev": (SCORES, LABELS), "eval": (-SCORES, LABELS)}),
-    "det": lambda: figures.det({"dev": (SCORES, LABELS), "eval": (SCORES.round(), LABELS)}),
-    "det_separated": lambda: figures.det({"eval": (np.array([2.0, 1.0, 0.0]), np.array([True, False, False]))}),
-    "scores": lambda: figures.score_histogram(SCORES, LABELS, threshold=0.3, threshold_name="min_dcf"),
-    "scores_of_one_class": lambda: figures.score_histogram(np.ones(4), np.zeros(4, bool), threshold=0.0),
-    "reliability": lambda: figures.reliability({"calibrated": SCORES, "before calibration": 3 * SCORES}, LABELS),
-    "reliability_of_two": lambda: figures.reliability({"calibrated": np.array([1.0, -1.0])}, np.array([True, False])),
-    "attacks": lambda: figures.attack_eer(
+    "one_epoch": lambda: curves.training_curves({"dev/loss": [(0, 0.7)]}),
+    "confusion": lambda: curves.confusion(metrics.Confusion(140, 10, 3000, 9008), threshold=-0.264),
+    "roc": lambda: curves.roc({"dev": (SCORES, LABELS), "eval": (-SCORES, LABELS)}),
+    "det": lambda: curves.det({"dev": (SCORES, LABELS), "eval": (SCORES.round(), LABELS)}),
+    "det_separated": lambda: curves.det({"eval": (np.array([2.0, 1.0, 0.0]), np.array([True, False, False]))}),
+    "scores": lambda: curves.score_histogram(SCORES, LABELS, threshold=0.3, threshold_name="min_dcf"),
+    "scores_of_one_class": lambda: curves.score_histogram(np.ones(4), np.zeros(4, bool), threshold=0.0),
+    "reliability": lambda: curves.reliability({"calibrated": SCORES, "before calibration": 3 * SCORES}, LABELS),
+    "reliability_of_two": lambda: curves.reliability({"calibrated": np.array([1.0, -1.0])}, np.array([True, False])),
+    "attacks": lambda: curves.attack_eer(
         ATTACKS,
         [0.1, 0.3, 0.0, 0.2],
         [(0.05, 0.2), (0.2, 0.45), (0.0, 0.0), None],
@@ -40,14 +41,14 @@ FIGURES = {
         trials=[40, 1200, 3, 7],
         overall=0.17,
     ),
-    "many_attacks": lambda: figures.attack_eer(
+    "many_attacks": lambda: curves.attack_eer(
         [f"E0{i}-P{i}-R0{i}" for i in range(57)],
         [i / 100 for i in range(57)],
         [None] * 57,
         seen=[True] * 57,
         trials=[1] * 57,
     ),
-    "mel": lambda: figures.mel_spectrogram(
+    "mel": lambda: curves.mel_spectrogram(
         RNG.normal(size=(40, 90)) - 40, hop_s=0.01, band_hz=np.geomspace(60, 7900, 40), title="bonafide: D_1000001"
     ),
 }
@@ -63,7 +64,7 @@ def luminance(color: str) -> float:
 def test_every_figure_is_labelled_and_nothing_is_cut_off(name):
     figure = FIGURES[name]()
     assert isinstance(figure, Figure)
-    picture = figure_style.png(figure, dpi=60)
+    picture = style.png(figure, dpi=60)
     assert picture.startswith(b"\x89PNG")
     axes = figure.axes[0]
     assert axes.get_xlabel()
@@ -83,15 +84,15 @@ def test_drawing_leaves_the_settings_of_the_caller_alone():
 
 
 def test_pyplot_is_never_imported():
-    code = "import sys, pipeline.figures; sys.exit('matplotlib.pyplot' in sys.modules)"
+    code = "import sys, pipeline.reporting.curves; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=PROJECT_ROOT, check=False).returncode == 0
 
 
 def test_classes_differ_in_lightness_and_hatching():
-    bonafide, spoof = figure_style.BONAFIDE_LOOK, figure_style.SPOOF_LOOK
+    bonafide, spoof = style.BONAFIDE_LOOK, style.SPOOF_LOOK
     assert luminance(spoof["facecolor"]) > 2 * luminance(bonafide["facecolor"])
     assert ("hatch" in spoof, "hatch" in bonafide) == (True, False)
-    styles = [look["linestyle"] for look in figure_style.LINES]
+    styles = [look["linestyle"] for look in style.LINES]
     assert len(set(styles)) == len(styles)
 
 
@@ -117,7 +118,7 @@ def test_roc_goes_from_corner_to_corner_and_its_area_is_the_auc():
 
 
 def test_roc_of_ties_is_one_slope():
-    figure = figures.roc({"eval": (np.zeros(4), np.array([True, False, True, False]))})
+    figure = curves.roc({"eval": (np.zeros(4), np.array([True, False, True, False]))})
     assert np.array(figure.axes[0].lines[0].get_xydata()).tolist() == [[100, 100], [0, 0]]
 
 
@@ -126,8 +127,8 @@ def test_det_marks_the_equal_error_rate_on_probit_axes():
     rate = metrics.eer(SCORES, LABELS)
     mark = next(line for line in axes.lines if f"EER {100 * rate:.2f} %" in str(line.get_label()))
     assert mark.get_xydata().tolist() == [pytest.approx([norm.ppf(rate)] * 2)]
-    assert [t.get_text() for t in axes.get_xticklabels()] == [f"{p:g}" for p in figures.PERCENT_TICKS]
-    assert axes.get_xticks() == pytest.approx(norm.ppf(np.array(figures.PERCENT_TICKS) / 100))
+    assert [t.get_text() for t in axes.get_xticklabels()] == [f"{p:g}" for p in curves.PERCENT_TICKS]
+    assert axes.get_xticks() == pytest.approx(norm.ppf(np.array(curves.PERCENT_TICKS) / 100))
 
 
 def test_histogram_bars_of_each_class_sum_to_everything():
@@ -144,7 +145,7 @@ def test_reliability_finds_a_calibrated_score_on_the_diagonal():
     spread = norm.ppf((np.arange(4000) + 0.5) / 4000)
     for bonafide, spoof in ((spread[::4], spread), (spread, spread[::4])):
         scores = 2 * np.concatenate([1 + bonafide, spoof - 1])
-        figure = figures.reliability({"calibrated": scores}, np.arange(len(scores)) < len(bonafide))
+        figure = curves.reliability({"calibrated": scores}, np.arange(len(scores)) < len(bonafide))
         stated, found = figure.axes[0].containers[0].lines[0].get_data()
         assert np.array(found) == pytest.approx(np.array(stated), abs=0.02)
 
@@ -162,7 +163,7 @@ def test_attacks_are_drawn_hardest_first_with_interval_and_count():
 
 def test_of_many_attacks_the_hardest_are_drawn_and_the_title_says_so():
     figure = FIGURES["many_attacks"]()
-    assert len(figure.axes[0].get_yticks()) == figures.MAX_BARS
+    assert len(figure.axes[0].get_yticks()) == curves.MAX_BARS
     assert figure.legends[0].get_title().get_text().endswith("the hardest 40 of 57")
 
 

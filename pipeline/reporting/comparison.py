@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from pipeline import figure_style
+from pipeline.reporting import style
 
 MEASURES = ("dev", "seen", "unseen", "eval")
 TITLES = {"dev": "dev", "seen": "eval, seen attacks", "unseen": "eval, unseen attacks", "eval": "eval"}
@@ -53,10 +53,10 @@ def markdown(table: pd.DataFrame, intervals: pd.DataFrame, differences: pd.DataF
 
 def picture(table: pd.DataFrame, intervals: pd.DataFrame) -> bytes:
     """The figure as PNG: bars are means over the seeds, dots the seeds, lines the intervals over speakers."""
-    return figure_style.png(_draw(table, intervals))
+    return style.png(_draw(table, intervals))
 
 
-@figure_style.styled
+@style.styled
 def _draw(table: pd.DataFrame, intervals: pd.DataFrame) -> Figure:
     names = list(dict.fromkeys(table["config"]))
     labels, shared = _labels(names)
@@ -69,10 +69,10 @@ def _draw(table: pd.DataFrame, intervals: pd.DataFrame) -> Figure:
     for number, (axes, measure) in enumerate(zip(figure.subplots(1, 3, sharex=True, sharey=True), shown, strict=True)):
         for y, name in enumerate(names):
             values = 100 * table.loc[table["config"] == name, measure].to_numpy()
-            axes.barh(y, values.mean(), height=0.6, color="#cfe3f1", edgecolor=figure_style.BLUE)
+            axes.barh(y, values.mean(), height=0.6, color="#cfe3f1", edgecolor=style.BLUE)
             low, high = ends.get((name, measure), (values.min(), values.max()))
-            axes.plot([low, high], [y, y], color=figure_style.BLUE, linewidth=1.2)
-            axes.plot(values, np.full(len(values), y), "o", color=figure_style.BLUE, markersize=4)
+            axes.plot([low, high], [y, y], color=style.BLUE, linewidth=1.2)
+            axes.plot(values, np.full(len(values), y), "o", color=style.BLUE, markersize=4)
             axes.text(max(high, values.max()) + 1.5, y, f"{values.mean():.1f}", va="center", fontsize=9)
         axes.set_title(TITLES[measure].replace(", ", ",\n"))
         axes.set_xlabel("EER (%)")

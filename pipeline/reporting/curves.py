@@ -12,7 +12,8 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullLoc
 from scipy.special import expit, ndtri
 
 from pipeline import metrics
-from pipeline.figure_style import (
+from pipeline.metrics import Confusion
+from pipeline.reporting.style import (
     BLUE,
     BONAFIDE_LOOK,
     FIGURE_SIZE,
@@ -24,7 +25,6 @@ from pipeline.figure_style import (
     styled,
     title_over_legend,
 )
-from pipeline.metrics import Confusion
 
 PERCENT_TICKS = (0.1, 0.5, 1, 2, 5, 10, 20, 40, 60, 80, 90, 95, 98, 99, 99.5, 99.9)
 MAX_BARS = 40

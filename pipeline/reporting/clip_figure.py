@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from pipeline import figure_style
 from pipeline.config import Config, FrontEndConfig
+from pipeline.reporting import style
 
 SPEAKS = LinearSegmentedColormap.from_list("speaks", ["#b35806", "#f1a340", "#ffffff", "#5a8fc7", "#08306b"])
 """Orange speaks for spoof, blue, darker at the same strength, for bonafide."""
@@ -32,7 +32,7 @@ class View:
     scores: np.ndarray
 
 
-@figure_style.styled
+@style.styled
 def draw(seen: View, title: str, *, threshold: float, config: Config) -> Figure:
     """Spectrogram and saliency of a window of one clip, and below them the score over the whole of it."""
     panels = 3 if seen.saliency is not None else 2
@@ -92,10 +92,10 @@ def _frequencies(axes: Axes, seen: View, settings: FrontEndConfig) -> None:
 def _over_time(axes: Axes, seen: View, threshold: float) -> None:
     axes.axvspan(seen.start_s, seen.start_s + seen.window_s, color="#ececec", linewidth=0, label="window shown")
     if len(seen.times_s) > 1:
-        axes.plot(seen.times_s, seen.scores, color=figure_style.BLUE, label="score of the window around it")
+        axes.plot(seen.times_s, seen.scores, color=style.BLUE, label="score of the window around it")
     else:
-        axes.hlines(seen.scores, 0, seen.duration_s, color=figure_style.BLUE, label="score of the only window")
-    axes.axhline(threshold, color=figure_style.INK, linestyle="--", linewidth=1.4, label="threshold")
+        axes.hlines(seen.scores, 0, seen.duration_s, color=style.BLUE, label="score of the only window")
+    axes.axhline(threshold, color=style.INK, linestyle="--", linewidth=1.4, label="threshold")
     axes.set(
         xlabel="Time of the clip (s)",
         ylabel="Score (nats)",

@@ -10,9 +10,9 @@ from html import escape
 from itertools import groupby
 from pathlib import Path
 
-from pipeline import report_format as form
-from pipeline.markup import encoded, gallery, image, note, page, pairs, table
-from pipeline.report_format import MISSING
+from pipeline.reporting import wording as form
+from pipeline.reporting.markup import encoded, gallery, image, note, page, pairs, table
+from pipeline.reporting.wording import MISSING
 from pipeline.store.shortcuts import ALL, LIMIT
 
 HEADLINE = ("eer", "auc", "min_dcf", "cllr")

@@ -13,8 +13,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MultipleLocator
 
-from pipeline import figure_style
-from pipeline.figure_style import BLUE, GREY, INK, ORANGE
+from pipeline.reporting import style
+from pipeline.reporting.style import BLUE, GREY, INK, ORANGE
 
 ROW_S = (60, 120, 300, 600, 900, 1800, 3600)
 """Lengths of a row that are chosen from, in s."""
@@ -31,7 +31,7 @@ def row_s(duration_s: float) -> float:
     return next((length for length in ROW_S[2:] if duration_s <= MAX_ROWS * length), ROW_S[-1])
 
 
-@figure_style.styled
+@style.styled
 def timeline(parties: Sequence["Party"], *, threshold: float, title: str) -> Figure:  # noqa: F821
     """Draw what ``analyse`` found.
 
@@ -119,7 +119,7 @@ def _short_clock(seconds: float, tick_s: float) -> str:
 def _legend(threshold: float) -> list:
     return [
         Line2D([], [], color=BLUE, linewidth=1.5, label="score (higher: more bonafide)"),
-        Line2D([], [], color=INK, linestyle="--", linewidth=1.0, label=f"threshold {figure_style.signed(threshold)}"),
+        Line2D([], [], color=INK, linestyle="--", linewidth=1.0, label=f"threshold {style.signed(threshold)}"),
         Patch(facecolor=ORANGE, alpha=0.5, edgecolor="#7a5400", label="sounds spoofed"),
         Line2D([], [], color=INK, linewidth=3, label="speech"),
         Patch(facecolor="#c9ced6", edgecolor=GREY, linewidth=0.5, label="waveform"),

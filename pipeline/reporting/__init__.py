@@ -1,0 +1,1 @@
+"""Figures, tables and pages for people. Data in, pictures and text out."""
