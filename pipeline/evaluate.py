@@ -16,11 +16,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline import audio, cli, evaluation_figures, inspection, preprocess, robustness, tracking
+from pipeline import audio, cli, preprocess, tracking
 from pipeline.common.progress import track
 from pipeline.config import artifacts_dir, option
 from pipeline.errors import ConfigError
-from pipeline.evaluation_summary import Outcome, Rival, of_training, summarise, training_run
+from pipeline.evaluation import clips, figures, robustness
+from pipeline.evaluation.summary import Outcome, Rival, of_training, summarise, training_run
 from pipeline.metrics import paired_test
 from pipeline.metrics.assessment import Evaluation, Group, assess
 from pipeline.reporting import model_card, report
@@ -113,7 +114,7 @@ def run(
             main.subset,
             rival=compare(other, store, evaluations, model) if other else None,
             robustness=robustness.sweep(model, store, main.subset) if robust and complete else None,
-            clips=inspection.inspect(model, store, main, look=saliency),
+            clips=clips.inspect(model, store, main, look=saliency),
         )
         with tempfile.TemporaryDirectory() as work:
             write(Path(work), outcome)
@@ -180,7 +181,7 @@ def compare(other: Bundle, store: Store, evaluations: Sequence[Evaluation], mode
 
 def write(folder: Path, outcome: Outcome) -> None:
     """Write scores, tables, figures, report and model card."""
-    drawn = evaluation_figures.draw(outcome)
+    drawn = figures.draw(outcome)
     for name, picture in drawn.items():
         path = folder / "figures" / f"{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from pipeline import metrics, tracking
 from pipeline.config import BONAFIDE
-from pipeline.inspection import Inspected
+from pipeline.evaluation.clips import Inspected
 from pipeline.metrics.assessment import MOST_VALUES, Evaluation
 from pipeline.metrics.paired_test import Difference
 from pipeline.scoring.model_folders import Bundle

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 import soundfile
 
-from pipeline import inspection
 from pipeline.config import preset
-from pipeline.inspection import choose, flac
+from pipeline.evaluation import clips
+from pipeline.evaluation.clips import choose, flac
 from pipeline.metrics.calibration import Calibration
 from pipeline.reporting import style
 from pipeline.reporting.clip_figure import View, draw
@@ -64,15 +64,15 @@ def test_every_panel_is_labelled_and_inside(front_end, saliency):
 def test_the_window_that_decided_is_shown_and_scores_are_those_of_the_detector(make_bundle, voice):
     model = make_bundle()
     detector = Detector(model)
-    seen = inspection.view(model, detector, None, voice, up=True)
+    seen = clips.view(model, detector, None, voice, up=True)
     starts = range(0, 24001, 4000)
     logits = detector.window_logits(np.stack([voice[s : s + 8000] for s in starts]))
     assert seen.start_s == 0.25 * np.argmax(logits)
-    assert inspection.view(model, detector, None, voice, up=False).start_s == 0.25 * np.argmin(logits)
+    assert clips.view(model, detector, None, voice, up=False).start_s == 0.25 * np.argmin(logits)
     assert (len(seen.times_s), seen.times_s[0], seen.times_s[-1]) == (40, 0.25, 1.75)
     assert seen.scores[0] == pytest.approx(Calibration(2.0, -0.5).apply(logits[0]), abs=1e-4)
     assert seen.spectrogram.shape[1] == 32
-    short = inspection.view(model, detector, None, voice[:4000], up=True)
+    short = clips.view(model, detector, None, voice[:4000], up=True)
     assert short.times_s.tolist() == [0.125]
 
 

@@ -7,8 +7,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pipeline import metrics, robustness
-from pipeline.evaluation_summary import Outcome
+from pipeline import metrics
+from pipeline.evaluation import robustness
+from pipeline.evaluation.summary import Outcome
 from pipeline.metrics.assessment import Evaluation
 from pipeline.metrics.paired_test import Difference
 from pipeline.reporting import curves, store_figures, style

@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline import metrics, robustness
+from pipeline import metrics
 from pipeline.config import SAMPLE_RATE_HZ
+from pipeline.evaluation import robustness
+from pipeline.evaluation.robustness import CODECS, Clip
 from pipeline.metrics.calibration import Calibration
-from pipeline.robustness import CODECS, Clip
 from pipeline.scoring.detector import Detector
 
 
