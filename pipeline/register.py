@@ -1,6 +1,6 @@
 """Registering a model folder: a version in MLflow's registry, the candidate, and perhaps the new champion.
 
-The candidate becomes champion when there is none, or when the rule of ``pipeline.decision`` says so. The champion's
+The candidate becomes champion when there is none, or when the rule of ``registry.promotion`` says so. The champion's
 folder is also left under ``artifacts/models/champion``, so that scoring starts without the registry. ``--rollback
 true`` puts the champion before it back.
 """
@@ -9,10 +9,11 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import cli, registered_model, tracking
+from pipeline import cli, tracking
 from pipeline.config import REGISTERED_MODEL, option
-from pipeline.decision import Decision, decide
 from pipeline.errors import BundleError, ConfigError
+from pipeline.registry import registered_model
+from pipeline.registry.promotion import Decision, decide
 from pipeline.scoring import model_folders
 from pipeline.scoring.model_folders import Bundle
 

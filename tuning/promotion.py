@@ -12,8 +12,8 @@ import pandas as pd
 
 from pipeline import compare, register
 from pipeline.config import artifacts_dir
-from pipeline.decision import Decision
 from pipeline.errors import ConfigError, ProjectError
+from pipeline.registry.promotion import Decision
 from tuning import results, study
 
 TABLE = "tuned.md"

@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from pipeline.decision import Decision
 from pipeline.errors import ConfigError
+from pipeline.registry.promotion import Decision
 from tuning import promotion, study
 
 TABLE = pd.DataFrame(
