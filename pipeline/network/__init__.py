@@ -1,1 +1,1 @@
-"""The network: front end, augmentation, backbones and head as one Keras model, and the files it becomes. Needs TensorFlow."""
+"""The network: front end, augmentation, backbones and head as one Keras model, and the files it becomes."""
