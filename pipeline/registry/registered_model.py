@@ -1,6 +1,6 @@
 """The registered model: what of this project travels with it, which packages it needs, and what it may be asked.
 
-Its code is ``serving.py`` with the modules that this uses, its data the model folder; neither is a pickle.
+Its code is ``serving/pyfunc.py`` with the packages that this uses, its data the model folder; neither is a pickle.
 """
 
 import shutil
@@ -23,44 +23,30 @@ SERVING_PACKAGES = (
     "threadpoolctl",
 )
 """What a server of the registered model needs; no TensorFlow."""
-SERVING_MODULES = (
-    "__init__",
-    "audio",
-    "bundle",
-    "calibration",
-    "config",
-    "detector",
-    "errors",
-    "latency_log",
-    "metrics",
-    "runners",
-    "sealed",
-    "served_files",
-    "server_guard",
-    "server_settings",
-    "silero",
-    "speech",
-    "windows",
-)
-"""Modules of this package that travel with the registered model."""
+SERVING_CODE = ("__init__.py", "config.py", "errors.py", "common", "audio", "metrics", "scoring", "serving")
+"""Modules and packages of this project that travel with the registered model."""
 
 
 def log(candidate: Bundle) -> str:
     """Log a model folder as a pyfunc model into the active run; returns the model's URI."""
     import mlflow
 
-    package = Path(__file__).parent
+    package = Path(__file__).parent.parent
     with tempfile.TemporaryDirectory() as staging, warnings.catch_warnings():
         code, folder = Path(staging) / "pipeline", Path(staging) / "bundle"
         code.mkdir()
-        for module in SERVING_MODULES:
-            shutil.copyfile(package / f"{module}.py", code / f"{module}.py")
+        for name in SERVING_CODE:
+            source = package / name
+            if source.is_dir():
+                shutil.copytree(source, code / name, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copyfile(source, code / name)
         shutil.copytree(candidate.folder, folder)
         # The signature is given, so MLflow has nothing to infer it from.
         warnings.filterwarnings("ignore", message=".*input example")
         logged = mlflow.pyfunc.log_model(
             name="detector",
-            python_model=str(package / "serving.py"),
+            python_model=str(package / "serving" / "pyfunc.py"),
             artifacts={"bundle": str(folder)},
             code_paths=[str(code)],
             pip_requirements=[f"{name}=={metadata.version(name)}" for name in SERVING_PACKAGES],
