@@ -8,11 +8,11 @@ import numpy as np
 from pipeline import audio
 from pipeline.audio import windows
 from pipeline.scoring.detector import BATCH_WINDOWS, cores
-from pipeline.scoring.model_folders import Bundle
+from pipeline.scoring.model_folders import ModelFolder
 from pipeline.scoring.runtimes import LiteRt
 
 
-def cut(model: Bundle, recording: audio.Source) -> np.ndarray:
+def cut(model: ModelFolder, recording: audio.Source) -> np.ndarray:
     """The windows ``[windows, clip_samples]`` of a recording that the detector scores."""
     size, settings = model.clip_samples, model.config.train
     wave = audio.decode(recording, config=model.config.audio)
@@ -23,7 +23,7 @@ def cut(model: Bundle, recording: audio.Source) -> np.ndarray:
 class Loops:
     """One interpreter with one thread for each core, which together give the most that the cores can."""
 
-    def __init__(self, model: Bundle):
+    def __init__(self, model: ModelFolder):
         self._interpreters = [LiteRt(model.litert, 1) for _ in range(cores())]
 
     def run(self, recordings: Sequence[np.ndarray]) -> None:

@@ -132,7 +132,7 @@ def main() -> None:
     parser.add_argument("--hop_s", type=float, default=0.5, help="seconds between windows (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the splicing (default: %(default)s)")
     options = parser.parse_args()
-    detector = Detector(model_folders.Bundle.load(model_folders.find(options.model)))
+    detector = Detector(model_folders.ModelFolder.load(model_folders.find(options.model)))
     store = Store.open(Path(options.store) if options.store else preprocess.ensure(preset("demo")))
     heard = {
         subset: hear(store, subset, detector, count=options.calls, hop_s=options.hop_s, seed=options.seed)
@@ -145,7 +145,7 @@ def main() -> None:
     best = max(SWITCH_COSTS, key=lambda cost: average_precision(on_dev[cost]))
     minutes = sum(timeline.duration_s for timeline, _ in heard["eval"]) / 60
     truths = sum(truth is not None for _, truth in heard["eval"])
-    version = detector.bundle.model_version
+    version = detector.model.model_version
     print(f"\n{version}: {options.calls} eval calls, {minutes:.0f} minutes, {truths} of them with 10 s of spoof")
     print(f"{'':<24}{'':>8}{'':>9}{'at the threshold chosen on dev':>37}{'false/h at':>16}")
     print(

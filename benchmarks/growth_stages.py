@@ -103,10 +103,10 @@ def training(folder: Path, config: Config, model: str, steps: int) -> Work:
 def scoring(folder: Path, config: Config, model: str, steps: int) -> Work:
     """One recording of every ``SCORED``, from its file to its row in a file, on all cores."""
     from pipeline.scoring import inputs, model_folders, workers
-    from pipeline.scoring.model_folders import Bundle
+    from pipeline.scoring.model_folders import ModelFolder
     from pipeline.scoring.row_file import RowFile
 
-    loaded = Bundle.load(model_folders.find(model))
+    loaded = ModelFolder.load(model_folders.find(model))
     paths = [recording.path for recording in inputs.find([str(folder / TABLE)])][::SCORED]
 
     def work() -> int:

@@ -22,7 +22,7 @@ from pipeline.audio import speech
 from pipeline.config import SAMPLE_RATE_HZ, Config, artifacts_dir, option
 from pipeline.scoring import model_folders
 from pipeline.scoring.detector import Detector, cores
-from pipeline.scoring.model_folders import Bundle
+from pipeline.scoring.model_folders import ModelFolder
 
 SECTIONS = ("corpus", "audio")
 
@@ -54,7 +54,7 @@ def score_all(model: Path, paths: list[str], place: Path) -> None:
 
 def measure(config: Config, options: Options) -> list[Line]:
     """Lines 7 and 8."""
-    model = Bundle.load(model_folders.find(options.model).resolve())
+    model = ModelFolder.load(model_folders.find(options.model).resolve())
     known, _ = corpora.read(config.corpus)
     table, _ = corpora.read(recordings.mixed(config, copies=-(-options.files // len(known))).corpus)
     table = table.sort_values("path").head(options.files)
@@ -106,7 +106,7 @@ def measure(config: Config, options: Options) -> list[Line]:
     ]
 
 
-def parts_ms(model: Bundle, paths: list[str]) -> dict[str, float]:
+def parts_ms(model: ModelFolder, paths: list[str]) -> dict[str, float]:
     """Milliseconds of one core that each part of scoring takes for a file, on average."""
     detector, spent_s = Detector(model, threads=1), {"decoding": 0.0, "the network": 0.0, "finding speech": 0.0}
     for path in paths:

@@ -26,7 +26,7 @@ from pipeline.config import PROJECT_ROOT, Config, artifacts_dir, option
 from pipeline.errors import ProjectError
 from pipeline.scoring import model_folders
 from pipeline.scoring.detector import cores
-from pipeline.scoring.model_folders import Bundle
+from pipeline.scoring.model_folders import ModelFolder
 from pipeline.serving import latency_log
 
 SECTIONS = ("corpus", "audio")
@@ -82,7 +82,7 @@ def bare_clips_per_s(loops: bare.Loops, recordings: Sequence[np.ndarray], second
 
 def measure(config: Config, options: Options) -> Line:
     """The line; raises ``ProjectError`` where a request failed."""
-    model = Bundle.load(model_folders.find(options.model).resolve())
+    model = ModelFolder.load(model_folders.find(options.model).resolve())
     table, _ = corpora.read(config.corpus)
     paths = table.sort_values("utterance_id")["path"].iloc[:: max(1, len(table) // options.clips)].head(options.clips)
     clips = [Path(path).read_bytes() for path in paths]

@@ -69,7 +69,7 @@ def measure(config: Config, options: Options) -> Line:
         Figure("s through the registry", taken[registry], 2.5, at_most=True),
         Figure("s of MLflow's imports alone", taken[imports]),
     ]
-    note = f"{model_folders.Bundle.load(model).model_version}, disk warm, {cores()} cores"
+    note = f"{model_folders.ModelFolder.load(model).model_version}, disk warm, {cores()} cores"
     return Line(
         9, "one file, process start to score", "the notebook's way from process start", figures, taken, note=note
     )

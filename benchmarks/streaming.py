@@ -74,7 +74,7 @@ def main() -> None:
     wall_s = time.perf_counter() - started
     summary = json.loads(process.stderr.read().splitlines()[-1])
     print(
-        f"{model_folders.Bundle.load(model).model_version}, {summary['audio_s'] / 3600:.2f} h of audio "
+        f"{model_folders.ModelFolder.load(model).model_version}, {summary['audio_s'] / 3600:.2f} h of audio "
         f"in {wall_s:.0f} s"
     )
     print(

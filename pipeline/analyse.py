@@ -132,7 +132,7 @@ def main(argv: list[str] | None = None) -> int:
     if options.hop_s < 0.05 or options.switch_cost < 0:
         raise ConfigError(f"--hop_s {options.hop_s:g} --switch_cost {options.switch_cost:g}: expected ≥ 0.05 and ≥ 0")
     given = cli.number("threshold", options.threshold)
-    detector = Detector(model_folders.Bundle.load(model_folders.find(options.model)))
+    detector = Detector(model_folders.ModelFolder.load(model_folders.find(options.model)))
     threshold = detector.point(options.operating_point, given).threshold
     try:
         heard = listen(Path(source), detector, mix=options.channels == "mix", hop_s=options.hop_s)
@@ -146,8 +146,8 @@ def main(argv: list[str] | None = None) -> int:
     folder = Path(options.output) if options.output else _folder(source)
     folder.mkdir(parents=True, exist_ok=True)
     settings = {
-        "model_version": detector.bundle.model_version,
-        "window_s": detector.bundle.config.train.clip_s,
+        "model_version": detector.model.model_version,
+        "window_s": detector.model.config.train.clip_s,
         "hop_s": options.hop_s,
         "threshold": threshold,
         "switch_cost": options.switch_cost,

@@ -170,7 +170,7 @@ def _cost(model_folder: Path, store_folder: Path) -> dict[str, float]:
     from pipeline.scoring.detector import Detector
     from pipeline.store.store import Store
 
-    model = model_folders.Bundle.load(model_folder)
+    model = model_folders.ModelFolder.load(model_folder)
     store = Store.open(store_folder)
     rows = store.subset("eval")[:TIMED_CLIPS]
     waves = [store.waveform(row) / np.float32(audio.FULL_SCALE) for row in rows]

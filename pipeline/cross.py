@@ -20,7 +20,7 @@ from pipeline.errors import ConfigError
 from pipeline.metrics.assessment import metric_key
 from pipeline.reporting import cross_matrix
 from pipeline.scoring import model_folders
-from pipeline.scoring.model_folders import Bundle
+from pipeline.scoring.model_folders import ModelFolder
 
 SECTIONS = ("corpus", "audio", "front_end", "augment", "model", "train")
 NONE = "none"
@@ -86,7 +86,7 @@ def run(config: Config, rows: Mapping[str, list[str]], models: Mapping[str, Path
             store = stores[names[0]] if len(names) == 1 else preprocess.ensure(joined)
             folders[row] = train.train(joined, store)
         for row, model_folder in {**folders, **models}.items():
-            version = Bundle.load(model_folder).model_version
+            version = ModelFolder.load(model_folder).model_version
             for name, store in stores.items():
                 print(f"\n== {row} on {name} ==", flush=True)
                 output = artifacts_dir() / "evaluations" / f"{version} on {store.name}"
@@ -140,7 +140,7 @@ def main(argv: list[str] | None = None) -> int:
     config, options = cli.parse(__doc__.split("\n\n")[0], sections=SECTIONS, options=OPTIONS, argv=argv)
     rows = trainings(options.train_on, corpora.apart(config.corpus))
     folders = [model_folders.find(name.strip()) for name in options.model.split(",") if name.strip()]
-    models = {Bundle.load(folder).model_version: folder for folder in folders}
+    models = {ModelFolder.load(folder).model_version: folder for folder in folders}
     if not rows and not models:
         raise ConfigError("--train_on none: then name the models to test, --model FOLDER")
     folder = (

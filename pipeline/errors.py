@@ -25,7 +25,7 @@ class StoreError(ProjectError):
     """A Store is missing, incomplete or damaged."""
 
 
-class BundleError(ProjectError):
+class ModelFolderError(ProjectError):
     """A model folder is missing, incomplete or damaged."""
 
 

@@ -27,7 +27,7 @@ from pipeline.metrics.assessment import Evaluation, Group, assess
 from pipeline.reporting import model_card, report
 from pipeline.scoring import model_folders
 from pipeline.scoring.detector import Detector
-from pipeline.scoring.model_folders import Bundle
+from pipeline.scoring.model_folders import ModelFolder
 from pipeline.store import manifest, shortcuts
 from pipeline.store.store import Store
 from pipeline.training.data import left_out
@@ -59,7 +59,7 @@ class EvaluateOptions:
 OPTIONS = EvaluateOptions
 
 
-def evaluate(model: Bundle, store: Store, subset: str) -> Evaluation:
+def evaluate(model: ModelFolder, store: Store, subset: str) -> Evaluation:
     """Score every utterance of a subset and measure the scores."""
     rows = store.subset(subset)
     waves = (store.waveform(row) / np.float32(audio.FULL_SCALE) for row in rows)
@@ -90,10 +90,10 @@ def run(
 
     ``against``, ``robust`` and ``saliency`` are the options of those names.
     """
-    model, store = Bundle.load(model_folder), Store.open(store_folder)
+    model, store = ModelFolder.load(model_folder), Store.open(store_folder)
     if not any(len(store.subset(name)) for name in subsets):
         raise ConfigError(f"--subset {','.join(subsets)}: {store.folder} has no clips there; choose another subset")
-    other = Bundle.load(against) if against else None
+    other = ModelFolder.load(against) if against else None
     own = of_training(model, store) and bool(model.run_id) and tracking.exists(model.run_id)
     folder = output or artifacts_dir() / "evaluations" / model.model_version
     tags = {} if own else {"model_version": model.model_version, **tracking.tags(model.config, store)}
@@ -139,7 +139,7 @@ def ensure(
     saliency: bool = True,
 ) -> Path:
     """The folder of a model's evaluation on a Store, made by ``run`` if it is not there."""
-    version = Bundle.load(model_folder).model_version
+    version = ModelFolder.load(model_folder).model_version
     folder = output or artifacts_dir() / "evaluations" / version
     index = folder / INDEX
     try:
@@ -152,7 +152,7 @@ def ensure(
     return run(model_folder, store_folder, subsets, output, saliency=saliency)
 
 
-def compare(other: Bundle, store: Store, evaluations: Sequence[Evaluation], model: Bundle) -> Rival:
+def compare(other: ModelFolder, store: Store, evaluations: Sequence[Evaluation], model: ModelFolder) -> Rival:
     """Hold evaluations of a model against another model on the same trials: all, seen attacks, unseen attacks."""
     theirs, differences = [], {}
     seen = {g.name: g.seen for e in evaluations for g in e.groups if g.kind == "attack"}
@@ -253,7 +253,7 @@ def main(argv: list[str] | None = None) -> int:
         parser = cli.build_parser(about, sections=SECTIONS, options=OPTIONS, default_preset="default")
         typed = vars(parser.parse_args(argv))
         named = any(typed[name] for name in cli.option_names(SECTIONS, None))
-        store_folder = preprocess.ensure(config if named else Bundle.load(model_folder).config)
+        store_folder = preprocess.ensure(config if named else ModelFolder.load(model_folder).config)
     folder = run(
         model_folder,
         store_folder,

@@ -19,10 +19,10 @@ import numpy as np
 from pipeline import audio, cli, metrics, preprocess, tracking
 from pipeline.common.progress import track
 from pipeline.config import BONAFIDE, artifacts_dir, option
-from pipeline.errors import BundleError, ConfigError
+from pipeline.errors import ConfigError, ModelFolderError
 from pipeline.scoring import model_folders, runtimes
 from pipeline.scoring.detector import Detector, Network
-from pipeline.scoring.model_folders import Bundle
+from pipeline.scoring.model_folders import ModelFolder
 from pipeline.serving.latency_log import percentile
 from pipeline.store import manifest
 from pipeline.store.store import Store
@@ -67,7 +67,7 @@ class Exported:
     note: str = ""
 
 
-def run(model: Bundle, store: Store, *, subset: str = "eval", clips: int = 0, output: Path | None = None) -> Path:
+def run(model: ModelFolder, store: Store, *, subset: str = "eval", clips: int = 0, output: Path | None = None) -> Path:
     """Export, measure and log a model; returns the folder that holds the files and the table."""
     rows = _rows(store, subset, clips)
     folder = output or artifacts_dir() / "exports" / model.model_version
@@ -144,10 +144,10 @@ def _rows(store: Store, subset: str, clips: int) -> np.ndarray:
     return rows
 
 
-def _keras(model: Bundle) -> "keras.Model":  # noqa: F821
+def _keras(model: ModelFolder) -> "keras.Model":  # noqa: F821
     path = model.keras
     if path is None:
-        raise BundleError(
+        raise ModelFolderError(
             f"{model.folder}: it holds no {model_folders.KERAS}, which every export is made from; train again"
         )
     from pipeline.network import networks
@@ -156,7 +156,7 @@ def _keras(model: Bundle) -> "keras.Model":  # noqa: F821
 
 
 def _write(
-    model: Bundle,
+    model: ModelFolder,
     network: "keras.Model",  # noqa: F821
     folder: Path,
 ) -> tuple[dict[str, Path], dict[str, str]]:
@@ -189,14 +189,14 @@ def _compiled(network: "keras.Model") -> Network:  # noqa: F821
     return lambda windows: function(np.ascontiguousarray(windows, np.float32)).numpy()[:, 0].astype(np.float64)
 
 
-def _scores(model: Bundle, store: Store, rows: np.ndarray, network: Network, name: str) -> np.ndarray:
+def _scores(model: ModelFolder, store: Store, rows: np.ndarray, network: Network, name: str) -> np.ndarray:
     """Calibrated scores ``[rows]`` by the detector's own way, with another network in it."""
     waves = (store.waveform(row) / np.float32(audio.FULL_SCALE) for row in rows)
     logits = track(Detector(model, network=network).utterance_logits(waves), total=len(rows), what=f"score {name}")
     return model.calibration.apply(np.fromiter(logits, np.float64, len(rows)))
 
 
-def _window(model: Bundle, wave: np.ndarray) -> np.ndarray:
+def _window(model: ModelFolder, wave: np.ndarray) -> np.ndarray:
     from pipeline.audio import windows
 
     return windows.cut(wave / np.float32(audio.FULL_SCALE), 0, model.clip_samples, model.config.train.pad)
@@ -218,7 +218,7 @@ def _times(files: dict[str, Path], waves: np.ndarray) -> dict[str, tuple[float, 
     }
 
 
-def _log(model: Bundle, store: Store, subset: str, clips: int, found: Sequence[Exported], folder: Path) -> None:
+def _log(model: ModelFolder, store: Store, subset: str, clips: int, found: Sequence[Exported], folder: Path) -> None:
     import mlflow
     import pandas as pd
 
@@ -253,7 +253,7 @@ def main(argv: list[str] | None = None) -> int:
     _, options = cli.parse(
         __doc__.split("\n\n")[0], sections=SECTIONS, options=OPTIONS, argv=argv, prog="python -m pipeline.export"
     )
-    model = Bundle.load(model_folders.find(options.model))
+    model = ModelFolder.load(model_folders.find(options.model))
     store_folder = Path(options.store) if options.store else preprocess.ensure(model.config)
     output = Path(options.output) if options.output else None
     folder = run(model, Store.open(store_folder), subset=options.subset, clips=options.clips, output=output)

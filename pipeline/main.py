@@ -74,7 +74,7 @@ def run(configs: list[Config]) -> None:
         example = store.manifest.iloc[store.subset("eval")[0]]["path"]
         stage("score", score.main, [example])
         note("total", _process_s())
-    champion = model_folders.Bundle.load(model_folders.champion_dir()).model_version
+    champion = model_folders.ModelFolder.load(model_folders.champion_dir()).model_version
     print("\n== summary ==")
     print(timeline(seconds))
     print(f"\n{_models_text(evaluations, champion)}\n")

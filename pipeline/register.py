@@ -11,11 +11,11 @@ from pathlib import Path
 
 from pipeline import cli, tracking
 from pipeline.config import REGISTERED_MODEL, option
-from pipeline.errors import BundleError, ConfigError
+from pipeline.errors import ConfigError, ModelFolderError
 from pipeline.registry import registered_model
 from pipeline.registry.promotion import Decision, decide
 from pipeline.scoring import model_folders
-from pipeline.scoring.model_folders import Bundle
+from pipeline.scoring.model_folders import ModelFolder
 
 SECTIONS = ()
 CANDIDATE, CHAMPION = "candidate", "champion"
@@ -46,7 +46,7 @@ def register(model_folder: Path) -> Decision:
     tracking.check()
     import mlflow
 
-    candidate = Bundle.load(model_folder)
+    candidate = ModelFolder.load(model_folder)
     client = mlflow.MlflowClient()
     identity = {
         "model_version": candidate.model_version,
@@ -74,12 +74,12 @@ def register(model_folder: Path) -> Decision:
 
 def _decided(
     client: "mlflow.MlflowClient",  # noqa: F821
-    candidate: Bundle,
+    candidate: ModelFolder,
     version: str,
     holder: "mlflow.entities.model_registry.ModelVersion | None",  # noqa: F821
 ) -> Decision:
     """Apply the rule to a version: its tags and description say why before its aliases say what."""
-    champion = Bundle.load(model_folders.find(f"models:/{REGISTERED_MODEL}@{CHAMPION}")) if holder else None
+    champion = ModelFolder.load(model_folders.find(f"models:/{REGISTERED_MODEL}@{CHAMPION}")) if holder else None
     decision = decide(candidate, champion)
     tags = {
         "dev_eer": f"{candidate.dev_eer:.6f}",
@@ -116,7 +116,7 @@ def rollback() -> str:
         state = f"version {holder.version} is the first {CHAMPION}" if holder else f"there is no {CHAMPION}"
         raise ConfigError(f"--rollback true: nothing to go back to, {state}; aliases can be set in `mlflow ui`")
     folder = model_folders.find(f"models:/{REGISTERED_MODEL}/{previous}")
-    restored = Bundle.load(folder)
+    restored = ModelFolder.load(folder)
     client.set_registered_model_alias(REGISTERED_MODEL, CHAMPION, previous)
     client.set_model_version_tag(REGISTERED_MODEL, holder.version, ROLLED_BACK, "true")
     _leave(folder)
@@ -135,7 +135,7 @@ def _holder(client: "mlflow.MlflowClient") -> "mlflow.entities.model_registry.Mo
     return client.get_model_version(REGISTERED_MODEL, version) if version else None
 
 
-def _beside(candidate: Bundle, champion: Bundle | None) -> dict[str, str]:
+def _beside(candidate: ModelFolder, champion: ModelFolder | None) -> dict[str, str]:
     """EER on eval of both, where their training runs know it: reported, and not decided by."""
     import mlflow
 
@@ -148,7 +148,7 @@ def _beside(candidate: Bundle, champion: Bundle | None) -> dict[str, str]:
     return found
 
 
-def _description(candidate: Bundle) -> str:
+def _description(candidate: ModelFolder) -> str:
     """The model card of the training run's own evaluation, as much of it as MLflow takes."""
     from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
@@ -166,7 +166,7 @@ def _description(candidate: Bundle) -> str:
     return card[: DESCRIPTION_CHARACTERS - len(more)].rsplit("\n", 1)[0] + more
 
 
-def _log(candidate: Bundle, identity: dict[str, str]) -> str:
+def _log(candidate: ModelFolder, identity: dict[str, str]) -> str:
     """Log the model into the run that trained it, or into a new one, and register it; returns the version.
 
     A version has its identity from its first moment, so that it is found again however soon its process dies.
@@ -185,7 +185,7 @@ def _leave_champion(client: "mlflow.MlflowClient") -> None:  # noqa: F821
     if (holder := _holder(client)) is None:
         return
     if (model_folders.champion_dir() / model_folders.INDEX).is_file():
-        local = Bundle.load(model_folders.champion_dir())
+        local = ModelFolder.load(model_folders.champion_dir())
         if all(holder.tags.get(name) == getattr(local, name) for name in ("model_version", "operating_point")):
             return
     _leave(model_folders.find(f"models:/{REGISTERED_MODEL}@{CHAMPION}"))
@@ -212,13 +212,13 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def newest() -> Path:
-    """The model folder that training wrote last; raises ``BundleError`` where there is none."""
+    """The model folder that training wrote last; raises ``ModelFolderError`` where there is none."""
     from pipeline.config import artifacts_dir
 
     folders = [index.parent for index in (artifacts_dir() / "models").glob(f"*/{model_folders.INDEX}")]
     trained = [folder for folder in folders if folder != model_folders.champion_dir()]
     if not trained:
-        raise BundleError("nothing to register: train a model first, or name its folder with --model")
+        raise ModelFolderError("nothing to register: train a model first, or name its folder with --model")
     return max(trained, key=lambda folder: (folder / model_folders.INDEX).stat().st_mtime)
 
 

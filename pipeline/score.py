@@ -22,7 +22,7 @@ from pipeline.metrics.calibration import OperatingPoint
 from pipeline.scoring import inputs, model_folders, rows, spark_scoring, workers
 from pipeline.scoring.detector import NO_SPEECH, Row
 from pipeline.scoring.inputs import Recording
-from pipeline.scoring.model_folders import Bundle
+from pipeline.scoring.model_folders import ModelFolder
 from pipeline.scoring.row_file import Done, RowFile
 
 SECTIONS = ()
@@ -54,7 +54,7 @@ def main(argv: list[str] | None = None) -> int:
     recordings = inputs.find(options.input)
     threshold = cli.number("threshold", options.threshold)
     model_uri = _registered(options.model) if options.engine == "spark" else options.model
-    model = Bundle.load(model_folders.find(model_uri))
+    model = ModelFolder.load(model_folders.find(model_uri))
     point = model.point(options.operating_point)
     named = options.operating_point or model.operating_point
     if threshold is not None:
@@ -123,7 +123,7 @@ def _write(output: Path, made_with: dict[str, object], recordings: Sequence[Reco
         return [file.done_with(recording.path) for recording in recordings]
 
 
-def _metrics(model: Bundle, recordings: Sequence[Recording], done: Sequence[Done], point: OperatingPoint) -> str:
+def _metrics(model: ModelFolder, recordings: Sequence[Recording], done: Sequence[Done], point: OperatingPoint) -> str:
     """What the scores of labelled recordings amount to, for people; figures that are not defined are left out."""
     import pandas as pd
 

@@ -88,17 +88,17 @@ class Listener:
 
     def __init__(self, detector: Detector, *, threshold: float, smooth_s: float, hysteresis: float):
         self._detector = detector
-        self._meter = SpeechMeter(detector.bundle.config.train.clip_s)
+        self._meter = SpeechMeter(detector.model.config.train.clip_s)
         self._mean = RunningMean(smooth_s)
         self._decision = Hysteresis(threshold, hysteresis)
         self._label = NO_SPEECH
         # The first call of each takes many times as long as the others.
-        detector.window_logits(np.zeros((1, detector.bundle.clip_samples), np.float32))
+        detector.window_logits(np.zeros((1, detector.model.clip_samples), np.float32))
         self._meter.warm_up()
 
     def line(self, step: Step) -> Line:
         """Score one step; steps come in order."""
-        model = self._detector.bundle
+        model = self._detector.model
         # A window that is not full yet is filled as that of a short clip is.
         window = windows.cut(step.window, 0, model.clip_samples, model.config.train.pad)
         score = float(model.calibration.apply(self._detector.window_logits(window[None]))[0])
@@ -164,7 +164,7 @@ def main(argv: list[str] | None = None) -> int:
     _, options = cli.parse(__doc__, sections=SECTIONS, options=OPTIONS, argv=argv, prog="python -m pipeline.stream")
     _check(options)
     threshold = cli.number("threshold", options.threshold)
-    model = model_folders.Bundle.load(model_folders.find(options.model))
+    model = model_folders.ModelFolder.load(model_folders.find(options.model))
     detector = Detector(model)
     listener = Listener(
         detector,

@@ -58,7 +58,7 @@ def train(config: Config, store_folder: Path) -> Path:
     version = f"{config.preset}-{key}"
     folder = artifacts_dir() / "models" / version
     state_file = artifacts_dir() / "training" / key / "state.npz"
-    if folder.exists() and _logged(trained := model_folders.Bundle.load(folder)):
+    if folder.exists() and _logged(trained := model_folders.ModelFolder.load(folder)):
         with tracking.run(version, stage="train", run_id=trained.run_id):
             print(f"already trained: {folder} (another --seed trains another model)")
             if trained.operating_point != config.train.operating_point:
@@ -194,7 +194,7 @@ def finish(
         mlflow.log_artifact(str(path), "bundle")
 
 
-def _logged(trained: model_folders.Bundle) -> bool:
+def _logged(trained: model_folders.ModelFolder) -> bool:
     """Whether the run of a model folder holds all of it."""
     return tracking.exists(trained.run_id) and tracking.has_file(trained.run_id, f"bundle/{model_folders.INDEX}")
 
@@ -208,7 +208,7 @@ def _learned(config: Config) -> dict[str, object]:
     return values
 
 
-def _choose(trained: model_folders.Bundle, operating_point: str) -> None:
+def _choose(trained: model_folders.ModelFolder, operating_point: str) -> None:
     """Change the default operating point of a trained model, on disk and in its run."""
     import mlflow
 

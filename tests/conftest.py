@@ -84,7 +84,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> tuple["keras.Model",
 
 
 @pytest.fixture(scope="session")
-def write_bundle(tiny_model):
+def write_model_folder(tiny_model):
     """Writes a model folder of the tiny network to a place, under a version's name."""
     from pipeline.metrics.calibration import Calibration, OperatingPoint
     from pipeline.scoring import model_folders
@@ -97,7 +97,7 @@ def write_bundle(tiny_model):
         dev_trials: str = "d",
         dev_scores: "pd.DataFrame | None" = None,  # noqa: F821
         run_id: str = "",
-    ) -> model_folders.Bundle:
+    ) -> model_folders.ModelFolder:
         return model_folders.write(
             folder,
             litert=tiny_model[1],
@@ -122,10 +122,10 @@ def write_bundle(tiny_model):
 
 
 @pytest.fixture
-def make_bundle(write_bundle, tmp_path: Path):
+def make_model_folder(write_model_folder, tmp_path: Path):
     """Writes a model folder of the tiny network under a version's name."""
 
     def make(version: str = "tiny-1", **values):
-        return write_bundle(tmp_path / "models" / version, version, **values)
+        return write_model_folder(tmp_path / "models" / version, version, **values)
 
     return make

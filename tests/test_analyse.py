@@ -18,8 +18,8 @@ from pipeline.scoring.timeline import Scorer
 
 
 @pytest.fixture(scope="module")
-def model(write_bundle, tmp_path_factory):
-    return write_bundle(tmp_path_factory.mktemp("model") / "tiny")
+def model(write_model_folder, tmp_path_factory):
+    return write_model_folder(tmp_path_factory.mktemp("model") / "tiny")
 
 
 @pytest.fixture

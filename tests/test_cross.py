@@ -69,19 +69,19 @@ def test_a_model_is_trained_on_one_corpus_and_tested_on_all_once(smoke, syntheti
     pd.testing.assert_frame_equal(cross.run(config, rows, {}, tmp_path / "again"), table)
 
 
-def test_models_that_are_there_are_tested_on_all_of_a_corpus_without_splits(make_bundle, tmp_path, capsys):
+def test_models_that_are_there_are_tested_on_all_of_a_corpus_without_splits(make_model_folder, tmp_path, capsys):
     folder = tmp_path / "own"
     for kind in ("bonafide", "spoof"):
         (folder / kind).mkdir(parents=True)
         for number in range(3):
             write_noise(folder / kind / f"{number}.wav", 0.5)
-    one = make_bundle("tiny-1").folder
+    one = make_model_folder("tiny-1").folder
     command = ["--preset", "smoke", "--train_on", "none", "--corpus", "folder", "--data_dir", str(folder)]
     assert cross.main([*command, "--model", str(one), "--output", str(tmp_path / "out")]) == 0
     assert "| trained on | folder |" in capsys.readouterr().out
     cells = pd.read_csv(tmp_path / "out" / "cells.csv")
     assert (cells["trained_on"].tolist(), cells["own"].tolist()) == (
-        [model_folders.Bundle.load(one).model_version],
+        [model_folders.ModelFolder.load(one).model_version],
         [False],
     )
     assert (cells["bonafide"].tolist(), cells["spoof"].tolist()) == ([3], [3])

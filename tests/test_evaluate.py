@@ -12,7 +12,7 @@ from pipeline.errors import ConfigError
 from pipeline.metrics.calibration import Calibration
 from pipeline.store.store import Store
 from tests.support.browser import asked, chromium, complaints
-from tests.support.toy import CALIBRATION, CONFIG, drop, expected_logits, make_store, write_bundle, write_litert
+from tests.support.toy import CALIBRATION, CONFIG, drop, expected_logits, make_store, write_litert, write_model_folder
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +42,9 @@ def opened(tmp_path):
 
 
 @pytest.fixture
-def make_bundle(litert, tmp_path):
+def make_model_folder(litert, tmp_path):
     def make(opened: Store, *, version="toy-1", **values):
-        return write_bundle(tmp_path / "models" / version, litert, opened, **values)
+        return write_model_folder(tmp_path / "models" / version, litert, opened, **values)
 
     return make
 
@@ -66,8 +66,8 @@ def artifacts(run_id: str, path: str = "") -> set[str]:
     return {item.path for item in mlflow.MlflowClient().list_artifacts(run_id, path)}
 
 
-def test_scores_are_calibrated_means_over_windows(opened, make_bundle):
-    found = evaluate.evaluate(make_bundle(opened), opened, "eval")
+def test_scores_are_calibrated_means_over_windows(opened, make_model_folder):
+    found = evaluate.evaluate(make_model_folder(opened), opened, "eval")
     logits = expected_logits(opened, "eval")
     assert found.trials["utterance_id"].tolist() == [f"eval_{i}" for i in range(32)]
     assert found.trials["logit"].to_numpy() == pytest.approx(logits, abs=1e-5)
@@ -80,14 +80,14 @@ def test_scores_are_calibrated_means_over_windows(opened, make_bundle):
     assert sum(g.kind == "speaker" for g in found.groups) == 5
 
 
-def test_attacks_that_training_left_out_are_unseen(opened, make_bundle):
-    model = make_bundle(opened, config=CONFIG.replace(leave_out="A01"))
+def test_attacks_that_training_left_out_are_unseen(opened, make_model_folder):
+    model = make_model_folder(opened, config=CONFIG.replace(leave_out="A01"))
     found = evaluate.evaluate(model, opened, "eval")
     assert {g.name: g.seen for g in found.groups if g.kind == "attack"} == {"A01": False, "A07": False}
 
 
-def test_the_evaluation_of_a_training_run_lands_in_it(opened, make_bundle, training_run, tmp_path, monkeypatch):
-    model = make_bundle(opened, run_id=training_run)
+def test_the_evaluation_of_a_training_run_lands_in_it(opened, make_model_folder, training_run, tmp_path, monkeypatch):
+    model = make_model_folder(opened, run_id=training_run)
     extra = mlflow.MlflowClient().create_run(mlflow.get_run(training_run).info.experiment_id).info.run_id
     monkeypatch.setenv("MLFLOW_RUN_ID", extra)
     folder = evaluate.run(model.folder, opened.folder)
@@ -130,8 +130,8 @@ def test_the_evaluation_of_a_training_run_lands_in_it(opened, make_bundle, train
     assert page.count("data:audio/flac;base64,") == len(shown) == 8
 
 
-def test_another_store_gets_a_run_of_its_own(opened, make_bundle, training_run, tmp_path):
-    model = make_bundle(opened, run_id=training_run)
+def test_another_store_gets_a_run_of_its_own(opened, make_model_folder, training_run, tmp_path):
+    model = make_model_folder(opened, run_id=training_run)
     other = make_store(tmp_path / "data" / "other-1", seed=1, name="other")
     folder = evaluate.run(model.folder, other.folder, ["eval"], tmp_path / "mine")
     assert folder == tmp_path / "mine"
@@ -154,8 +154,8 @@ def everything(litert, tracking_uri, tmp_path_factory):
     """The folder of an evaluation with all that can be asked for."""
     place = tmp_path_factory.mktemp("everything")
     opened = make_store(place / "toy-0")
-    model = write_bundle(place / "toy-3", litert, opened)
-    other = write_bundle(place / "toy-2", litert, opened, calibration=Calibration(1.0, 5.0))
+    model = write_model_folder(place / "toy-3", litert, opened)
+    other = write_model_folder(place / "toy-2", litert, opened, calibration=Calibration(1.0, 5.0))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", tracking_uri)
         mlflow.set_tracking_uri(None)
@@ -219,25 +219,25 @@ def test_a_browser_without_network_shows_the_report_without_a_complaint(everythi
         assert widths[0] <= widths[1], "nothing runs out of the page"
 
 
-def test_a_subset_of_one_class_is_said_to_be(opened, make_bundle):
+def test_a_subset_of_one_class_is_said_to_be(opened, make_model_folder):
     drop(opened.folder, lambda t: (t["split"] != "eval") | (t["label"] == "spoof"))
-    folder = evaluate.run(make_bundle(opened).folder, opened.folder, ["eval"])
+    folder = evaluate.run(make_model_folder(opened).folder, opened.folder, ["eval"])
     assert "eval: one class only: spoof." in evaluate.table_text(folder)
     assert {path.stem for path in (folder / "figures" / "eval").iterdir()} == {"confusion", "scores"}
     assert len(pd.read_csv(folder / "scores.csv")) == 16
 
 
-def test_an_empty_subset_beside_another_is_said_to_be_and_alone_is_an_error(opened, make_bundle):
+def test_an_empty_subset_beside_another_is_said_to_be_and_alone_is_an_error(opened, make_model_folder):
     drop(opened.folder, lambda t: t["split"] != "eval")
-    model = make_bundle(opened)
+    model = make_model_folder(opened)
     with pytest.raises(ConfigError, match=r"--subset eval: .* has no clips there"):
         evaluate.run(model.folder, opened.folder, ["eval"])
     folder = evaluate.run(model.folder, opened.folder, ["dev", "eval"])
     assert "eval: no clips." in evaluate.table_text(folder)
 
 
-def test_the_command_prints_the_tables_and_where_things_are(opened, make_bundle, capsys):
-    folder = make_bundle(opened).folder
+def test_the_command_prints_the_tables_and_where_things_are(opened, make_model_folder, capsys):
+    folder = make_model_folder(opened).folder
     assert evaluate.main(["--model", str(folder), "--store", str(opened.folder), "--subset", "eval"]) == 0
     printed = capsys.readouterr().out
     assert evaluate.table_text(folder.parents[1] / "artifacts" / "evaluations" / "toy-1") in printed
@@ -246,7 +246,7 @@ def test_the_command_prints_the_tables_and_where_things_are(opened, make_bundle,
 
 @pytest.mark.parametrize(("flags", "corpus"), [([], "synthetic"), (["--corpus", "demo"], "demo")])
 def test_without_a_store_it_is_the_models_corpus_unless_another_is_named(
-    opened, make_bundle, monkeypatch, flags, corpus
+    opened, make_model_folder, monkeypatch, flags, corpus
 ):
     asked = []
 
@@ -256,7 +256,7 @@ def test_without_a_store_it_is_the_models_corpus_unless_another_is_named(
 
     monkeypatch.setattr(evaluate.preprocess, "ensure", stop)
     with pytest.raises(ConfigError, match="stop"):
-        evaluate.main(["--model", str(make_bundle(opened).folder), *flags])
+        evaluate.main(["--model", str(make_model_folder(opened).folder), *flags])
     assert asked == [corpus]
 
 

@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 
 from pipeline import audio, export, metrics
-from pipeline.errors import BundleError, ConfigError
+from pipeline.errors import ConfigError, ModelFolderError
 from pipeline.export import Exported
 from pipeline.network import formats
 from pipeline.scoring import runtimes
 from pipeline.scoring.detector import Detector
-from pipeline.scoring.model_folders import Bundle
+from pipeline.scoring.model_folders import ModelFolder
 
 CLIPS = 24
 
@@ -25,7 +25,7 @@ def refuses(model, path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory, write_bundle, synthetic_store) -> tuple[Path, Bundle, dict[str, float], dict]:
+def exported(tmp_path_factory, write_model_folder, synthetic_store) -> tuple[Path, ModelFolder, dict[str, float], dict]:
     """Folder of an export of the tiny network, its model folder, and metrics and table of its MLflow run."""
     place = tmp_path_factory.mktemp("export")
     with pytest.MonkeyPatch.context() as patch:
@@ -33,7 +33,7 @@ def exported(tmp_path_factory, write_bundle, synthetic_store) -> tuple[Path, Bun
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{place / 'mlflow.db'}")
         patch.setitem(formats.WRITERS, "stubborn", (".tflite", refuses))
         patch.chdir(place)
-        model = write_bundle(place / "model")
+        model = write_model_folder(place / "model")
         folder = export.run(model, synthetic_store, clips=CLIPS)
         (run,) = mlflow.search_runs(search_all_experiments=True, output_format="list")
         table = mlflow.artifacts.load_dict(f"{run.info.artifact_uri}/exports.json")
@@ -127,10 +127,10 @@ def test_a_spectrum_by_matrix_is_the_spectrum_by_transform():
     np.testing.assert_allclose(formats.MatrixSpectrogram(**settings)(wave), expected, rtol=1e-3, atol=1e-4)
 
 
-def test_no_keras_model_and_no_clips_say_so(make_bundle, synthetic_store):
-    model = make_bundle()
+def test_no_keras_model_and_no_clips_say_so(make_model_folder, synthetic_store):
+    model = make_model_folder()
     with pytest.raises(ConfigError, match="--subset 'test': choose one of train, dev, eval"):
         export.run(model, synthetic_store, subset="test")
     (model.folder / "model.keras").unlink()
-    with pytest.raises(BundleError, match=r"it holds no model\.keras, which every export is made from"):
+    with pytest.raises(ModelFolderError, match=r"it holds no model\.keras, which every export is made from"):
         export.run(model, synthetic_store)

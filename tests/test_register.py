@@ -14,7 +14,7 @@ from pipeline.common import sealed
 from pipeline.config import REGISTERED_MODEL
 from pipeline.errors import ConfigError
 from pipeline.scoring import model_folders
-from pipeline.scoring.model_folders import Bundle
+from pipeline.scoring.model_folders import ModelFolder
 
 
 @pytest.fixture
@@ -28,10 +28,10 @@ def alias(client: mlflow.MlflowClient, name: str) -> str:
 
 
 @pytest.fixture
-def trained(make_bundle):
+def trained(make_model_folder):
     """Writes a model folder whose dev scores separate the classes by ``distance``."""
 
-    def make(version: str, distance: float = 1.0, *, litert_padding: int = 0, **values) -> Bundle:
+    def make(version: str, distance: float = 1.0, *, litert_padding: int = 0, **values) -> ModelFolder:
         rng = np.random.default_rng(4)
         label = np.where(np.arange(300) % 2 == 0, "bonafide", "spoof")
         scores = rng.normal(size=300) + distance * (label == "bonafide") - distance / 2
@@ -43,10 +43,10 @@ def trained(make_bundle):
                 "score": scores,
             }
         )
-        written = make_bundle(version, dev_scores=dev, dev_eer=metrics.eer(scores, label == "bonafide"), **values)
+        written = make_model_folder(version, dev_scores=dev, dev_eer=metrics.eer(scores, label == "bonafide"), **values)
         if litert_padding:
             pad(written.folder, litert_padding)
-        return Bundle.load(written.folder)
+        return ModelFolder.load(written.folder)
 
     return make
 
@@ -73,8 +73,8 @@ def test_the_first_the_worse_the_better_and_back(trained, client):
     decision = register.register(better.folder)
     assert decision.reason.startswith(f"better: dev EER {100 * better.dev_eer:.2f} % against ")
     assert alias(client, "champion") == "better"
-    assert Bundle.load(model_folders.find("")).model_version == "better"
-    assert Bundle.load(model_folders.find(f"models:/{REGISTERED_MODEL}@champion")).model_version == "better"
+    assert ModelFolder.load(model_folders.find("")).model_version == "better"
+    assert ModelFolder.load(model_folders.find(f"models:/{REGISTERED_MODEL}@champion")).model_version == "better"
 
     tags = client.get_model_version_by_alias(REGISTERED_MODEL, "champion").tags
     assert tags.items() >= {"against": "first", "promoted": "true", "previous_champion": "1"}.items()
@@ -86,7 +86,7 @@ def test_the_first_the_worse_the_better_and_back(trained, client):
 
     assert register.main(["--rollback", "true"]) == 0
     assert alias(client, "champion") == "first"
-    assert Bundle.load(model_folders.find("")).model_version == "first"
+    assert ModelFolder.load(model_folders.find("")).model_version == "first"
     assert client.get_model_version(REGISTERED_MODEL, "3").tags["rolled_back"] == "true"
     with pytest.raises(ConfigError, match="version 1 is the first champion"):
         register.rollback()
@@ -112,8 +112,8 @@ def test_other_dev_trials_do_not_compare(trained, client):
     assert alias(client, "champion") == "first"
 
 
-def test_without_dev_scores_there_is_no_verdict(trained, make_bundle, client):
-    register.register(make_bundle("old").folder)
+def test_without_dev_scores_there_is_no_verdict(trained, make_model_folder, client):
+    register.register(make_model_folder("old").folder)
     decision = register.register(trained("recent", 3.0).folder)
     assert not decision.promoted
     assert decision.reason.startswith("old holds no dev scores, which promotion rests on; train both on one Store")
@@ -142,23 +142,23 @@ def test_eval_and_the_model_card_are_beside_the_decision(trained, client):
     assert client.get_model_version(REGISTERED_MODEL, "2").tags["eval_eer_champion"] == "0.250000"
 
 
-def test_registering_again_only_says_so(make_bundle, client, capsys):
-    folder = make_bundle().folder
+def test_registering_again_only_says_so(make_model_folder, client, capsys):
+    folder = make_model_folder().folder
     register.register(folder)
     assert register.register(folder).promoted
     assert "already registered: spoof-detector version 1 is tiny-1" in capsys.readouterr().out
     assert len(client.search_model_versions(f"name = '{REGISTERED_MODEL}'")) == 1
 
 
-def test_the_model_lands_in_the_run_that_trained_it(make_bundle, client):
+def test_the_model_lands_in_the_run_that_trained_it(make_model_folder, client):
     with tracking.run("run", stage="train") as run:
         pass
-    register.register(make_bundle(run_id=run.info.run_id).folder)
+    register.register(make_model_folder(run_id=run.info.run_id).folder)
     assert client.get_model_version(REGISTERED_MODEL, "1").run_id == run.info.run_id
 
 
-def test_the_environment_of_the_model_has_no_tensorflow_and_no_pickle(make_bundle):
-    register.register(make_bundle().folder)
+def test_the_environment_of_the_model_has_no_tensorflow_and_no_pickle(make_model_folder):
+    register.register(make_model_folder().folder)
     local = mlflow.artifacts.download_artifacts(f"models:/{REGISTERED_MODEL}@champion")
     files = [p for p in Path(local).rglob("*") if p.is_file()]
     assert not [p for p in files if p.suffix in (".pkl", ".pickle", ".joblib")]
@@ -169,5 +169,5 @@ def test_the_environment_of_the_model_has_no_tensorflow_and_no_pickle(make_bundl
 
 
 def test_nothing_to_register_says_so():
-    with pytest.raises(model_folders.BundleError, match="train a model first"):
+    with pytest.raises(model_folders.ModelFolderError, match="train a model first"):
         register.main([])

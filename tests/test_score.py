@@ -18,7 +18,7 @@ import soundfile
 from pipeline import audio, metrics, score
 from pipeline.audio import windows
 from pipeline.config import PROJECT_ROOT
-from pipeline.errors import BundleError, ConfigError, ProjectError
+from pipeline.errors import ConfigError, ModelFolderError, ProjectError
 from pipeline.scoring import inputs, rows
 from pipeline.scoring import workers as score_workers
 from pipeline.scoring.detector import Detector
@@ -34,8 +34,8 @@ def recordings(tmp_path, voice):
     return folder
 
 
-def test_a_folder_is_searched_and_a_table_printed(recordings, make_bundle, capsys):
-    assert score.main([str(recordings), "--model", str(make_bundle().folder)]) == 0
+def test_a_folder_is_searched_and_a_table_printed(recordings, make_model_folder, capsys):
+    assert score.main([str(recordings), "--model", str(make_model_folder().folder)]) == 0
     captured = capsys.readouterr()
     lines = captured.out.splitlines()
     assert lines[0].split() == ["file", "label", "score", "P(spoof)", "speech", "length"]
@@ -44,8 +44,8 @@ def test_a_folder_is_searched_and_a_table_printed(recordings, make_bundle, capsy
     assert "model tiny-1, bonafide from a score of +0.25 on (eer)" in captured.err
 
 
-def test_operating_point_and_threshold_are_shown(recordings, make_bundle, capsys):
-    model = str(make_bundle().folder)
+def test_operating_point_and_threshold_are_shown(recordings, make_model_folder, capsys):
+    model = str(make_model_folder().folder)
     score.main([str(recordings), "--model", model, "--operating_point", "min_dcf"])
     assert "+1.50 on (min_dcf)" in capsys.readouterr().err
     score.main([str(recordings), "--model", model, "--threshold", "-3"])
@@ -55,10 +55,17 @@ def test_operating_point_and_threshold_are_shown(recordings, make_bundle, capsys
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
-def test_every_row_and_column_is_written(recordings, make_bundle, tmp_path, suffix):
+def test_every_row_and_column_is_written(recordings, make_model_folder, tmp_path, suffix):
     output = tmp_path / "out" / f"scores{suffix}"
     status = score.main(
-        [str(recordings), str(tmp_path / "gone.wav"), "--model", str(make_bundle().folder), "--output", str(output)]
+        [
+            str(recordings),
+            str(tmp_path / "gone.wav"),
+            "--model",
+            str(make_model_folder().folder),
+            "--output",
+            str(output),
+        ]
     )
     assert status == 1
     if suffix == ".parquet":
@@ -80,19 +87,19 @@ def test_nothing_to_score_and_no_model_say_so(tmp_path, recordings):
     (tmp_path / "empty").mkdir()
     with pytest.raises(ConfigError, match=r"nothing to score in .*empty"):
         score.main([str(tmp_path / "empty")])
-    with pytest.raises(BundleError, match="no model yet"):
+    with pytest.raises(ModelFolderError, match="no model yet"):
         score.main([str(recordings)])
 
 
-def test_an_output_of_another_kind_is_refused(recordings, make_bundle):
+def test_an_output_of_another_kind_is_refused(recordings, make_model_folder):
     with pytest.raises(ConfigError, match=r"ends in \.csv, \.jsonl, \.parquet"):
-        score.main([str(recordings), "--model", str(make_bundle().folder), "--output", "scores.txt"])
+        score.main([str(recordings), "--model", str(make_model_folder().folder), "--output", "scores.txt"])
 
 
-def test_a_cold_start_imports_neither_tensorflow_nor_pandas(recordings, make_bundle):
+def test_a_cold_start_imports_neither_tensorflow_nor_pandas(recordings, make_model_folder):
     code = (
         "import sys; from pipeline import score;"
-        f"score.main([{str(recordings / 'a.wav')!r}, '--model', {str(make_bundle().folder)!r}]);"
+        f"score.main([{str(recordings / 'a.wav')!r}, '--model', {str(make_model_folder().folder)!r}]);"
         "print([m for m in ('tensorflow', 'keras', 'pandas', 'mlflow', 'librosa', 'sklearn') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True)
@@ -123,8 +130,8 @@ def jsonl(path) -> list[dict]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def test_all_cores_give_the_rows_of_one_in_order(many, make_bundle, tmp_path):
-    model = make_bundle()
+def test_all_cores_give_the_rows_of_one_in_order(many, make_model_folder, tmp_path):
+    model = make_model_folder()
     command = [str(many), "--model", str(model.folder), "--output"]
     assert score.main([*command, str(tmp_path / "one.jsonl"), "--processes", "1"]) == 1
     assert score.main([*command, str(tmp_path / "two.jsonl"), "--processes", "2"]) == 1
@@ -141,8 +148,8 @@ def test_all_cores_give_the_rows_of_one_in_order(many, make_bundle, tmp_path):
                 assert found["score"] == pytest.approx(wanted["score"], abs=1e-5)
 
 
-def test_scores_are_those_of_the_keras_model(many, make_bundle, tiny_model, tmp_path):
-    model = make_bundle()
+def test_scores_are_those_of_the_keras_model(many, make_model_folder, tiny_model, tmp_path):
+    model = make_model_folder()
     score.main([str(many), "--model", str(model.folder), "--output", str(tmp_path / "rows.jsonl")])
     for row in jsonl(tmp_path / "rows.jsonl"):
         if row["error"]:
@@ -171,14 +178,14 @@ def test_patterns_tables_and_doubles(many, tmp_path):
         inputs.find([str(tmp_path / "none.csv")])
 
 
-def test_labels_give_metrics_of_what_has_a_score(many, make_bundle, tmp_path, capsys):
+def test_labels_give_metrics_of_what_has_a_score(many, make_model_folder, tmp_path, capsys):
     files = sorted(path.name for path in many.iterdir())
     labels = ["bonafide" if number % 3 else "spoof" for number in range(len(files))]
     attacks = ["A1" if label == "spoof" else "-" for label in labels]
     table = pd.DataFrame({"path": [f"many/{name}" for name in files], "label": labels, "attack": attacks})
     table.to_parquet(tmp_path / "manifest.parquet")
     output = tmp_path / "rows.jsonl"
-    command = [str(tmp_path / "manifest.parquet"), "--model", str(make_bundle().folder), "--output", str(output)]
+    command = [str(tmp_path / "manifest.parquet"), "--model", str(make_model_folder().folder), "--output", str(output)]
     assert score.main(command) == 1
     shown = capsys.readouterr()
     scored = [(row["score"], label == "bonafide") for row, label in zip(jsonl(output), labels, strict=True)]
@@ -191,20 +198,20 @@ def test_labels_give_metrics_of_what_has_a_score(many, make_bundle, tmp_path, ca
     assert "1 could not be scored" in shown.err
 
 
-def test_one_class_alone_has_no_eer_and_says_so(many, make_bundle, tmp_path, capsys):
+def test_one_class_alone_has_no_eer_and_says_so(many, make_model_folder, tmp_path, capsys):
     (tmp_path / "one.csv").write_text("path,label\nmany/01.wav,spoof\nmany/02.wav,spoof\n")
-    assert score.main([str(tmp_path / "one.csv"), "--model", str(make_bundle().folder)]) == 0
+    assert score.main([str(tmp_path / "one.csv"), "--model", str(make_model_folder().folder)]) == 0
     shown = capsys.readouterr().out
     assert "one class only: spoof" in shown
     assert "accuracy" in shown
     assert "eer" not in shown
 
 
-def test_a_killed_run_goes_on_and_leaves_no_process(many, make_bundle, tmp_path, voice):
+def test_a_killed_run_goes_on_and_leaves_no_process(many, make_model_folder, tmp_path, voice):
     for number in range(12):
         soundfile.write(many / f"{number:02}.wav", audio.to_int16(np.tile(voice, 60)), 16000)
     output = tmp_path / "rows.csv"
-    arguments = [str(many), "--model", str(make_bundle().folder), "--output", str(output), "--processes", "2"]
+    arguments = [str(many), "--model", str(make_model_folder().folder), "--output", str(output), "--processes", "2"]
     process = psutil.Popen([sys.executable, "-m", "pipeline.score", *arguments], cwd=PROJECT_ROOT)
     part = tmp_path / "rows.csv.part"
     deadline = time.monotonic() + 60
@@ -227,8 +234,8 @@ def test_a_killed_run_goes_on_and_leaves_no_process(many, make_bundle, tmp_path,
     assert not part.exists()
 
 
-def test_a_process_that_dies_says_what_to_do(many, make_bundle):
-    model = make_bundle()
+def test_a_process_that_dies_says_what_to_do(many, make_model_folder):
+    model = make_model_folder()
     found = score_workers.rows(model, [str(path) for path in sorted(many.iterdir())] * 20, model.point(), processes=2)
     next(found)
     for child in psutil.Process().children(recursive=True):

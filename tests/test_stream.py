@@ -25,8 +25,8 @@ sys.exit(status)
 
 
 @pytest.fixture(scope="module")
-def model(write_bundle, tmp_path_factory):
-    return write_bundle(tmp_path_factory.mktemp("model") / "tiny")
+def model(write_model_folder, tmp_path_factory):
+    return write_model_folder(tmp_path_factory.mktemp("model") / "tiny")
 
 
 def start(model, *arguments, program=("-m", "pipeline.stream")) -> subprocess.Popen:

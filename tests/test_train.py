@@ -18,7 +18,7 @@ from pipeline.config import PROJECT_ROOT, Config, preset
 from pipeline.errors import ConfigError
 from pipeline.metrics import calibration
 from pipeline.scoring.detector import Detector
-from pipeline.scoring.model_folders import Bundle
+from pipeline.scoring.model_folders import ModelFolder
 from pipeline.store.store import Store
 from pipeline.training import checkpoint, devices, gradient_descent
 from pipeline.training.data import Data
@@ -43,7 +43,7 @@ def trained(synthetic_store: Store, config: Config, tmp_path_factory: pytest.Tem
         patch.chdir(place)
         mlflow.set_tracking_uri(None)
         folder = train.train(config, synthetic_store.folder)
-        run = mlflow.get_run(Bundle.load(folder).run_id)
+        run = mlflow.get_run(ModelFolder.load(folder).run_id)
         files = {item.path for item in mlflow.MlflowClient().list_artifacts(run.info.run_id)}
         history = {
             name: [m.value for m in mlflow.MlflowClient().get_metric_history(run.info.run_id, name)]
@@ -86,7 +86,7 @@ def test_the_exported_model_scores_as_the_keras_model(trained, synthetic_store, 
     rows = synthetic_store.subset("eval")[:12]
     of_keras = train.utterance_logits(model, synthetic_store, rows, config)
     waves = (synthetic_store.waveform(row) / np.float32(audio.FULL_SCALE) for row in rows)
-    np.testing.assert_allclose(list(Detector(Bundle.load(folder)).utterance_logits(waves)), of_keras, atol=1e-3)
+    np.testing.assert_allclose(list(Detector(ModelFolder.load(folder)).utterance_logits(waves)), of_keras, atol=1e-3)
 
 
 def test_the_kept_epoch_is_the_best_on_dev(trained):
@@ -125,9 +125,9 @@ def test_killed_and_run_again_ends_as_if_never_stopped(finished, trained, synthe
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     subprocess.run(command(synthetic_store, config), env=environment(tmp_path), cwd=PROJECT_ROOT, check=True)
-    again = Bundle.load(tmp_path / "artifacts" / "models" / folder.name)
+    again = ModelFolder.load(tmp_path / "artifacts" / "models" / folder.name)
     assert again.run_id == saved[0][0].run_id
-    uninterrupted = Bundle.load(folder)
+    uninterrupted = ModelFolder.load(folder)
     assert again.dev_eer == pytest.approx(uninterrupted.dev_eer, abs=1e-6)
     assert again.calibration.slope == pytest.approx(uninterrupted.calibration.slope, abs=1e-6)
     client = mlflow.MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
@@ -229,12 +229,12 @@ def test_the_evaluation_lands_in_the_training_run(trained, synthetic_store, monk
     output = evaluate.run(folder, synthetic_store.folder)
     metrics = mlflow.get_run(run.info.run_id).data.metrics
     assert {"dev/cllr", "eval/eer", "eval/eer_low", "eval/eer_high", "eval/seen/eer"} <= set(metrics)
-    assert metrics["dev/eer"] == pytest.approx(Bundle.load(folder).dev_eer, abs=1e-9)
+    assert metrics["dev/eer"] == pytest.approx(ModelFolder.load(folder).dev_eer, abs=1e-9)
     assert json.loads((output / "evaluation.json").read_text())
 
 
 def test_the_model_folder_keeps_dev_scores_and_named_points(trained, synthetic_store):
-    model = Bundle.load(trained[1])
+    model = ModelFolder.load(trained[1])
     rows = synthetic_store.manifest.iloc[synthetic_store.subset("dev")]
     assert model.dev_scores["utterance_id"].tolist() == rows["utterance_id"].tolist()
     labels = (model.dev_scores["label"] == "bonafide").to_numpy()
@@ -250,9 +250,9 @@ def test_another_operating_point_needs_no_other_training(trained, synthetic_stor
     wanted = "prior=0.05,miss=1,false_alarm=10"
     assert train.train(config.replace(operating_point=wanted), synthetic_store.folder) == folder
     logged = mlflow.artifacts.load_dict(f"runs:/{run.info.run_id}/bundle/bundle.json")
-    assert Bundle.load(folder).operating_point == logged["operating_point"] == wanted
-    assert Bundle.load(folder).point().threshold == pytest.approx(metrics.BAYES_THRESHOLD)
+    assert ModelFolder.load(folder).operating_point == logged["operating_point"] == wanted
+    assert ModelFolder.load(folder).point().threshold == pytest.approx(metrics.BAYES_THRESHOLD)
     with pytest.raises(ConfigError, match="operating point 'far': expected one of eer, min_dcf"):
         train.train(config.replace(operating_point="far"), synthetic_store.folder)
     train.train(config, synthetic_store.folder)
-    assert Bundle.load(folder).operating_point == "eer"
+    assert ModelFolder.load(folder).operating_point == "eer"

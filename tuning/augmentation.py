@@ -52,7 +52,7 @@ def screen(config: Config, store_folder: Path) -> pd.DataFrame:
         print(f"\n== {name} ==", flush=True)
         folder = train.train(chosen, store_folder)
         history = mlflow.MlflowClient().get_metric_history
-        run_id = model_folders.Bundle.load(folder).run_id
+        run_id = model_folders.ModelFolder.load(folder).run_id
         last = {m: [x.value for x in history(run_id, f"dev/{m}")][-LAST_EPOCHS:] for m in ("eer", "auc")}
         rows.append({"setting": name, **{metric: float(np.mean(values)) for metric, values in last.items()}})
     return pd.DataFrame(rows)

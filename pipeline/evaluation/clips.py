@@ -17,7 +17,7 @@ from pipeline.metrics.assessment import Evaluation
 from pipeline.reporting import clip_figure, style
 from pipeline.reporting.clip_figure import View
 from pipeline.scoring.detector import Detector
-from pipeline.scoring.model_folders import Bundle
+from pipeline.scoring.model_folders import ModelFolder
 from pipeline.store.store import Store
 
 SHOWN = 4
@@ -56,7 +56,7 @@ def choose(trials: pd.DataFrame, threshold: float) -> tuple[list[int], list[int]
     return [int(i) for i in (first + rest)[:SHOWN]], wrong
 
 
-def inspect(model: Bundle, store: Store, evaluation: Evaluation, *, look: bool = True) -> list[Inspected]:
+def inspect(model: ModelFolder, store: Store, evaluation: Evaluation, *, look: bool = True) -> list[Inspected]:
     """The chosen clips of an evaluated subset, the right answers first.
 
     ``look``: draw the saliency too, which needs TensorFlow.
@@ -90,7 +90,7 @@ def inspect(model: Bundle, store: Store, evaluation: Evaluation, *, look: bool =
 
 
 def view(
-    model: Bundle,
+    model: ModelFolder,
     detector: Detector,
     looker: "saliency.Looker | None",  # noqa: F821
     wave: np.ndarray,

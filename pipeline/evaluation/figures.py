@@ -13,7 +13,7 @@ from pipeline.evaluation.summary import Outcome
 from pipeline.metrics.assessment import Evaluation
 from pipeline.metrics.paired_test import Difference
 from pipeline.reporting import curves, store_figures, style
-from pipeline.scoring.model_folders import Bundle
+from pipeline.scoring.model_folders import ModelFolder
 from pipeline.store import manifest
 
 BLANK = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
@@ -41,7 +41,7 @@ def draw(outcome: Outcome) -> dict[str, bytes]:
     return {name: style.png(figure) for name, figure in drawn.items()}
 
 
-def _of_subset(e: Evaluation, model: Bundle) -> dict[str, Figure]:
+def _of_subset(e: Evaluation, model: ModelFolder) -> dict[str, Figure]:
     """What every subset has; of one with a single class, what is defined for it."""
     threshold = model.point().threshold
     drawn = {

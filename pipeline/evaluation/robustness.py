@@ -22,7 +22,7 @@ from pipeline.config import BONAFIDE, SAMPLE_RATE_HZ, AudioConfig
 from pipeline.metrics import MetricError, bootstrap
 from pipeline.metrics.assessment import voices
 from pipeline.scoring.detector import Detector
-from pipeline.scoring.model_folders import Bundle
+from pipeline.scoring.model_folders import ModelFolder
 from pipeline.store.store import Store
 
 CLEAN = "clean"
@@ -65,7 +65,9 @@ def degradations() -> dict[tuple[str, str], Degradation]:
     return found
 
 
-def sweep(model: Bundle, store: Store, subset: str, *, seed: int = 0, most_trials: int = MOST_TRIALS) -> pd.DataFrame:
+def sweep(
+    model: ModelFolder, store: Store, subset: str, *, seed: int = 0, most_trials: int = MOST_TRIALS
+) -> pd.DataFrame:
     """EER with its 95 % interval over speakers for each degradation of a subset, ``COLUMNS``.
 
     Raises ``MetricError`` for a subset of one class.

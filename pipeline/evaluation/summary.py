@@ -12,7 +12,7 @@ from pipeline.config import BONAFIDE
 from pipeline.evaluation.clips import Inspected
 from pipeline.metrics.assessment import MOST_VALUES, Evaluation
 from pipeline.metrics.paired_test import Difference
-from pipeline.scoring.model_folders import Bundle
+from pipeline.scoring.model_folders import ModelFolder
 from pipeline.store import manifest, shortcuts
 from pipeline.store.store import Store
 
@@ -42,7 +42,7 @@ class Rival:
 class Outcome:
     """An evaluation with everything that was asked for; ``main`` names the subset that headlines are of."""
 
-    model: Bundle
+    model: ModelFolder
     store: Store
     evaluations: Sequence[Evaluation]
     training: TrainingRun
@@ -53,7 +53,7 @@ class Outcome:
     clips: Sequence[Inspected] = ()
 
 
-def training_run(model: Bundle) -> TrainingRun:
+def training_run(model: ModelFolder) -> TrainingRun:
     """What the tracking server knows of a model's training; empty where it knows nothing."""
     if not (model.run_id and tracking.exists(model.run_id)):
         return TrainingRun()
@@ -75,7 +75,7 @@ def training_run(model: Bundle) -> TrainingRun:
     return TrainingRun(history, len(epochs), None if kept is None else int(kept), facts, data.tags.get("command", ""))
 
 
-def of_training(model: Bundle, store: Store) -> bool:
+def of_training(model: ModelFolder, store: Store) -> bool:
     """Whether the Store is the one that the model was trained on, told by its dev trials."""
     return model.dev_trials == store.trials("dev")
 

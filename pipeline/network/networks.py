@@ -11,7 +11,7 @@ from pathlib import Path
 import keras
 
 from pipeline.config import SAMPLE_RATE_HZ, Config, ModelConfig
-from pipeline.errors import BundleError
+from pipeline.errors import ModelFolderError
 from pipeline.network import front_end
 from pipeline.network.augmentation import chain
 from pipeline.network.backbones import efficientnetb0, gmm, lcnn, rawnet2, resnet18, vgg
@@ -58,14 +58,14 @@ def build(config: Config) -> keras.Model:
 
 
 def load(path: Path) -> keras.Model:
-    """The uncompiled model of a Keras file; raises ``BundleError`` where it is damaged or could run code.
+    """The uncompiled model of a Keras file; raises ``ModelFolderError`` where it is damaged or could run code.
 
     In safe mode Keras takes no code from a file, and of classes those of its own and the registered layers here.
     """
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except (ValueError, TypeError, KeyError, OSError, ImportError, AttributeError) as error:
-        raise BundleError(f"{path}: Keras does not load it: {str(error).splitlines()[0][:200]}") from None
+        raise ModelFolderError(f"{path}: Keras does not load it: {str(error).splitlines()[0][:200]}") from None
 
 
 def synchronise_batch_norm(model: keras.Model) -> None:

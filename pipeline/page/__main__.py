@@ -44,7 +44,7 @@ def main(argv: list[str] | None = None) -> int:
     from pipeline.scoring import detector, model_folders
 
     workers = options.workers or detector.cores()
-    model = model_folders.Bundle.load(model_folders.find(options.model))
+    model = model_folders.ModelFolder.load(model_folders.find(options.model))
     names = server.LOCAL_NAMES | {name.strip().lower() for name in options.names.split(",") if name.strip()}
     app = server.create(
         detector.Pool(model, workers),

@@ -82,12 +82,12 @@ def create(pool: Pool, *, workers: int, limits: PageLimits, names: frozenset[str
 
     @app.get("/api/model")
     async def model() -> dict:
-        bundle = pool.bundle
+        folder = pool.model
         return {
-            "model_version": bundle.model_version,
-            "operating_point": bundle.operating_point,
+            "model_version": folder.model_version,
+            "operating_point": folder.operating_point,
             "max_mb": limits.max_mb,
-            "max_s": bundle.config.audio.max_s,
+            "max_s": folder.config.audio.max_s,
             "columns": COLUMNS,
         }
 

@@ -35,7 +35,7 @@ def view(detector: Detector, recording: bytes, *, limits: audio.Limits) -> dict:
     }
     if row.error:
         return shown
-    config = detector.bundle.config
+    config = detector.model.config
     wave = audio.decode(recording, config=config.audio, limits=limits)
     scorer = Scorer(detector, hop_s=max(config.train.clip_s / WINDOWS_A_CLIP, row.duration_s / MAX_WINDOWS))
     scorer.hear(wave)
@@ -71,7 +71,7 @@ def wav(recording: bytes, detector: Detector, *, limits: audio.Limits) -> bytes:
     """What the model hears, as a WAV file: for browsers that cannot play a recording themselves."""
     import soundfile
 
-    wave = audio.decode(recording, config=detector.bundle.config.audio, limits=limits)
+    wave = audio.decode(recording, config=detector.model.config.audio, limits=limits)
     file = io.BytesIO()
     soundfile.write(file, audio.to_int16(wave), SAMPLE_RATE_HZ, format="WAV")
     return file.getvalue()

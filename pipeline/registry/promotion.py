@@ -5,7 +5,7 @@ A paired test on the trials of both decides; where it cannot tell the two apart,
 
 from dataclasses import dataclass, field
 
-from pipeline.scoring.model_folders import Bundle
+from pipeline.scoring.model_folders import ModelFolder
 
 CHEAPER = 0.9
 """A candidate counts as cheaper when the file that scores has at most this share of the champion's bytes: a measure of
@@ -21,7 +21,7 @@ class Decision:
     numbers: dict[str, str] = field(default_factory=dict)
 
 
-def decide(candidate: Bundle, champion: Bundle | None) -> Decision:
+def decide(candidate: ModelFolder, champion: ModelFolder | None) -> Decision:
     """The rule of promotion, on dev alone."""
     from pipeline.metrics import paired_test
 
@@ -61,7 +61,7 @@ def decide(candidate: Bundle, champion: Bundle | None) -> Decision:
     return Decision(cheaper, f"{verdict}: {measured}; {cost}", numbers)
 
 
-def _shared_trials(candidate: Bundle, champion: Bundle) -> "pd.DataFrame | str":  # noqa: F821
+def _shared_trials(candidate: ModelFolder, champion: ModelFolder) -> "pd.DataFrame | str":  # noqa: F821
     """The candidate's dev scores with the champion's beside them, or why they do not compare."""
     remedy = "train both on one Store, or set the alias champion yourself in `mlflow ui`"
     for model in (candidate, champion):

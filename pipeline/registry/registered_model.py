@@ -9,7 +9,7 @@ import warnings
 from importlib import metadata
 from pathlib import Path
 
-from pipeline.scoring.model_folders import Bundle
+from pipeline.scoring.model_folders import ModelFolder
 
 SERVING_PACKAGES = (
     "ai-edge-litert",
@@ -27,7 +27,7 @@ SERVING_CODE = ("__init__.py", "config.py", "errors.py", "common", "audio", "met
 """Modules and packages of this project that travel with the registered model."""
 
 
-def log(candidate: Bundle) -> str:
+def log(candidate: ModelFolder) -> str:
     """Log a model folder as a pyfunc model into the active run; returns the model's URI."""
     import mlflow
 

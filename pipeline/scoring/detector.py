@@ -20,7 +20,7 @@ from pipeline.audio import speech, windows
 from pipeline.config import BONAFIDE, SAMPLE_RATE_HZ, SPOOF
 from pipeline.errors import AudioError
 from pipeline.metrics.calibration import OperatingPoint
-from pipeline.scoring.model_folders import Bundle
+from pipeline.scoring.model_folders import ModelFolder
 from pipeline.scoring.runtimes import LiteRt
 
 Network = Callable[[np.ndarray], np.ndarray]
@@ -73,7 +73,7 @@ class Detector:
 
     Parameters
     ----------
-    bundle : the model folder.
+    model : the model folder.
     threads : threads of the LiteRT interpreter; 0 takes all cores that this process may use.
     network : what gives windows ``[windows, clip_samples]`` their logits ``[windows]``, in place of the folder's
         LiteRT file.
@@ -81,9 +81,9 @@ class Detector:
     An instance is not safe to share between threads: take one for each, or a ``Pool``.
     """
 
-    def __init__(self, bundle: Bundle, threads: int = 0, network: Network | None = None):
-        self.bundle = bundle
-        self._network = network or LiteRt(bundle.litert, threads or cores())
+    def __init__(self, model: ModelFolder, threads: int = 0, network: Network | None = None):
+        self.model = model
+        self._network = network or LiteRt(model.litert, threads or cores())
 
     def window_logits(self, batch: np.ndarray) -> np.ndarray:
         """Logits ``[windows]`` float64 of windows ``[windows, clip_samples]`` float32 in −1…1."""
@@ -114,12 +114,12 @@ class Detector:
         ``every_window`` also takes windows that the model's own rule leaves out of a recording's score.
         """
         scored = self._starts(wave)
-        starts = windows.starts(len(wave), self.bundle.clip_samples) if every_window else scored
+        starts = windows.starts(len(wave), self.model.clip_samples) if every_window else scored
         return Hearing(len(wave), starts, self._logits_at(wave, starts), len(scored), speech.probabilities(wave))
 
     def point(self, operating_point: str = "", threshold: float | None = None) -> OperatingPoint:
         """An operating point of the model by name, perhaps with another threshold on the calibrated score."""
-        point = self.bundle.point(operating_point)
+        point = self.model.point(operating_point)
         return point if threshold is None else dataclasses.replace(point, threshold=threshold)
 
     def row(
@@ -151,9 +151,9 @@ class Detector:
         """The row of one recording, or the rows of its windows with ``timeline``; otherwise like ``row``."""
         started = time.perf_counter()
         try:
-            wave = audio.decode(recording, config=self.bundle.config.audio, limits=limits)
+            wave = audio.decode(recording, config=self.model.config.audio, limits=limits)
         except AudioError as error:
-            found = [Row(source, model_version=self.bundle.model_version, error=str(error))]
+            found = [Row(source, model_version=self.model.model_version, error=str(error))]
         else:
             heard = self.hear(wave, every_window=timeline)
             found = self.window_rows(source, heard, point) if timeline else [self.whole_row(source, heard, point)]
@@ -171,14 +171,14 @@ class Detector:
 
     def window_rows(self, source: str, heard: Hearing, point: OperatingPoint) -> list[Row]:
         """A row for each window that was heard, but for its latency."""
-        size = self.bundle.clip_samples
+        size = self.model.clip_samples
         return [
             self._row(source, heard, point, float(logit), start, min(start + size, heard.samples))
             for start, logit in zip(heard.starts, heard.logits, strict=True)
         ]
 
     def _row(self, source: str, heard: Hearing, point: OperatingPoint, logit: float, start: int, end: int) -> Row:
-        score = float(self.bundle.calibration.apply(logit))
+        score = float(self.model.calibration.apply(logit))
         speech_s = speech.seconds(heard.speech, start, end)
         label = BONAFIDE if score >= point.threshold else SPOOF
         return Row(
@@ -190,14 +190,14 @@ class Detector:
             score=score,
             spoof_probability=spoof_probability(score, point.prior_spoof),
             label=label if speech_s >= MIN_SPEECH_S else NO_SPEECH,
-            model_version=self.bundle.model_version,
+            model_version=self.model.model_version,
         )
 
     def _starts(self, wave: np.ndarray) -> list[int]:
-        return windows.starts(len(wave), self.bundle.clip_samples, self.bundle.config.train.windows)
+        return windows.starts(len(wave), self.model.clip_samples, self.model.config.train.windows)
 
     def _cut(self, wave: np.ndarray, starts: Sequence[int]) -> np.ndarray:
-        size, pad = self.bundle.clip_samples, self.bundle.config.train.pad
+        size, pad = self.model.clip_samples, self.model.config.train.pad
         return np.stack([windows.cut(wave, start, size, pad) for start in starts])
 
     def _logits_at(self, wave: np.ndarray, starts: Sequence[int]) -> np.ndarray:
@@ -219,12 +219,12 @@ class Pool:
         more recordings a second than one detector with all of them.
     """
 
-    def __init__(self, bundle: Bundle, size: int = 0):
-        self.bundle = bundle
+    def __init__(self, model: ModelFolder, size: int = 0):
+        self.model = model
         self.size = size or cores()
         self._free: queue.LifoQueue[Detector] = queue.LifoQueue()
         for _ in range(self.size):
-            self._free.put(Detector(bundle, threads=1))
+            self._free.put(Detector(model, threads=1))
 
     @contextmanager
     def detector(self) -> Iterator[Detector]:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from pipeline.common import sealed
 from pipeline.config import BONAFIDE, SAMPLE_RATE_HZ, SECTIONS, Config, artifacts_dir
-from pipeline.errors import BundleError, ConfigError
+from pipeline.errors import ConfigError, ModelFolderError
 from pipeline.metrics import calibration
 from pipeline.metrics.calibration import Calibration, OperatingPoint
 
@@ -34,7 +34,7 @@ DEV_COLUMNS = ("utterance_id", "label", "speaker", "score")
 
 
 @dataclass(frozen=True)
-class Bundle:
+class ModelFolder:
     """A model folder that has been read and checked.
 
     ``operating_point`` names the default among ``operating_points``. ``dev_trials`` is the checksum of the trials that
@@ -85,22 +85,24 @@ class Bundle:
         return pd.read_csv(path, dtype=kinds, keep_default_na=False, float_precision="round_trip")
 
     @classmethod
-    def load(cls, folder: str | os.PathLike) -> "Bundle":
-        """Read a model folder; raises ``BundleError`` where it is missing, incomplete, damaged or of another format."""
+    def load(cls, folder: str | os.PathLike) -> "ModelFolder":
+        """Read a model folder; raises ``ModelFolderError`` if it is missing, damaged or of another format."""
         folder = Path(folder)
         try:
             index = sealed.read(folder / INDEX)
         except FileNotFoundError:
-            raise BundleError(f"{folder}: no model folder ({INDEX} is missing); train one, or check --model") from None
+            raise ModelFolderError(
+                f"{folder}: no model folder ({INDEX} is missing); train one, or check --model"
+            ) from None
         except (OSError, ValueError) as error:
-            raise BundleError(f"{folder / INDEX}: cannot be read: {error}") from None
+            raise ModelFolderError(f"{folder / INDEX}: cannot be read: {error}") from None
         if index.get("format") not in READABLE:
-            raise BundleError(
+            raise ModelFolderError(
                 f"{folder}: format {index.get('format')!r} is none of {', '.join(map(str, READABLE))}; use the version "
                 "of this project that wrote it, or train the model again"
             )
         if index["format"] >= SEALED and sealed.SEAL not in index:
-            raise BundleError(f"{folder / INDEX}: its checksum is missing, so it is damaged or was changed")
+            raise ModelFolderError(f"{folder / INDEX}: its checksum is missing, so it is damaged or was changed")
         for name, expected in index["sha256"].items():
             # The Keras model is large and not used for scoring; it is checked when it is asked for.
             if name != KERAS:
@@ -160,14 +162,14 @@ def write(
     keras: Path | None = None,
     dev_scores: "pd.DataFrame | None" = None,  # noqa: F821
     **values,
-) -> Bundle:
+) -> ModelFolder:
     """Write a model folder and return it read again; it appears whole or not at all.
 
     Parameters
     ----------
     litert, keras : files to copy; the first scores, the second is for training on and for looking inside.
     dev_scores : columns ``DEV_COLUMNS``.
-    values : the other fields of ``Bundle``.
+    values : the other fields of ``ModelFolder``.
     """
     folder = Path(folder)
     unfinished = folder.with_name(f"{folder.name}.part")
@@ -188,10 +190,10 @@ def write(
     }
     sealed.write(unfinished / INDEX, index)
     replace(unfinished, folder)
-    return Bundle.load(folder)
+    return ModelFolder.load(folder)
 
 
-def choose(model: Bundle, operating_point: str) -> Bundle:
+def choose(model: ModelFolder, operating_point: str) -> ModelFolder:
     """Make another operating point the default of a model folder, which keeps all else."""
     points = model.operating_points | {operating_point: model.point(operating_point)}
     path = model.folder / INDEX
@@ -202,7 +204,7 @@ def choose(model: Bundle, operating_point: str) -> Bundle:
         "config": index["config"] | {"operating_point": operating_point},
     }
     sealed.write(path, index)
-    return Bundle.load(model.folder)
+    return ModelFolder.load(model.folder)
 
 
 def replace(source: Path, folder: Path) -> None:
@@ -223,11 +225,11 @@ def champion_dir() -> Path:
 def find(model: str = "") -> Path:
     """The local model folder of a folder, a run (``runs:/ID``) or a registered model (``models:/NAME@ALIAS``).
 
-    Without a name, the champion that ``register`` left. Raises ``BundleError`` where there is none.
+    Without a name, the champion that ``register`` left. Raises ``ModelFolderError`` where there is none.
     """
     if not model:
         if not champion_dir().is_dir():
-            raise BundleError(
+            raise ModelFolderError(
                 "no model yet: `make demo` or `mlflow run . -e train` and `-e register` make one, or name one with "
                 "--model FOLDER or --model models:/spoof-detector@champion"
             )
@@ -253,7 +255,7 @@ def _download(uri: str) -> Path:
             return Path(download_artifacts(artifact_uri=source))
         except (MlflowException, OSError) as error:
             where = os.environ.get("MLFLOW_TRACKING_URI")
-            raise BundleError(f"--model {uri}: not found at {where}: {str(error).splitlines()[0]}") from None
+            raise ModelFolderError(f"--model {uri}: not found at {where}: {str(error).splitlines()[0]}") from None
 
 
 @contextmanager
@@ -272,7 +274,7 @@ def _config(folder: Path, values: dict) -> Config:
     known = {f.name for section in SECTIONS.values() for f in dataclasses.fields(section)}
     unknown = set(values) - known - {"preset"}
     if unknown:
-        raise BundleError(
+        raise ModelFolderError(
             f"{folder}: made by another version of this project; it has the option {sorted(unknown)[0]!r}"
         )
     options = {name: value for name, value in values.items() if name in known}
@@ -281,9 +283,9 @@ def _config(folder: Path, values: dict) -> Config:
 
 def _check(path: Path, expected: str) -> None:
     if not path.is_file():
-        raise BundleError(f"{path}: missing; copy the whole model folder, or train again")
+        raise ModelFolderError(f"{path}: missing; copy the whole model folder, or train again")
     if _sha256(path) != expected:
-        raise BundleError(f"{path}: its checksum is not the one in {INDEX}, so it is damaged or was changed")
+        raise ModelFolderError(f"{path}: its checksum is not the one in {INDEX}, so it is damaged or was changed")
 
 
 def _sha256(path: Path) -> str:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.errors import BundleError
+from pipeline.errors import ModelFolderError
 
 
 class LiteRt:
@@ -16,7 +16,7 @@ class LiteRt:
         try:
             self._interpreter = Interpreter(model_path=str(path), num_threads=threads)
         except ValueError as error:
-            raise BundleError(f"{path}: not a LiteRT model ({error})") from None
+            raise ModelFolderError(f"{path}: not a LiteRT model ({error})") from None
         self._input = self._interpreter.get_input_details()[0]["index"]
         self._output = self._interpreter.get_output_details()[0]["index"]
         self._windows = 0

@@ -52,7 +52,7 @@ class Scorer:
 
     def __init__(self, detector: Detector, *, hop_s: float):
         self._detector = detector
-        self._size = detector.bundle.clip_samples
+        self._size = detector.model.clip_samples
         self._hop = max(1, round(hop_s * SAMPLE_RATE_HZ))
         self._speech = speech.SpeechDetector()
         self._held = np.zeros(0, np.float32)
@@ -93,7 +93,7 @@ class Scorer:
             duration_s=samples / SAMPLE_RATE_HZ,
             window_s=self._size / SAMPLE_RATE_HZ,
             times_s=(starts + ends) / 2 / SAMPLE_RATE_HZ,
-            scores=self._detector.bundle.calibration.apply(np.concatenate(self._logits)),
+            scores=self._detector.model.calibration.apply(np.concatenate(self._logits)),
             speech_s=np.array([speech.seconds(chunks, *pair) for pair in zip(starts, ends, strict=True)]),
             chunks=chunks,
             outline=np.concatenate(self._outline),
@@ -103,7 +103,7 @@ class Scorer:
         return len(self._starts) * self._hop
 
     def _score(self, starts: list[int]) -> None:
-        pad = self._detector.bundle.config.train.pad
+        pad = self._detector.model.config.train.pad
         for first in range(0, len(starts), BATCH_WINDOWS):
             part = starts[first : first + BATCH_WINDOWS]
             cut = [windows.cut(self._held, start - self._held_from, self._size, pad) for start in part]

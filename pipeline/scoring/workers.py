@@ -11,7 +11,7 @@ from pipeline.common import orphans
 from pipeline.errors import ProjectError
 from pipeline.metrics.calibration import OperatingPoint
 from pipeline.scoring.detector import Detector, Row, cores
-from pipeline.scoring.model_folders import Bundle
+from pipeline.scoring.model_folders import ModelFolder
 
 FEW_RECORDINGS = 8
 """Up to so many are scored before other processes would have started."""
@@ -19,7 +19,7 @@ AHEAD = 8
 """Recordings a process that wait for it or for their turn to be read."""
 
 
-def rows(model: Bundle, paths: Sequence[str], point: OperatingPoint, processes: int = 0) -> Iterator[Row]:
+def rows(model: ModelFolder, paths: Sequence[str], point: OperatingPoint, processes: int = 0) -> Iterator[Row]:
     """The row of each recording, in order.
 
     Parameters
@@ -61,7 +61,7 @@ _detector: Detector
 _point: OperatingPoint
 
 
-def _begin(model: Bundle, point: OperatingPoint) -> None:
+def _begin(model: ModelFolder, point: OperatingPoint) -> None:
     global _detector, _point
     orphans.end_with_parent()
     _detector, _point = Detector(model, threads=1), point

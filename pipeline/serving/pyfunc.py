@@ -25,7 +25,7 @@ from pipeline.audio import Source
 from pipeline.errors import AudioError, ConfigError
 from pipeline.metrics.calibration import OperatingPoint
 from pipeline.scoring.detector import Pool, Row
-from pipeline.scoring.model_folders import Bundle
+from pipeline.scoring.model_folders import ModelFolder
 from pipeline.serving import guard
 from pipeline.serving import settings as server_settings
 from pipeline.serving.files import ServedFiles
@@ -41,7 +41,7 @@ class SpoofDetector(mlflow.pyfunc.PythonModel):
         """Read the model folder and make the interpreters ready; in a server, guard it and log its latency."""
         self.settings = settings = server_settings.read()
         self.files = ServedFiles(Path(settings.root) if settings.root else None)
-        self.pool = Pool(Bundle.load(context.artifacts["bundle"]), settings.detectors)
+        self.pool = Pool(ModelFolder.load(context.artifacts["bundle"]), settings.detectors)
         self.threads = ThreadPoolExecutor(self.pool.size, "score")
         self.log = LatencyLog(Path(settings.log) if settings.log else None, settings.log_every_s)
         self.is_served = _SERVER_MODEL_PATH in os.environ
@@ -61,7 +61,7 @@ class SpoofDetector(mlflow.pyfunc.PythonModel):
         until = time.monotonic() + self.settings.max_request_s
         threshold = params.get("threshold", float("nan"))
         try:
-            point = self.pool.bundle.point(params.get("operating_point", ""))
+            point = self.pool.model.point(params.get("operating_point", ""))
         except ConfigError as error:
             raise MlflowException(str(error), BAD_REQUEST) from None
         if threshold == threshold:
@@ -102,7 +102,7 @@ class SpoofDetector(mlflow.pyfunc.PythonModel):
                 raise AudioError(f"late: not begun within {self.settings.max_request_s:g} s; send fewer rows a request")
             recording = self._recording(given)
         except AudioError as error:
-            found = [Row(source, model_version=self.pool.bundle.model_version, latency_ms=0.0, error=str(error))]
+            found = [Row(source, model_version=self.pool.model.model_version, latency_ms=0.0, error=str(error))]
         else:
             with self.pool.detector() as detector:
                 found = detector.rows(source, recording, point=point, timeline=timeline, limits=self.settings.limits)

@@ -122,9 +122,9 @@ def test_a_benchmark_that_fails_stops_no_other_and_what_is_measured_is_kept(argu
     assert "== bootstrap: lines 12" in capfd.readouterr().out
 
 
-def test_the_runner_measures_batch_scoring(arguments, make_bundle):
+def test_the_runner_measures_batch_scoring(arguments, make_model_folder):
     options, output = arguments
-    assert run.main([*options, "--lines", "7", "--model", str(make_bundle().folder)]) == 0
+    assert run.main([*options, "--lines", "7", "--model", str(make_model_folder().folder)]) == 0
     table = output.read_text()
     for number in (7, 8):
         assert f"\n| {number} | " in table
@@ -134,9 +134,9 @@ def test_the_runner_measures_batch_scoring(arguments, make_bundle):
 
 @pytest.mark.long
 @pytest.mark.timeout(3600)
-def test_the_runner_measures_every_line(arguments, make_bundle):
+def test_the_runner_measures_every_line(arguments, make_model_folder):
     options, output = arguments
-    assert run.main([*options, "--model", str(make_bundle().folder)]) == 0
+    assert run.main([*options, "--model", str(make_model_folder().folder)]) == 0
     table = output.read_text()
     for number in range(1, 14):
         assert f"\n| {number} | " in table

@@ -76,8 +76,8 @@ def test_memory_is_what_a_process_holds_without_the_files_it_maps(tmp_path):
 
 @pytest.mark.long
 @pytest.mark.timeout(3600)
-def test_the_whole_way_on_the_synthetic_corpus(make_bundle, capsys):
-    model = str(make_bundle().folder)
+def test_the_whole_way_on_the_synthetic_corpus(make_model_folder, capsys):
+    model = str(make_model_folder().folder)
     assert growth.main(["--quick", "true", "--preset", "smoke", "--model", model]) == 0
     printed = capsys.readouterr().out
     assert all(f"{name:<12}    2x" in printed for name in growth.STAGES)

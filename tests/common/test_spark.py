@@ -93,10 +93,10 @@ def test_preprocessing_makes_the_same_bytes_though_a_worker_is_killed(cluster, m
 
 
 def test_scoring_gives_the_same_rows_though_a_worker_is_killed(
-    cluster, master, recordings, make_bundle, tmp_path, monkeypatch
+    cluster, master, recordings, make_model_folder, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(spark, "PARTITION_RECORDINGS", PARTITION_RECORDINGS)
-    register.register(make_bundle().folder)
+    register.register(make_model_folder().folder)
     arguments = ["--input", str(tmp_path / "recordings"), "--operating_point", "min_dcf"]
 
     def left() -> int:

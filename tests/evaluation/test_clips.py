@@ -61,8 +61,8 @@ def test_every_panel_is_labelled_and_inside(front_end, saliency):
     assert box.y1 < height + 0.02
 
 
-def test_the_window_that_decided_is_shown_and_scores_are_those_of_the_detector(make_bundle, voice):
-    model = make_bundle()
+def test_the_window_that_decided_is_shown_and_scores_are_those_of_the_detector(make_model_folder, voice):
+    model = make_model_folder()
     detector = Detector(model)
     seen = clips.view(model, detector, None, voice, up=True)
     starts = range(0, 24001, 4000)

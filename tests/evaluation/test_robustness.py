@@ -77,8 +77,8 @@ def test_middles_and_gains():
 
 
 @pytest.fixture
-def swept(make_bundle, synthetic_store):
-    model = make_bundle()
+def swept(make_model_folder, synthetic_store):
+    model = make_model_folder()
     return model, robustness.sweep(model, synthetic_store, "eval", most_trials=24)
 
 

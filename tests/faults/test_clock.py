@@ -36,7 +36,7 @@ def clock(tmp_path):
     return {**os.environ, **fake}, offset
 
 
-def test_durations_are_right_while_the_wall_clock_jumps(clock, make_bundle, voice, tmp_path):
+def test_durations_are_right_while_the_wall_clock_jumps(clock, make_model_folder, voice, tmp_path):
     environment, offset = clock
     said = subprocess.run(
         [sys.executable, "-c", "import time; print(time.time())"], env={**environment}, capture_output=True, text=True,
@@ -48,7 +48,7 @@ def test_durations_are_right_while_the_wall_clock_jumps(clock, make_bundle, voic
         wave = np.tile(voice, 4)[100 * number :]
         soundfile.write(tmp_path / "recordings" / f"{number:02}.wav", audio.to_int16(wave), 16000)
     output = tmp_path / "rows.csv"
-    words = [tmp_path / "recordings", "--model", make_bundle().folder, "--output", output, "--processes", 1]
+    words = [tmp_path / "recordings", "--model", make_model_folder().folder, "--output", output, "--processes", 1]
     started = time.monotonic()
     process = subprocess.Popen(
         [sys.executable, "-m", "pipeline.score", *map(str, words)], cwd=PROJECT_ROOT, env=environment,

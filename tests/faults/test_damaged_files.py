@@ -9,10 +9,10 @@ import pytest
 from pipeline import evaluate
 from pipeline.common import sealed
 from pipeline.config import preset
-from pipeline.errors import BundleError, ProjectError, StoreError
+from pipeline.errors import ModelFolderError, ProjectError, StoreError
 from pipeline.scoring import model_folders
 from pipeline.scoring.detector import Detector
-from pipeline.scoring.model_folders import Bundle
+from pipeline.scoring.model_folders import ModelFolder
 from pipeline.store import store
 from pipeline.store.store import Store
 from pipeline.training.data import Data
@@ -43,12 +43,12 @@ def test_a_flipped_bit_of_a_shard_is_found_before_training_and_while_it_is_read(
     Store.open(copied.folder).verify()
 
 
-def test_evaluation_of_damaged_audio_gives_no_figures(copied, make_bundle, tmp_path):
+def test_evaluation_of_damaged_audio_gives_no_figures(copied, make_model_folder, tmp_path):
     number = int(copied.manifest["shard"].iat[copied.subset("eval")[3]])
     shard = copied.folder / copied.shards[number]["file"]
     flip(shard, 8 * (shard.stat().st_size // 2))
     with pytest.raises(StoreError, match="its checksum is not the one"):
-        evaluate.run(make_bundle().folder, copied.folder, output=tmp_path / "out", saliency=False)
+        evaluate.run(make_model_folder().folder, copied.folder, output=tmp_path / "out", saliency=False)
     assert not (tmp_path / "out").exists()
 
 
@@ -74,41 +74,43 @@ def test_a_shard_that_is_gone_is_named(copied):
         copied.waveform(0)
 
 
-def test_every_flipped_bit_and_lost_end_of_a_model_folder_is_an_error(make_bundle, tmp_path):
+def test_every_flipped_bit_and_lost_end_of_a_model_folder_is_an_error(make_model_folder, tmp_path):
     import pandas as pd
 
     dev = pd.DataFrame({"utterance_id": ["a"], "label": ["spoof"], "speaker": ["s"], "score": [0.5]})
-    folder = make_bundle(dev_scores=dev).folder
+    folder = make_model_folder(dev_scores=dev).folder
     rng = np.random.default_rng(9)
     for path in sorted(folder.iterdir()):
         sound = path.read_bytes()
         for bit in [*rng.integers(8 * len(sound), size=FLIPS), None]:
             path.write_bytes(sound[: len(sound) * 2 // 3]) if bit is None else flip(path, int(bit))
-            with pytest.raises(BundleError, match=path.name):
-                assert Bundle.load(folder).keras is not None
+            with pytest.raises(ModelFolderError, match=path.name):
+                assert ModelFolder.load(folder).keras is not None
             path.write_bytes(sound)
-    assert Bundle.load(folder).keras == folder / "model.keras"
+    assert ModelFolder.load(folder).keras == folder / "model.keras"
 
 
-def test_a_changed_threshold_is_a_checksum_error_and_no_other_answer(make_bundle):
-    index = make_bundle().folder / model_folders.INDEX
+def test_a_changed_threshold_is_a_checksum_error_and_no_other_answer(make_model_folder):
+    index = make_model_folder().folder / model_folders.INDEX
     text = index.read_text()
     index.write_text(text.replace('"slope": 2.0', '"slope": 3.0'))
     assert index.read_text() != text
-    with pytest.raises(BundleError, match=r"bundle\.json: cannot be read: its checksum is not that of its contents"):
-        Bundle.load(index.parent)
+    with pytest.raises(
+        ModelFolderError, match=r"bundle\.json: cannot be read: its checksum is not that of its contents"
+    ):
+        ModelFolder.load(index.parent)
     values = json.loads(text)
     del values[sealed.SEAL]
     index.write_text(json.dumps(values))
-    with pytest.raises(BundleError, match="its checksum is missing"):
-        Bundle.load(index.parent)
+    with pytest.raises(ModelFolderError, match="its checksum is missing"):
+        ModelFolder.load(index.parent)
 
 
-def test_a_network_that_is_none_is_refused_by_name(make_bundle):
-    folder = make_bundle().folder
+def test_a_network_that_is_none_is_refused_by_name(make_model_folder):
+    folder = make_model_folder().folder
     (folder / model_folders.LITERT).write_bytes(b"TFL3 but no network")
     index = sealed.read(folder / model_folders.INDEX)
     index["sha256"][model_folders.LITERT] = store.file_sha256(folder / model_folders.LITERT)
     sealed.write(folder / model_folders.INDEX, index)
     with pytest.raises(ProjectError, match=r"model\.tflite"):
-        Detector(Bundle.load(folder))
+        Detector(ModelFolder.load(folder))

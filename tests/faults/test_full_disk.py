@@ -68,9 +68,9 @@ def test_preprocessing_on_a_full_disk_goes_on_when_there_is_room(disk, synthetic
     assert made.manifest["sha256"].tolist() == synthetic_store.manifest["sha256"].tolist()
 
 
-def test_scores_on_a_full_disk_are_kept_as_far_as_they_go(disk, recordings, make_bundle):
+def test_scores_on_a_full_disk_are_kept_as_far_as_they_go(disk, recordings, make_model_folder):
     output = disk.folder / "rows.csv"
-    words = ("score", recordings, "--model", make_bundle().folder, "--output", output)
+    words = ("score", recordings, "--model", make_model_folder().folder, "--output", output)
     filling = disk.fill()
     os.truncate(filling, filling.stat().st_size - 4096)  # room for the first page of the rows, and no more
     (disk.folder / "note").write_text("x")
@@ -95,14 +95,14 @@ def test_a_state_that_finds_no_room_leaves_the_one_before(disk):
     assert (progress.epoch, variable.sum()) == (1, 0)
 
 
-def test_a_model_folder_that_finds_no_room_leaves_the_one_before(disk, write_bundle):
+def test_a_model_folder_that_finds_no_room_leaves_the_one_before(disk, write_model_folder):
     disk.remount("size=8m")
-    kept = write_bundle(disk.folder / "model", "first")
+    kept = write_model_folder(disk.folder / "model", "first")
     disk.fill()
     with pytest.raises(OSError, match="No space left") as caught:
-        write_bundle(disk.folder / "model", "second")
+        write_model_folder(disk.folder / "model", "second")
     assert caught.value.errno == errno.ENOSPC
-    assert model_folders.Bundle.load(kept.folder) == kept
+    assert model_folders.ModelFolder.load(kept.folder) == kept
 
 
 def test_a_tracking_store_on_a_full_disk_is_named(disk, monkeypatch):
@@ -116,10 +116,10 @@ def test_a_tracking_store_on_a_full_disk_is_named(disk, monkeypatch):
         tracking.log_epochs(mlflow.active_run().info.run_id, [{"dev/eer": 0.1}] * 20_000, patient=True)
 
 
-def test_a_limit_on_the_size_of_files_is_a_full_disk(tmp_path, recordings, make_bundle):
+def test_a_limit_on_the_size_of_files_is_a_full_disk(tmp_path, recordings, make_model_folder):
     """Any user can be given one."""
     limited = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500))}
-    words = ["score", recordings, "--model", make_bundle().folder, "--output", tmp_path / "rows.jsonl"]
+    words = ["score", recordings, "--model", make_model_folder().folder, "--output", tmp_path / "rows.jsonl"]
     refused = subprocess.run(
         [sys.executable, "-m", *map(str, [f"pipeline.{words[0]}", *words[1:]])], cwd=PROJECT_ROOT,
         capture_output=True, text=True, check=False, **limited,
@@ -131,11 +131,11 @@ def test_a_limit_on_the_size_of_files_is_a_full_disk(tmp_path, recordings, make_
 
 
 @pytest.fixture
-def read_only(tmp_path, write_bundle):
+def read_only(tmp_path, write_model_folder):
     """Artifacts with a champion that nobody may write to, and how to start a process to which that applies."""
     with mounted(tmp_path / "artifacts", "8m") as disk:
         folder = disk.folder if disk else Path(tempfile.mkdtemp(prefix="artifacts-"))
-        write_bundle(folder / "models" / "champion")
+        write_model_folder(folder / "models" / "champion")
         options = {}
         if disk:
             disk.remount("ro")

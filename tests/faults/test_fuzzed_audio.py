@@ -18,9 +18,9 @@ SLOWEST_S, MEMORY_BYTES = 20.0, 1_500_000_000
 """What one recording may take, and what the process of a detector may hold in all."""
 SCORE = """
 import json, sys
-from pipeline.bundle import Bundle
+from pipeline.bundle import ModelFolder
 from pipeline.detector import Detector
-detector = Detector(Bundle.load(sys.argv[1]), threads=1)
+detector = Detector(ModelFolder.load(sys.argv[1]), threads=1)
 for line in sys.stdin:
     path = line.rstrip("\\n")
     print(path, flush=True)
@@ -78,20 +78,20 @@ def check(folder: Path, model: Path, count: int) -> None:
     assert 0.1 * count < refused < 0.95 * count, "mutants are neither harmless nor hopeless"
 
 
-def test_every_format_is_read_before_it_is_broken(tmp_path, make_bundle):
+def test_every_format_is_read_before_it_is_broken(tmp_path, make_model_folder):
     paths = []
     for name, data in seeds(tmp_path).items():
         paths.append(tmp_path / f"sound.{name}")
         paths[-1].write_bytes(data)
-    found = scored(paths, make_bundle().folder)
+    found = scored(paths, make_model_folder().folder)
     assert {path.suffix: row["error"] for path, row in found.items()} == {path.suffix: "" for path in paths}
 
 
-def test_broken_recordings_have_a_score_or_an_error(tmp_path, make_bundle):
-    check(tmp_path, make_bundle().folder, 230)
+def test_broken_recordings_have_a_score_or_an_error(tmp_path, make_model_folder):
+    check(tmp_path, make_model_folder().folder, 230)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(7200)
-def test_two_thousand_broken_recordings_have_a_score_or_an_error(tmp_path, make_bundle):
-    check(tmp_path, make_bundle().folder, 2000)
+def test_two_thousand_broken_recordings_have_a_score_or_an_error(tmp_path, make_model_folder):
+    check(tmp_path, make_model_folder().folder, 2000)

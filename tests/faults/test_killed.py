@@ -20,7 +20,7 @@ from pipeline import audio
 from pipeline.common import sealed
 from pipeline.config import PROJECT_ROOT, REGISTERED_MODEL
 from pipeline.scoring import model_folders
-from pipeline.scoring.model_folders import Bundle
+from pipeline.scoring.model_folders import ModelFolder
 from pipeline.store.store import Store
 
 SEED = 4
@@ -52,10 +52,10 @@ COUNTS = [pytest.param(2, id="quick"), pytest.param(25, id="long", marks=LONG)]
 
 
 @pytest.mark.parametrize("count", COUNTS)
-def test_registration(count, template, make_bundle, tmp_path):
+def test_registration(count, template, make_model_folder, tmp_path):
     """One version, whole, with its aliases, and the champion's folder where scoring looks."""
     shutil.copy(template, tmp_path)
-    model = make_bundle("first")
+    model = make_model_folder("first")
     whole, *places = killed("register", tmp_path, model.folder, count)
     wanted = None
     for place in (whole, *places):
@@ -67,16 +67,16 @@ def test_registration(count, template, make_bundle, tmp_path):
         assert (found.tags, found.description) == wanted, place
         assert found.tags["promoted"] == "true"
         assert "unfinished" not in found.tags
-        champion = Bundle.load(place / "artifacts" / "models" / "champion")
+        champion = ModelFolder.load(place / "artifacts" / "models" / "champion")
         assert (champion.model_version, champion.sha256) == ("first", model.sha256)
 
 
 @pytest.mark.parametrize("count", [pytest.param(1, id="quick"), *COUNTS[1:]])
-def test_evaluation(count, template, make_bundle, synthetic_store, tmp_path):
+def test_evaluation(count, template, make_model_folder, synthetic_store, tmp_path):
     """The same scores and figures of merit, in the folder and in the last run, whole."""
     shutil.copy(template, tmp_path)
     (tmp_path / "store").symlink_to(synthetic_store.folder)
-    whole, *places = killed("evaluate", tmp_path, make_bundle().folder, count)
+    whole, *places = killed("evaluate", tmp_path, make_model_folder().folder, count)
     scores = (whole / "artifacts" / "evaluations" / "tiny-1" / "scores.csv").read_bytes()
     files = {path.name for path in (whole / "artifacts" / "evaluations" / "tiny-1").iterdir()}
     wanted = None
@@ -94,7 +94,7 @@ def test_evaluation(count, template, make_bundle, synthetic_store, tmp_path):
 
 
 @pytest.mark.parametrize("count", COUNTS)
-def test_scoring(count, make_bundle, voice, tmp_path):
+def test_scoring(count, make_model_folder, voice, tmp_path):
     """A row for every recording, once, in order."""
     (tmp_path / "recordings").mkdir()
     for number in range(8):
@@ -105,7 +105,7 @@ def test_scoring(count, make_bundle, voice, tmp_path):
         with (place / "rows.csv").open() as file:
             return [{name: v for name, v in row.items() if name != "latency_ms"} for row in csv.DictReader(file)]
 
-    whole, *places = killed("score", tmp_path, make_bundle().folder, count)
+    whole, *places = killed("score", tmp_path, make_model_folder().folder, count)
     wanted = rows(whole)
     assert [Path(row["source"]).name for row in wanted] == [f"{number}.wav" for number in range(8)]
     for place in places:
@@ -192,11 +192,11 @@ def test_two_runs_on_one_store_do_not_meet(building, tmp_path):
     Store.open(tmp_path / "store").verify()
 
 
-def test_an_unfinished_version_is_gone_on_with_and_not_doubled(make_bundle, tmp_path):
+def test_an_unfinished_version_is_gone_on_with_and_not_doubled(make_model_folder, tmp_path):
     """A folder that was left half replaced, too: the champion's old one is away and its new one not yet there."""
     from pipeline import register
 
-    register.register(make_bundle("first").folder)
+    register.register(make_model_folder("first").folder)
     champion = model_folders.champion_dir()
     champion.rename(champion.with_name("champion.old"))
     register.register(tmp_path / "models" / "first")

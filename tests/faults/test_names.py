@@ -19,12 +19,12 @@ NAME = os.fsdecode(b"caf\xe9 \xff.wav")
 SHOWN = "caf\\udce9 \\udcff.wav"
 
 
-def test_scores_of_such_files_are_printed_and_written(tmp_path, voice, make_bundle):
+def test_scores_of_such_files_are_printed_and_written(tmp_path, voice, make_model_folder):
     folder = tmp_path / "recordings"
     folder.mkdir()
     soundfile.write(folder / "a.wav", audio.to_int16(voice), 16000)
     os.rename(folder / "a.wav", folder / NAME)
-    words = [sys.executable, "-m", "pipeline.score", str(folder), "--model", str(make_bundle().folder)]
+    words = [sys.executable, "-m", "pipeline.score", str(folder), "--model", str(make_model_folder().folder)]
     strict = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}
     printed = subprocess.run(words, cwd=PROJECT_ROOT, env=strict, capture_output=True, check=False)
     assert printed.returncode == 0, printed.stderr

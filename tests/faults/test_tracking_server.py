@@ -15,7 +15,7 @@ from pipeline import register, score, tracking
 from pipeline.config import PROJECT_ROOT
 from pipeline.errors import TrackingError
 from pipeline.scoring import model_folders
-from pipeline.scoring.model_folders import Bundle
+from pipeline.scoring.model_folders import ModelFolder
 from pipeline.training import checkpoint
 from tests.support.mlflow_server import TrackingServer
 
@@ -102,7 +102,7 @@ def test_training_outlives_its_server_and_loses_and_doubles_nothing(server, synt
     (folder,) = (
         path for path in (tmp_path / "artifacts" / "models").iterdir() if (path / model_folders.INDEX).is_file()
     )
-    assert Bundle.load(folder).run_id == run_id, "the model is there before the server is"
+    assert ModelFolder.load(folder).run_id == run_id, "the model is there before the server is"
     server.start()
     before = logged(server.url, run_id)
     assert missed <= len(before["dev/eer"]) < EPOCHS, "what was missed first was sent when the server was back"
@@ -128,13 +128,13 @@ def nobody_there(tmp_path, monkeypatch) -> str:
     return url
 
 
-def test_a_server_that_is_not_there_is_named_with_what_to_do(nobody_there, make_bundle):
+def test_a_server_that_is_not_there_is_named_with_what_to_do(nobody_there, make_model_folder):
     silent = rf"the tracking server {nobody_there} does not answer \(Connection refused\); start it, or check MLFLOW"
     for model in ("models:/spoof-detector@champion", f"runs:/{'0' * 32}"):
         with pytest.raises(TrackingError, match=silent):
             score.main(["a.wav", "--model", model])
     with pytest.raises(TrackingError, match=silent):
-        register.main(["--model", str(make_bundle().folder)])
+        register.main(["--model", str(make_model_folder().folder)])
     with pytest.raises(TrackingError, match=silent), tracking.run("name", stage="train"):
         pass
     with pytest.raises(TrackingError, match=silent):
@@ -160,7 +160,7 @@ def test_the_page_and_the_server_of_models_do_not_start_without_the_registry(nob
     assert re.search(rf"API request to {nobody_there}.*Connection refused", done.stderr)
 
 
-def test_a_silent_registry_is_not_taken_for_an_empty_one(server, make_bundle, monkeypatch):
+def test_a_silent_registry_is_not_taken_for_an_empty_one(server, make_model_folder, monkeypatch):
     """Were it, any candidate would become champion."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")

@@ -19,10 +19,10 @@ from pyarrow import parquet
 from pipeline import audio, cli, corpora, evaluate, export, register, score, stream, tracking
 from pipeline.common import sealed
 from pipeline.config import PROJECT_ROOT, REGISTERED_MODEL, CorpusConfig, preset
-from pipeline.errors import BundleError, ConfigError, ProjectError
+from pipeline.errors import ConfigError, ModelFolderError, ProjectError
 from pipeline.network import networks
 from pipeline.scoring import inputs, model_folders
-from pipeline.scoring.model_folders import Bundle
+from pipeline.scoring.model_folders import ModelFolder
 from pipeline.store import store
 from pipeline.store.store import Store
 from pipeline.training import checkpoint
@@ -120,8 +120,8 @@ def test_tables_with_pickles_for_types(sprung, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["calling", "lambda", "weights", "pickle"])
-def test_keras_files(kind, sprung, tmp_path, make_bundle, synthetic_store):
-    folder = make_bundle().folder
+def test_keras_files(kind, sprung, tmp_path, make_model_folder, synthetic_store):
+    folder = make_model_folder().folder
     path = folder / model_folders.KERAS
     make = {
         "calling": lambda: traps.keras_calling(path, sprung),
@@ -131,21 +131,21 @@ def test_keras_files(kind, sprung, tmp_path, make_bundle, synthetic_store):
     }
     make[kind]()
     reseal(folder, model_folders.KERAS)
-    with pytest.raises(BundleError, match=r"model\.keras: Keras does not load it"):
+    with pytest.raises(ModelFolderError, match=r"model\.keras: Keras does not load it"):
         networks.load(path)
     if kind != "lambda":
         return  # what follows loads it by the same function
-    with pytest.raises(BundleError, match=r"model\.keras: Keras does not load it"):
+    with pytest.raises(ModelFolderError, match=r"model\.keras: Keras does not load it"):
         export.main(["--model", str(folder), "--store", str(synthetic_store.folder)])
-    with pytest.raises(BundleError, match=r"model\.keras: Keras does not load it"):
+    with pytest.raises(ModelFolderError, match=r"model\.keras: Keras does not load it"):
         evaluate.run(folder, synthetic_store.folder, ["dev"])
 
 
 @pytest.fixture
-def trapped_version(make_bundle, sprung, tmp_path) -> str:
+def trapped_version(make_model_folder, sprung, tmp_path) -> str:
     """A registered version that is a trap for whoever loads it as MLflow does, and holds a sound model folder."""
     traps.registered(tmp_path / "trap", sprung)
-    shutil.copytree(make_bundle().folder, tmp_path / "trap" / "artifacts" / "bundle")
+    shutil.copytree(make_model_folder().folder, tmp_path / "trap" / "artifacts" / "bundle")
     with tracking.run("trap", stage="train") as run:
         mlflow.log_artifacts(str(tmp_path / "trap"), "detector")
     client = mlflow.MlflowClient()
@@ -155,7 +155,7 @@ def trapped_version(make_bundle, sprung, tmp_path) -> str:
     return f"models:/{REGISTERED_MODEL}@{register.CHAMPION}"
 
 
-def test_a_registered_version(trapped_version, voice, tmp_path, make_bundle):
+def test_a_registered_version(trapped_version, voice, tmp_path, make_model_folder):
     """Only its model folder is read; loading it as MLflow does is for ``mlflow models serve``, and runs its code."""
     from pipeline import analyse
 
@@ -164,6 +164,6 @@ def test_a_registered_version(trapped_version, voice, tmp_path, make_bundle):
     assert score.main([recording, "--model", trapped_version]) == 0
     assert stream.main(["--input", recording, "--model", trapped_version, "--pace", "fast"]) == 0
     assert analyse.main([recording, "--model", trapped_version, "--output", str(tmp_path / "found")]) == 0
-    rival = make_bundle("rival", dev_scores=pd.DataFrame(columns=list(model_folders.DEV_COLUMNS)))
+    rival = make_model_folder("rival", dev_scores=pd.DataFrame(columns=list(model_folders.DEV_COLUMNS)))
     assert not register.register(rival.folder).promoted
-    assert Bundle.load(model_folders.find(trapped_version)).model_version == "tiny-1"
+    assert ModelFolder.load(model_folders.find(trapped_version)).model_version == "tiny-1"

@@ -31,8 +31,8 @@ print(sorted({"tensorflow", "keras", "mlflow"} & set(sys.modules)))
 
 
 @pytest.fixture(scope="module")
-def model(write_bundle, tmp_path_factory):
-    return write_bundle(tmp_path_factory.mktemp("model") / "tiny")
+def model(write_model_folder, tmp_path_factory):
+    return write_model_folder(tmp_path_factory.mktemp("model") / "tiny")
 
 
 @pytest.fixture(scope="module")

@@ -22,8 +22,8 @@ RARE = OperatingPoint(-1.0, 0.05, 0.1, 0.1)
 
 
 @pytest.fixture
-def detector(make_bundle) -> Detector:
-    return Detector(make_bundle())
+def detector(make_model_folder) -> Detector:
+    return Detector(make_model_folder())
 
 
 def encoded(wave, format="WAV", rate_hz=16000) -> bytes:

@@ -20,7 +20,7 @@ from pipeline import register, train
 from pipeline.config import SAMPLE_RATE_HZ
 from pipeline.errors import TrackingError
 from pipeline.scoring import model_folders
-from pipeline.scoring.model_folders import Bundle
+from pipeline.scoring.model_folders import ModelFolder
 from tests.support import postgres
 
 ADMIN, ADMIN_PASSWORD = "admin", "a long admin password"
@@ -105,7 +105,7 @@ def strangers(tracked, monkeypatch) -> str:
 
 def test_a_smoke_run_is_trained_registered_and_served(tracked, place, smoke, synthetic_store, voice, tmp_path):
     config = smoke.replace(backbone="gmm", epochs=1)
-    made = Bundle.load(train.train(config, synthetic_store.folder))
+    made = ModelFolder.load(train.train(config, synthetic_store.folder))
     run = mlflow.get_run(made.run_id)
     assert run.info.status == "FINISHED"
     assert run.info.artifact_uri.startswith("mlflow-artifacts:/"), "artifacts do not go through the server"

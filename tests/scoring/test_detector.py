@@ -15,8 +15,8 @@ from pipeline.scoring.detector import Detector, Hearing, Pool
 
 
 @pytest.fixture
-def loaded(make_bundle) -> Detector:
-    return Detector(make_bundle())
+def loaded(make_model_folder) -> Detector:
+    return Detector(make_model_folder())
 
 
 def test_window_logits_are_those_of_keras(loaded, tiny_model):
@@ -88,16 +88,16 @@ def test_timeline_shows_the_windows_whose_mean_is_the_score(loaded, voice):
 
 
 def test_timeline_shows_every_window_even_where_the_first_alone_is_scored(loaded, voice):
-    config = loaded.bundle.config.replace(windows="first")
-    first = Detector(dataclasses.replace(loaded.bundle, config=config))
+    config = loaded.model.config.replace(windows="first")
+    first = Detector(dataclasses.replace(loaded.model, config=config))
     rows = first.timeline(voice)
     assert len(rows) == 7
-    assert loaded.bundle.calibration.apply(first.utterance_logit(voice)) == pytest.approx(rows[0].score, abs=1e-5)
+    assert loaded.model.calibration.apply(first.utterance_logit(voice)) == pytest.approx(rows[0].score, abs=1e-5)
 
 
 def test_a_pool_scores_from_many_threads_as_one_detector_does(loaded):
     waves = [np.random.default_rng(seed).normal(0, 0.1, 4000 * (1 + seed % 5)).astype(np.float32) for seed in range(40)]
-    pool = Pool(loaded.bundle, size=2)
+    pool = Pool(loaded.model, size=2)
 
     def score(wave: np.ndarray) -> tuple[float, bytes]:
         with pool.detector() as lent:

@@ -12,8 +12,8 @@ CLIP = 8000
 
 
 @pytest.fixture
-def detector(make_bundle) -> Detector:
-    return Detector(make_bundle())
+def detector(make_model_folder) -> Detector:
+    return Detector(make_model_folder())
 
 
 def heard(detector, wave, block, hop_s=0.1):
@@ -29,7 +29,7 @@ def test_every_window_is_scored_as_the_detector_scores_it(detector, voice, block
     found = heard(detector, wave, block)
     starts = [*range(0, 90123 - CLIP, 1600), 90123 - CLIP]
     logits = detector.window_logits(np.stack([wave[start : start + CLIP] for start in starts]))
-    np.testing.assert_allclose(found.scores, detector.bundle.calibration.apply(logits), atol=1e-5)
+    np.testing.assert_allclose(found.scores, detector.model.calibration.apply(logits), atol=1e-5)
     np.testing.assert_allclose(found.times_s, (np.array(starts) + CLIP / 2) / 16000)
     assert (found.duration_s, found.window_s) == (90123 / 16000, 0.5)
     np.testing.assert_allclose(found.chunks, speech.probabilities(wave), atol=1e-5)
@@ -40,7 +40,7 @@ def test_every_window_is_scored_as_the_detector_scores_it(detector, voice, block
 def test_a_recording_shorter_than_a_window_is_scored_as_a_whole(detector, voice):
     found = heard(detector, voice[:3000], 1000)
     assert found.scores.tolist() == pytest.approx(
-        [float(detector.bundle.calibration.apply(detector.utterance_logit(voice[:3000])))], abs=1e-5
+        [float(detector.model.calibration.apply(detector.utterance_logit(voice[:3000])))], abs=1e-5
     )
     assert found.times_s.tolist() == [3000 / 2 / 16000]
     assert len(found.chunks) == 6

@@ -43,13 +43,13 @@ def place(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def registered(place, write_bundle):
+def registered(place, write_model_folder):
     """A model folder that is the champion of a registry of this module's own."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SPOOF_ARTIFACTS", str(place / "artifacts"))
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{place / 'mlflow.db'}")
         patch.chdir(place)
-        made = write_bundle(place / "model")
+        made = write_model_folder(place / "model")
         register.register(made.folder)
     return made
 

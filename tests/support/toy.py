@@ -87,9 +87,9 @@ def write_litert(path: Path) -> Path:
     return path
 
 
-def write_bundle(
+def write_model_folder(
     folder, litert, opened: Store, *, run_id="", config=CONFIG, calibration=CALIBRATION
-) -> model_folders.Bundle:
+) -> model_folders.ModelFolder:
     """A model folder of the one-layer model, as trained on the Store."""
     return model_folders.write(
         folder,

@@ -13,7 +13,7 @@ from pipeline.errors import ConfigError
 from pipeline.network import networks
 from pipeline.network.backbones.gmm import LAYER, LikelihoodRatio
 from pipeline.scoring import detector
-from pipeline.scoring.model_folders import Bundle
+from pipeline.scoring.model_folders import ModelFolder
 from pipeline.training import batches, expectation_maximisation
 from pipeline.training.data import Data
 
@@ -72,7 +72,7 @@ def test_iterations_raise_the_likelihood_and_equal_an_unbroken_fit(data):
 
 def test_a_trained_mixture_is_a_model_folder_like_any_other(synthetic_store):
     folder = train.train(CONFIG, synthetic_store.folder)
-    trained = Bundle.load(folder)
+    trained = ModelFolder.load(folder)
     wave = batches.load(synthetic_store, batches.Plan(np.array([0]), np.array([0])), CONFIG.train)
     model = keras.saving.load_model(folder / "model.keras", compile=False)
     expected = model.predict(wave, verbose=0)[0, 0]

@@ -13,7 +13,7 @@ from optuna.trial import TrialState
 from pipeline import cli, tracking
 from pipeline.config import PROJECT_ROOT, preset
 from pipeline.errors import ConfigError, ProjectError
-from pipeline.scoring.model_folders import Bundle
+from pipeline.scoring.model_folders import ModelFolder
 from tests.support.made_study import settings
 from tests.support.search_process import Search, finished, kill, running
 from tuning import search, study, workers
@@ -108,7 +108,7 @@ def test_the_search_is_concluded_by_mlflow_run(killed, tmp_path):
     assert len(place.trials()) == TRIALS + 1, "no trial was added"
     (parent,) = place.runs("tune")
     assert parent.info.run_id == run_id
-    model = Bundle.load(place.folder / "artifacts" / "models" / parent.data.tags["chosen_model"])
+    model = ModelFolder.load(place.folder / "artifacts" / "models" / parent.data.tags["chosen_model"])
     best = study.ranked(study.load(study.storage(place.url, 60), "one"))[0]
     assert (model.config.model.dropout, model.config.train.epochs) == (best.params["dropout"], 1)
     champion = place.client.get_model_version_by_alias("spoof-detector", "champion")
