@@ -14,10 +14,10 @@ from pipeline.scoring.runtimes import LiteRt
 
 def cut(model: ModelFolder, recording: audio.Source) -> np.ndarray:
     """The windows ``[windows, clip_samples]`` of a recording that the detector scores."""
-    size, settings = model.clip_samples, model.config.train
     wave = audio.decode(recording, config=model.config.audio)
-    starts = windows.starts(len(wave), size, settings.windows)
-    return np.stack([windows.cut(wave, start, size, settings.pad) for start in starts]).astype(np.float32)
+    window = model.config.window
+    starts = windows.starts(len(wave), window.clip_samples, window.windows)
+    return np.stack([windows.cut(wave, start, window) for start in starts])
 
 
 class Loops:

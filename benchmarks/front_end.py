@@ -33,7 +33,7 @@ QUICK = {"clips": 8, "clip_s": 1.0}
 
 def measure(config: Config, options: Options) -> Line:
     """The line."""
-    devices.prepare(config.train)
+    devices.prepare(config)
     import keras
     import librosa
     import tensorflow as tf

@@ -21,7 +21,7 @@ from pipeline.config import PROJECT_ROOT, Config, artifacts_dir, fingerprint, op
 from pipeline.errors import ProjectError
 from pipeline.scoring.detector import cores
 
-SECTIONS = ("corpus", "audio", "front_end", "augment", "model", "train")
+SECTIONS = ("corpus", "audio", "front_end", "augment", "model", "window", "train", "device", "decision")
 AT_MOST = 1.1
 """Cost and memory may differ by a tenth between sizes."""
 FLAT = ("preprocess", "training", "scoring")

@@ -83,10 +83,10 @@ def training(folder: Path, config: Config, model: str, steps: int) -> Work:
     from pipeline.training import devices
     from pipeline.training.data import Data
 
-    device = devices.prepare(config.train)
+    device = devices.prepare(config)
     from pipeline.training import gradient_descent
 
-    data = Data.of(Store.open(folder / STORE), config.train)
+    data = Data.of(Store.open(folder / STORE), config)
     if steps > (whole := data.steps(device.count)):
         raise ConfigError(f"--steps {steps}: an epoch of {folder} has {whole}; take fewer")
     with device.scope():

@@ -15,7 +15,7 @@ from benchmarks.compared import Figure, Line
 from pipeline import cli
 from pipeline.config import Config, option
 
-SECTIONS = ("corpus", "audio", "front_end", "augment", "model", "train")
+SECTIONS = ("corpus", "audio", "front_end", "augment", "model", "window", "train", "device", "decision")
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def bare(config: Config) -> "keras.Model":  # noqa: F821
 
     from pipeline.network import front_end, networks
 
-    heard = keras.Input((networks.clip_samples(config),))
+    heard = keras.Input((config.window.clip_samples,))
     if not networks.hears_waveform(config):
         heard = front_end.spectrogram(heard, config.front_end)
     given = keras.Input(heard.shape[1:])
@@ -55,11 +55,11 @@ def measure(config: Config, options: Options) -> list[Line]:
     from pipeline.training import devices
     from pipeline.training.data import Data
 
-    device = devices.prepare(config.train)
+    device = devices.prepare(config)
     from pipeline.training import gradient_descent
 
     store = Store.open(Path(options.store) if options.store else preprocess.ensure(config))
-    data = Data.of(store, config.train)
+    data = Data.of(store, config)
     batch, steps = config.train.batch_size, options.steps
     with device.scope():
         whole, network = gradient_descent.build(config, steps), bare(config)

@@ -147,7 +147,7 @@ def main(argv: list[str] | None = None) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     settings = {
         "model_version": detector.model.model_version,
-        "window_s": detector.model.config.train.clip_s,
+        "window_s": detector.model.config.window.clip_s,
         "hop_s": options.hop_s,
         "threshold": threshold,
         "switch_cost": options.switch_cost,

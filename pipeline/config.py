@@ -137,19 +137,30 @@ class ModelConfig:
 
 
 @dataclass(frozen=True)
+class WindowConfig:
+    """How a recording is cut into the windows that the network sees, in training and in scoring."""
+
+    clip_s: float = option(4.0, "length of the window that the network sees, in s")
+    pad: str = option("repeat", "how a shorter clip reaches clip_s", choices=("repeat", "zero"))
+    windows: str = option(
+        "overlapping",
+        "windows scored of a longer recording; overlapping: each overlaps the next by half, consecutive: end to end, "
+        "first: only its beginning",
+        choices=("overlapping", "consecutive", "first"),
+    )
+
+    @property
+    def clip_samples(self) -> int:
+        """Samples of a window."""
+        return round(self.clip_s * SAMPLE_RATE_HZ)
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """How the network is fitted."""
 
-    clip_s: float = option(4.0, "length of the window that the network hears, in s")
     crop: str = option(
         "random", "which window of a longer clip trains; first: its beginning", choices=("random", "first")
-    )
-    pad: str = option("repeat", "how a shorter clip reaches clip_s", choices=("repeat", "zero"))
-    windows: str = option(
-        "all",
-        "windows scored of a longer clip: all, of which each overlaps the next by half; apart: end to end; first: its "
-        "beginning alone",
-        choices=("all", "apart", "first"),
     )
     balance: bool = option(True, "draw half of each batch from each class")
     leave_out: str = option(
@@ -169,11 +180,13 @@ class TrainConfig:
         "epochs without a better dev EER before training stops; 0: never, as networks learn most while the cosine ends",
     )
     keep: str = option("best", "epoch whose weights are kept: best on dev EER, or last", choices=("best", "last"))
-    operating_point: str = option(
-        "eer",
-        "default threshold of the model, found on dev: eer, min_dcf, fpr=RATE (spoof accepted), fnr=RATE (bonafide "
-        "missed), or prior=P,miss=COST,false_alarm=COST with P the prior of spoof",
-    )
+    seed: int = option(0, "seed of everything random in training")
+
+
+@dataclass(frozen=True)
+class DeviceConfig:
+    """What training computes on; none of it changes what is learnt, but for rounding."""
+
     mixed_precision: str = option("auto", "float16 compute; auto: on a GPU alone", choices=("auto", "on", "off"))
     sync_batch_norm: bool = option(
         True,
@@ -181,7 +194,17 @@ class TrainConfig:
         "which is quicker and noisier",
     )
     require_gpu: bool = option(False, "fail at once when TensorFlow sees no GPU")
-    seed: int = option(0, "seed of everything random in training")
+
+
+@dataclass(frozen=True)
+class DecisionConfig:
+    """How a score becomes a label."""
+
+    operating_point: str = option(
+        "eer",
+        "default threshold of the model, found on dev: eer, min_dcf, fpr=RATE (spoof accepted), fnr=RATE (bonafide "
+        "missed), or prior=P,miss=COST,false_alarm=COST with P the prior of spoof",
+    )
 
 
 @dataclass(frozen=True)
@@ -193,7 +216,10 @@ class Config:
     front_end: FrontEndConfig = FrontEndConfig()
     augment: AugmentConfig = AugmentConfig()
     model: ModelConfig = ModelConfig()
+    window: WindowConfig = WindowConfig()
     train: TrainConfig = TrainConfig()
+    device: DeviceConfig = DeviceConfig()
+    decision: DecisionConfig = DecisionConfig()
     preset: str = "default"
 
     def flat(self) -> dict[str, object]:
@@ -223,7 +249,10 @@ SECTIONS: dict[str, type] = {
     "front_end": FrontEndConfig,
     "augment": AugmentConfig,
     "model": ModelConfig,
+    "window": WindowConfig,
     "train": TrainConfig,
+    "device": DeviceConfig,
+    "decision": DecisionConfig,
 }
 
 PRESETS: dict[str, dict[str, object]] = {

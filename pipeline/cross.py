@@ -22,7 +22,7 @@ from pipeline.reporting import cross_matrix
 from pipeline.scoring import model_folders
 from pipeline.scoring.model_folders import ModelFolder
 
-SECTIONS = ("corpus", "audio", "front_end", "augment", "model", "train")
+SECTIONS = ("corpus", "audio", "front_end", "augment", "model", "window", "train", "device", "decision")
 NONE = "none"
 
 

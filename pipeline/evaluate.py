@@ -72,7 +72,7 @@ def evaluate(model: ModelFolder, store: Store, subset: str) -> Evaluation:
     heard = None
     if of_training(model, store):
         trained = store.subset("train")
-        heard = set(store.manifest["attack"].iloc[trained[~left_out(store, model.config.train)[trained]]])
+        heard = set(store.manifest["attack"].iloc[trained[~left_out(store, model.config)[trained]]])
     return assess(trials, subset=subset, threshold=model.point().threshold, heard=heard, conditions=conditions)
 
 

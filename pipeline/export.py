@@ -199,7 +199,7 @@ def _scores(model: ModelFolder, store: Store, rows: np.ndarray, network: Network
 def _window(model: ModelFolder, wave: np.ndarray) -> np.ndarray:
     from pipeline.audio import windows
 
-    return windows.cut(wave / np.float32(audio.FULL_SCALE), 0, model.clip_samples, model.config.train.pad)
+    return windows.cut(wave / np.float32(audio.FULL_SCALE), 0, model.config.window)
 
 
 def _times(files: dict[str, Path], waves: np.ndarray) -> dict[str, tuple[float, ...]]:

@@ -16,7 +16,7 @@ from pipeline import cli, tracking
 from pipeline.config import PROJECT_ROOT, REGISTERED_MODEL, SMALL_BACKBONE, SMALL_OF_DEMO, Config, ModelConfig, option
 from pipeline.errors import ConfigError
 
-SECTIONS = ("corpus", "audio", "front_end", "augment", "model", "train")
+SECTIONS = ("corpus", "audio", "front_end", "augment", "model", "window", "train", "device", "decision")
 BACKBONES = next(f.metadata["choices"] for f in dataclasses.fields(ModelConfig) if f.name == "backbone")
 NONE = "none"
 AUTO = "auto"

@@ -18,7 +18,6 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import cli
-from pipeline.audio import windows
 from pipeline.config import SAMPLE_RATE_HZ, option
 from pipeline.errors import AudioError, ConfigError
 from pipeline.scoring import model_folders
@@ -88,7 +87,7 @@ class Listener:
 
     def __init__(self, detector: Detector, *, threshold: float, smooth_s: float, hysteresis: float):
         self._detector = detector
-        self._meter = SpeechMeter(detector.model.config.train.clip_s)
+        self._meter = SpeechMeter(detector.model.config.window.clip_s)
         self._mean = RunningMean(smooth_s)
         self._decision = Hysteresis(threshold, hysteresis)
         self._label = NO_SPEECH
@@ -100,8 +99,8 @@ class Listener:
         """Score one step; steps come in order."""
         model = self._detector.model
         # A window that is not full yet is filled as that of a short clip is.
-        window = windows.cut(step.window, 0, model.clip_samples, model.config.train.pad)
-        score = float(model.calibration.apply(self._detector.window_logits(window[None]))[0])
+        window = self._detector.cut(step.window, [0])
+        score = float(model.calibration.apply(self._detector.window_logits(window))[0])
         fresh_speech, speech_s = self._meter.hear(step.fresh, gap=step.gap)
         time_s = step.end / SAMPLE_RATE_HZ
         enough = speech_s >= MIN_SPEECH_S

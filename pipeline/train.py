@@ -6,7 +6,6 @@ state is kept under the fingerprint of the configuration and the Store. Dev alon
 calibration, the thresholds.
 """
 
-import dataclasses
 import math
 import shutil
 import time
@@ -28,7 +27,7 @@ from pipeline.training.data import Data
 
 STAGE_VERSION = 4
 """Raised when a change of this stage changes what the same configuration learns."""
-SECTIONS = ("corpus", "audio", "front_end", "augment", "model", "train")
+SECTIONS = ("corpus", "audio", "front_end", "augment", "model", "window", "train", "device", "decision")
 SCORED_TOGETHER_S = 64.0
 """Seconds of audio that go through the network at once at least when it scores: small batches learn, and are slow."""
 
@@ -45,7 +44,7 @@ OPTIONS = TrainOptions
 
 def train(config: Config, store_folder: Path) -> Path:
     """The model folder of a configuration on a Store, trained if it is not there yet."""
-    calibration.check_name(config.train.operating_point)
+    calibration.check_name(config.decision.operating_point)
     store = Store.open(store_folder)
     key = fingerprint(
         STAGE_VERSION,
@@ -53,7 +52,8 @@ def train(config: Config, store_folder: Path) -> Path:
         config.front_end,
         config.augment,
         config.model,
-        _learned(config),
+        config.window,
+        config.train,
     )
     version = f"{config.preset}-{key}"
     folder = artifacts_dir() / "models" / version
@@ -61,14 +61,14 @@ def train(config: Config, store_folder: Path) -> Path:
     if folder.exists() and _logged(trained := model_folders.ModelFolder.load(folder)):
         with tracking.run(version, stage="train", run_id=trained.run_id):
             print(f"already trained: {folder} (another --seed trains another model)")
-            if trained.operating_point != config.train.operating_point:
-                _choose(trained, config.train.operating_point)
+            if trained.operating_point != config.decision.operating_point:
+                _choose(trained, config.decision.operating_point)
         return folder
 
     from pipeline.training import devices
 
-    device = devices.prepare(config.train)
-    data = Data.of(store, config.train)
+    device = devices.prepare(config)
+    data = Data.of(store, config)
     saved = checkpoint.load(state_file)
     known_run = saved[0].run_id if saved and tracking.exists(saved[0].run_id) else None
     with tracking.run(version, stage="train", run_id=known_run, tags=tracking.tags(config, store)) as run:
@@ -174,9 +174,9 @@ def finish(
         calibration=fitted,
         dev_scores=dev,
         operating_points=calibration.operating_points(
-            scores, labels, (*calibration.NAMED, config.train.operating_point)
+            scores, labels, (*calibration.NAMED, config.decision.operating_point)
         ),
-        operating_point=config.train.operating_point,
+        operating_point=config.decision.operating_point,
         model_version=version,
         run_id=progress.run_id,
         fingerprint=key,
@@ -199,15 +199,6 @@ def _logged(trained: model_folders.ModelFolder) -> bool:
     return tracking.exists(trained.run_id) and tracking.has_file(trained.run_id, f"bundle/{model_folders.INDEX}")
 
 
-def _learned(config: Config) -> dict[str, object]:
-    """The training settings that what is learned depends on; one that matters on several devices alone, where given."""
-    values = dataclasses.asdict(dataclasses.replace(config.train, require_gpu=False))
-    del values["operating_point"]
-    if config.train.sync_batch_norm:
-        del values["sync_batch_norm"]
-    return values
-
-
 def _choose(trained: model_folders.ModelFolder, operating_point: str) -> None:
     """Change the default operating point of a trained model, on disk and in its run."""
     import mlflow
@@ -219,10 +210,10 @@ def _choose(trained: model_folders.ModelFolder, operating_point: str) -> None:
 
 def utterance_logits(model: "keras.Model", store: Store, rows: np.ndarray, config: Config) -> np.ndarray:  # noqa: F821
     """Mean logit over the windows of each row, ``[rows]`` float64."""
-    chosen, owner = batches.all_windows(store, rows, config.train)
-    together = max(config.train.batch_size, round(SCORED_TOGETHER_S / config.train.clip_s))
-    settings = dataclasses.replace(config.train, batch_size=together)
-    data = batches.dataset(store, chosen, np.zeros(len(store), dtype=bool), settings)
+    chosen, owner = batches.all_windows(store, rows, config)
+    together = max(config.train.batch_size, round(SCORED_TOGETHER_S / config.window.clip_s))
+    unlabelled = np.zeros(len(store), dtype=bool)
+    data = batches.dataset(store, chosen, unlabelled, config.replace(batch_size=together))
     logits = model.predict(data, verbose=0).astype(np.float64)[:, 0]  # (windows,)
     return np.bincount(owner, weights=logits) / np.bincount(owner)
 
@@ -240,7 +231,7 @@ def _epoch(
     if not math.isfinite(row["train/batch_loss"]):
         raise ProjectError(f"training diverged: the loss of epoch {epoch + 1} is not finite; lower --learning_rate")
     # The sample shows how training fits and chooses nothing. Windows of dev that overlap would take twice as long.
-    windows_of_dev = "first" if config.train.windows == "first" else "apart"
+    windows_of_dev = "first" if config.window.windows == "first" else "consecutive"
     heard = {"train": (data.sample, "first"), "dev": (data.dev, windows_of_dev)}
     for name, (rows, mode) in heard.items():
         logits = utterance_logits(model, data.store, rows, config.replace(windows=mode))

@@ -69,11 +69,11 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> tuple["keras.Model",
     """A small network of the smoke preset's window, and its LiteRT and Keras files."""
     import keras
 
-    from pipeline.network import formats, front_end, networks
+    from pipeline.network import formats, front_end
 
     config = preset("smoke")
     keras.utils.set_random_seed(5)
-    waveform = keras.Input((networks.clip_samples(config),), name="waveform")
+    waveform = keras.Input((config.window.clip_samples,), name="waveform")
     bands = front_end.spectrogram(waveform, config.front_end)
     logit = keras.layers.Dense(1)(keras.layers.GlobalMaxPooling1D()(keras.layers.Conv1D(8, 5)(bands)))
     model = keras.Model(waveform, logit)

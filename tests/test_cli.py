@@ -59,12 +59,12 @@ def test_nothing_given_is_the_default_preset():
 
 def test_each_source_is_stronger_than_the_one_before(tmp_path):
     file = tmp_path / "mine.yaml"
-    file.write_text("epochs: 7\nclip_s: 3.5\n")
+    file.write_text("epochs: 7\nlearning_rate: 0.5\n")
     default, demo = Config().train, preset("demo").train
     assert len({default.epochs, demo.epochs, 7, 5}) == 4
     assert parse("--preset", "demo")[0].train.epochs == demo.epochs
-    from_file = parse("--preset", "demo", "--config", str(file))[0].train
-    assert (from_file.epochs, from_file.clip_s, from_file.patience) == (7, 3.5, demo.patience)
+    from_file = parse("--preset", "demo", "--config", str(file))[0]
+    assert (from_file.train.epochs, from_file.train.learning_rate, from_file.train.patience) == (7, 0.5, demo.patience)
     from_flag = parse("--preset", "demo", "--config", str(file), "--epochs", "5")[0].train
     assert (from_flag.epochs, from_flag.clip_s) == (5, 3.5)
 

@@ -43,7 +43,7 @@ def test_presets_and_files_share_corpus_and_limits(tmp_path):
     )
     assert list(found) == ["notebook", "mine+clip_s=1.5+backbone=vgg"]
     mine = found["mine+clip_s=1.5+backbone=vgg"]
-    assert (mine.train.epochs, mine.train.clip_s, mine.model.backbone) == (7, 1.5, "vgg")
+    assert (mine.train.epochs, mine.window.clip_s, mine.model.backbone) == (7, 1.5, "vgg")
     assert {config.corpus.corpus for config in found.values()} == {"synthetic"}
     assert {config.audio.max_s for config in found.values()} == {9.0}
     with pytest.raises(ConfigError, match="--configs 'demo\\+speed=2': unknown option 'speed'"):

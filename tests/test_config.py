@@ -35,7 +35,7 @@ def test_preset_values_have_their_fields_type_and_are_allowed(name):
 
 def test_notebook_is_the_original_notebooks_training():
     config = preset("notebook")
-    assert (config.train.clip_s, config.train.crop, config.train.pad, config.train.windows) == (
+    assert (config.window.clip_s, config.train.crop, config.window.pad, config.window.windows) == (
         1.0,
         "first",
         "zero",

@@ -155,7 +155,7 @@ def test_scores_are_those_of_the_keras_model(many, make_model_folder, tiny_model
         if row["error"]:
             continue
         wave = audio.decode(row["source"])
-        cut = [windows.cut(wave, start, model.clip_samples) for start in windows.starts(len(wave), model.clip_samples)]
+        cut = [windows.cut(wave, start, model.config.window) for start in windows.starts(len(wave), model.clip_samples)]
         logit = tiny_model[0].predict(np.stack(cut), verbose=0).mean()
         assert (row["score"] + 0.5) / 2 == pytest.approx(logit, abs=1e-3)
 

@@ -57,7 +57,7 @@ def test_lines_agree_with_the_detector_on_the_same_windows(model, voice):
     ends = [4000, 8000, 12000, 16000, 20000, 23000]
     assert [line["time_s"] for line in lines] == [end / 16000 for end in ends]
     wave = audio.decode(wav(voice[:23000]))
-    cut = [windows.cut(wave[max(0, end - 8000) : end], 0, 8000) for end in ends]
+    cut = [windows.cut(wave[max(0, end - 8000) : end], 0, model.config.window) for end in ends]
     expected = model.calibration.apply(Detector(model).window_logits(np.stack(cut)))
     assert [line["score"] for line in lines] == pytest.approx(expected.tolist(), abs=1e-5)
     assert all(line["latency_ms"] > 0 and line["dropped"] == 0 for line in lines)

@@ -149,9 +149,9 @@ def test_who_listens_after_each_epoch_can_end_the_training(synthetic_store, smok
         if progress.epoch == 2:
             raise EnoughError
 
-    data = train.Data.of(synthetic_store, config.train)
+    data = train.Data.of(synthetic_store, config)
     with tracking.run("trial", stage="trial") as run, pytest.raises(EnoughError):
-        train.fit(config, data, devices.prepare(config.train), None, None, run.info.run_id, listener)
+        train.fit(config, data, devices.prepare(config), None, None, run.info.run_id, listener)
     assert [epoch for epoch, *_ in heard] == [1, 2]
     assert all(0 <= best < epoch for epoch, best, _ in heard)
     assert {"dev/eer", "dev/auc", "dev/loss", "dev/min_dcf", "dev/cllr"} <= heard[0][2]
@@ -169,23 +169,23 @@ def test_patience_counts_the_epochs_since_the_best(patience, ends_after, synthet
 
     monkeypatch.setattr(train, "_epoch", epoch)
     monkeypatch.setattr(gradient_descent, "learner", lambda *_: lambda number: 0.0)
-    data = train.Data.of(synthetic_store, config.train)
+    data = train.Data.of(synthetic_store, config)
     with tracking.run("trial", stage="trial") as run:
-        progress, _ = train.fit(config, data, devices.prepare(config.train), None, None, run.info.run_id)
+        progress, _ = train.fit(config, data, devices.prepare(config), None, None, run.info.run_id)
     assert progress.epoch == ends_after
 
 
 def test_dev_is_heard_without_overlap_while_training(synthetic_store, smoke):
     config = smoke.replace(backbone="lcnn", dense_units=8)
-    data = Data.of(synthetic_store, config.train)
+    data = Data.of(synthetic_store, config)
     model = gradient_descent.build(config, data.steps())
 
     def loss(mode: str) -> float:
         logits = train.utterance_logits(model, synthetic_store, data.dev, config.replace(windows=mode))
         return metrics.cross_entropy(logits, data.bonafide[data.dev])
 
-    losses = {mode: loss(mode) for mode in ("all", "apart", "first")}
-    for own, heard in (("all", "apart"), ("apart", "apart"), ("first", "first")):
+    losses = {mode: loss(mode) for mode in ("all", "consecutive", "first")}
+    for own, heard in (("all", "consecutive"), ("consecutive", "consecutive"), ("first", "first")):
         found = train._epoch(model, lambda number: 0.0, data, config.replace(windows=own), 0)["dev/loss"]
         assert [mode for mode in losses if found == pytest.approx(losses[mode], rel=1e-5)] == [heard], own
 
@@ -206,10 +206,10 @@ def test_a_gpu_that_is_not_there_is_an_error():
     import tensorflow as tf
 
     if tf.config.list_physical_devices("GPU"):
-        assert devices.prepare(preset("smoke").replace(require_gpu=True).train).name != "CPU"
+        assert devices.prepare(preset("smoke").replace(require_gpu=True)).name != "CPU"
     else:
         with pytest.raises(ConfigError, match="TensorFlow sees no GPU"):
-            devices.prepare(preset("smoke").replace(require_gpu=True).train)
+            devices.prepare(preset("smoke").replace(require_gpu=True))
 
 
 def test_one_class_in_train_is_named(synthetic_store, config):
@@ -218,7 +218,7 @@ def test_one_class_in_train_is_named(synthetic_store, config):
 
     only = table[(table["split"] != "train") | (table["label"] == "spoof")].reset_index(drop=True)
     with pytest.raises(ConfigError, match="train holds 0 bonafide and 90 spoof clips"):
-        Data.of(dataclasses.replace(synthetic_store, manifest=only), preset("smoke").train)
+        Data.of(dataclasses.replace(synthetic_store, manifest=only), preset("smoke"))
 
 
 def test_the_evaluation_lands_in_the_training_run(trained, synthetic_store, monkeypatch):

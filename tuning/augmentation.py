@@ -14,7 +14,7 @@ import pandas as pd
 from pipeline import cli, tracking
 from pipeline.config import AugmentConfig, Config, artifacts_dir, option
 
-SECTIONS = ("corpus", "audio", "front_end", "augment", "model", "train")
+SECTIONS = ("corpus", "audio", "front_end", "augment", "model", "window", "train", "device", "decision")
 PARTS = [f.name for f in dataclasses.fields(AugmentConfig) if f.name != "augment_strength"]
 LAST_EPOCHS = 3
 

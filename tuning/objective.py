@@ -79,5 +79,5 @@ def latency_ms(config: Config) -> float:
         started = time.perf_counter()
         interpreter.invoke()
         spent_s.append(time.perf_counter() - started)
-    windows_a_second = 2 / config.train.clip_s  # the detector's windows overlap by half
+    windows_a_second = 2 / config.window.clip_s  # the detector's windows overlap by half
     return 1000 * statistics.median(spent_s) * windows_a_second

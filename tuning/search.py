@@ -17,7 +17,7 @@ from pipeline import cli, tracking
 from pipeline.config import Config, artifacts_dir, option
 from pipeline.errors import ConfigError
 
-SECTIONS = ("corpus", "audio", "front_end", "augment", "model", "train")
+SECTIONS = ("corpus", "audio", "front_end", "augment", "model", "window", "train", "device", "decision")
 PRESET = "demo"
 
 
@@ -155,7 +155,7 @@ def _run_trials(own: "optuna.Study", options: TuneOptions, url: str, config: Con
         heartbeat_s=options.heartbeat_s,
         seed=config.train.seed,
         store=store_folder,
-        require_gpu=config.train.require_gpu,
+        require_gpu=config.device.require_gpu,
         label=options.workers > 1,
     )
     workers.run(own, task, trials=options.trials, timeout_s=options.timeout_s, workers=options.workers)
@@ -180,7 +180,7 @@ def main(argv: list[str] | None = None) -> int:
 
     study.quietly()
     if options.join:
-        join(options, config.train.require_gpu)
+        join(options, config.device.require_gpu)
         return 0
     store_folder = Path(options.store) if options.store else preprocess.ensure(config)
     lead(config, options, store_folder, options.final_epochs or epochs_of_a_training(argv))

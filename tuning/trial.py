@@ -104,8 +104,8 @@ def _train(trial: optuna.Trial, config: Config, settings: Settings, store: Path,
     from pipeline.training import devices
     from pipeline.training.data import Data
 
-    data = Data.of(Store.open(store), config.train)
-    device = devices.prepare(config.train)
+    data = Data.of(Store.open(store), config)
+    device = devices.prepare(config)
     listen = listener(trial, config, settings)
     try:
         progress, _ = train.fit(config, data, device, None, None, run_id, listen)

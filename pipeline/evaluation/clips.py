@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 
 from pipeline import audio
-from pipeline.audio import windows
 from pipeline.config import BONAFIDE, SAMPLE_RATE_HZ, SPOOF, FrontEndConfig
 from pipeline.metrics.assessment import Evaluation
 from pipeline.reporting import clip_figure, style
@@ -101,15 +100,10 @@ def view(
 
     ``up``: of the window that scores highest, else of the one that scores lowest.
     """
-    size, settings = model.clip_samples, model.config.train
-
-    def cut(starts: list[int]) -> np.ndarray:
-        return np.stack([windows.cut(wave, start, size, settings.pad) for start in starts])
-
-    scored = windows.starts(len(wave), size, settings.windows)
-    logits = detector.window_logits(cut(scored))
+    size, scored = model.clip_samples, detector.starts(wave)
+    logits = detector.window_logits(detector.cut(wave, scored))
     start = scored[int(np.argmax(logits if up else -logits))]
-    window = cut([start])[0]
+    window = detector.cut(wave, [start])[0]
     spectrogram = looker.spectrogram(window) if looker else _log_mel(window, model.config.front_end)
     places = np.unique(np.linspace(0, max(len(wave) - size, 0), POINTS).astype(int)).tolist()
     return View(
@@ -119,7 +113,7 @@ def view(
         spectrogram=spectrogram,
         saliency=looker.saliency(spectrogram) if looker else None,
         times_s=(np.array(places) + min(size, len(wave)) / 2) / SAMPLE_RATE_HZ,
-        scores=model.calibration.apply(detector.window_logits(cut(places))),
+        scores=model.calibration.apply(detector.window_logits(detector.cut(wave, places))),
     )
 
 

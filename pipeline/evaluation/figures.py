@@ -87,7 +87,7 @@ def _examples(outcome: Outcome) -> dict[str, Figure]:
     labels = store.manifest["label"].iloc[rows].to_numpy()
     return {
         f"examples/{label}": store_figures.example(
-            store, int(rows[labels == label][0]), config.front_end, longest_s=config.train.clip_s
+            store, int(rows[labels == label][0]), config.front_end, longest_s=config.window.clip_s
         )
         for label in manifest.LABELS
         if (labels == label).any()

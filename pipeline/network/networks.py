@@ -10,7 +10,7 @@ from pathlib import Path
 
 import keras
 
-from pipeline.config import SAMPLE_RATE_HZ, Config, ModelConfig
+from pipeline.config import Config, ModelConfig
 from pipeline.errors import ModelFolderError
 from pipeline.network import front_end
 from pipeline.network.augmentation import chain
@@ -26,11 +26,6 @@ BACKBONES = {
 }
 
 
-def clip_samples(config: Config) -> int:
-    """Samples of the window that the model hears."""
-    return round(config.train.clip_s * SAMPLE_RATE_HZ)
-
-
 def hears_waveform(config: Config) -> bool:
     """Whether the configured backbone has no spectrogram, so that front end and what acts on it are left out."""
     return BACKBONES[config.model.backbone].INPUT == "waveform"
@@ -41,7 +36,7 @@ def build(config: Config) -> keras.Model:
 
     The output layer computes in float32 under any precision policy.
     """
-    waveform = keras.Input((clip_samples(config),), dtype="float32", name="waveform")
+    waveform = keras.Input((config.window.clip_samples,), dtype="float32", name="waveform")
     x = chain.waveform(waveform, config.augment)
     if not hears_waveform(config):
         octave = config.front_end.bins_per_octave if config.front_end.front_end == "cqt" else 0

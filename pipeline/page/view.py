@@ -37,7 +37,7 @@ def view(detector: Detector, recording: bytes, *, limits: audio.Limits) -> dict:
         return shown
     config = detector.model.config
     wave = audio.decode(recording, config=config.audio, limits=limits)
-    scorer = Scorer(detector, hop_s=max(config.train.clip_s / WINDOWS_A_CLIP, row.duration_s / MAX_WINDOWS))
+    scorer = Scorer(detector, hop_s=max(config.window.clip_s / WINDOWS_A_CLIP, row.duration_s / MAX_WINDOWS))
     scorer.hear(wave)
     heard = scorer.finish()
     levels, band_hz = spectrogram.picture(wave, config.front_end, columns=COLUMNS)

@@ -85,6 +85,14 @@ class Detector:
         self.model = model
         self._network = network or LiteRt(model.litert, threads or cores())
 
+    def starts(self, wave: np.ndarray) -> list[int]:
+        """First sample of each window by which the model scores a recording ``[samples]``."""
+        return windows.starts(len(wave), self.model.clip_samples, self.model.config.window.windows)
+
+    def cut(self, wave: np.ndarray, starts: Sequence[int]) -> np.ndarray:
+        """The windows ``[windows, clip_samples]`` of a recording ``[samples]`` that begin at these samples."""
+        return np.stack([windows.cut(wave, start, self.model.config.window) for start in starts])
+
     def window_logits(self, batch: np.ndarray) -> np.ndarray:
         """Logits ``[windows]`` float64 of windows ``[windows, clip_samples]`` float32 in −1…1."""
         parts = [batch[i : i + BATCH_WINDOWS] for i in range(0, len(batch), BATCH_WINDOWS)]
@@ -92,14 +100,14 @@ class Detector:
 
     def utterance_logit(self, wave: np.ndarray) -> float:
         """Mean logit over the windows of a recording ``[samples]`` float32 in −1…1."""
-        return float(self._logits_at(wave, self._starts(wave)).mean())
+        return float(self._logits_at(wave, self.starts(wave)).mean())
 
     def utterance_logits(self, waves: Iterable[np.ndarray]) -> Iterator[float]:
         """Mean logit of each recording, in order; windows of several recordings share a call of the model."""
         pending: list[np.ndarray] = []
         sizes: list[int] = []
         for wave in waves:
-            cut = self._cut(wave, self._starts(wave))
+            cut = self.cut(wave, self.starts(wave))
             pending.append(cut)
             sizes.append(len(cut))
             if sum(sizes) >= BATCH_WINDOWS:
@@ -113,7 +121,7 @@ class Detector:
 
         ``every_window`` also takes windows that the model's own rule leaves out of a recording's score.
         """
-        scored = self._starts(wave)
+        scored = self.starts(wave)
         starts = windows.starts(len(wave), self.model.clip_samples) if every_window else scored
         return Hearing(len(wave), starts, self._logits_at(wave, starts), len(scored), speech.probabilities(wave))
 
@@ -193,16 +201,9 @@ class Detector:
             model_version=self.model.model_version,
         )
 
-    def _starts(self, wave: np.ndarray) -> list[int]:
-        return windows.starts(len(wave), self.model.clip_samples, self.model.config.train.windows)
-
-    def _cut(self, wave: np.ndarray, starts: Sequence[int]) -> np.ndarray:
-        size, pad = self.model.clip_samples, self.model.config.train.pad
-        return np.stack([windows.cut(wave, start, size, pad) for start in starts])
-
     def _logits_at(self, wave: np.ndarray, starts: Sequence[int]) -> np.ndarray:
         parts = [starts[i : i + BATCH_WINDOWS] for i in range(0, len(starts), BATCH_WINDOWS)]
-        return np.concatenate([self._network(self._cut(wave, part)) for part in parts])
+        return np.concatenate([self._network(self.cut(wave, part)) for part in parts])
 
     def _means(self, pending: list[np.ndarray], sizes: list[int]) -> Iterator[float]:
         logits = self.window_logits(np.concatenate(pending))

@@ -17,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 
 from pipeline.common import sealed
-from pipeline.config import BONAFIDE, SAMPLE_RATE_HZ, SECTIONS, Config, artifacts_dir
+from pipeline.config import BONAFIDE, SECTIONS, Config, artifacts_dir
 from pipeline.errors import ConfigError, ModelFolderError
 from pipeline.metrics import calibration
 from pipeline.metrics.calibration import Calibration, OperatingPoint
@@ -26,6 +26,8 @@ FORMAT = 3
 READABLE = (1, 2, 3)
 """Formats that can be read; format 1 has no dev scores, and before 3 the index has no checksum of its own."""
 SEALED = 3
+FORMER_WINDOWS = {"all": "overlapping", "apart": "consecutive"}
+"""Names of ``windows`` in folders of formats 1 to 3."""
 INDEX = "bundle.json"
 LITERT = "model.tflite"
 KERAS = "model.keras"
@@ -57,7 +59,7 @@ class ModelFolder:
     @property
     def clip_samples(self) -> int:
         """Samples of a window."""
-        return round(self.config.train.clip_s * SAMPLE_RATE_HZ)
+        return self.config.window.clip_samples
 
     @property
     def litert(self) -> Path:
@@ -278,6 +280,8 @@ def _config(folder: Path, values: dict) -> Config:
             f"{folder}: made by another version of this project; it has the option {sorted(unknown)[0]!r}"
         )
     options = {name: value for name, value in values.items() if name in known}
+    if options.get("windows") in FORMER_WINDOWS:
+        options["windows"] = FORMER_WINDOWS[options["windows"]]
     return Config(preset=values["preset"]).replace(**options)
 
 

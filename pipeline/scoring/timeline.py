@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.audio import speech, windows
+from pipeline.audio import speech
 from pipeline.config import SAMPLE_RATE_HZ
 from pipeline.scoring import spoofed_segments
 from pipeline.scoring.detector import BATCH_WINDOWS, MIN_SPEECH_S, Detector
@@ -103,11 +103,10 @@ class Scorer:
         return len(self._starts) * self._hop
 
     def _score(self, starts: list[int]) -> None:
-        pad = self._detector.model.config.train.pad
         for first in range(0, len(starts), BATCH_WINDOWS):
             part = starts[first : first + BATCH_WINDOWS]
-            cut = [windows.cut(self._held, start - self._held_from, self._size, pad) for start in part]
-            self._logits.append(self._detector.window_logits(np.stack(cut)))
+            cut = self._detector.cut(self._held, [start - self._held_from for start in part])
+            self._logits.append(self._detector.window_logits(cut))
         self._starts += starts
 
     def _hear_speech(self) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.audio import windows
-from pipeline.config import SAMPLE_RATE_HZ, TrainConfig
+from pipeline.config import Config
 from pipeline.store.store import Store
 
 INT16_SCALE = np.float32(1 / 32768)
@@ -34,7 +34,7 @@ class Plan:
             yield Plan(self.rows[part], self.starts[part])
 
 
-def plan(rows: np.ndarray, bonafide: np.ndarray, samples: np.ndarray, config: TrainConfig, epoch: int) -> Plan:
+def plan(rows: np.ndarray, bonafide: np.ndarray, samples: np.ndarray, config: Config, epoch: int) -> Plan:
     """The windows of one epoch: as many as there are clips.
 
     Parameters
@@ -47,8 +47,8 @@ def plan(rows: np.ndarray, bonafide: np.ndarray, samples: np.ndarray, config: Tr
     With ``balance`` each batch holds bonafide and spoof in turn, each class going through all its clips before it
     repeats one.
     """
-    rng = np.random.default_rng([config.seed, epoch])
-    if config.balance:
+    rng = np.random.default_rng([config.train.seed, epoch])
+    if config.train.balance:
         order = np.empty(len(rows), dtype=np.int64)
         for offset, members in enumerate((np.flatnonzero(bonafide), np.flatnonzero(~bonafide))):
             places = len(order[offset::2])
@@ -57,23 +57,22 @@ def plan(rows: np.ndarray, bonafide: np.ndarray, samples: np.ndarray, config: Tr
     else:
         order = rng.permutation(len(rows))
     starts = np.zeros(len(order), dtype=np.int64)
-    if config.crop == "random":
-        spare = np.maximum(samples[order] - round(config.clip_s * SAMPLE_RATE_HZ), 0)
+    if config.train.crop == "random":
+        spare = np.maximum(samples[order] - config.window.clip_samples, 0)
         starts = rng.integers(0, spare + 1)
     return Plan(rows[order], starts)
 
 
-def load(store: Store, chosen: Plan, config: TrainConfig) -> np.ndarray:
+def load(store: Store, chosen: Plan, config: Config) -> np.ndarray:
     """The waveforms of a plan, ``[clips, clip_samples]`` float32 in −1…1."""
-    size = round(config.clip_s * SAMPLE_RATE_HZ)
     cut = [
-        windows.cut(store.waveform(row), start, size, config.pad)
+        windows.cut(store.waveform(row), start, config.window)
         for row, start in zip(chosen.rows, chosen.starts, strict=True)
     ]
     return np.stack(cut).astype(np.float32) * INT16_SCALE
 
 
-def dataset(store: Store, chosen: Plan, bonafide: np.ndarray, config: TrainConfig) -> "tf.data.Dataset":  # noqa: F821
+def dataset(store: Store, chosen: Plan, bonafide: np.ndarray, config: Config) -> "tf.data.Dataset":  # noqa: F821
     """A tf.data pipeline of ``(waveforms [batch, clip_samples], labels [batch, 1])`` with 1 = bonafide.
 
     ``bonafide`` is indexed by Store row.
@@ -81,14 +80,14 @@ def dataset(store: Store, chosen: Plan, bonafide: np.ndarray, config: TrainConfi
     import tensorflow as tf
 
     def generate() -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        for batch in chosen.batches(config.batch_size):
+        for batch in chosen.batches(config.train.batch_size):
             yield load(store, batch, config), bonafide[batch.rows, None].astype(np.float32)
 
     signature = (
-        tf.TensorSpec((None, round(config.clip_s * SAMPLE_RATE_HZ)), tf.float32),
+        tf.TensorSpec((None, config.window.clip_samples), tf.float32),
         tf.TensorSpec((None, 1), tf.float32),
     )
-    steps = -(-len(chosen.rows) // config.batch_size)
+    steps = -(-len(chosen.rows) // config.train.batch_size)
     # Nothing here is left to autotuning, and its thread takes seconds to stop at the end of each epoch.
     options = tf.data.Options()
     options.autotune.enabled = False
@@ -96,9 +95,9 @@ def dataset(store: Store, chosen: Plan, bonafide: np.ndarray, config: TrainConfi
     return data.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(4).with_options(options)
 
 
-def all_windows(store: Store, rows: np.ndarray, config: TrainConfig) -> tuple[Plan, np.ndarray]:
+def all_windows(store: Store, rows: np.ndarray, config: Config) -> tuple[Plan, np.ndarray]:
     """The windows that score the rows, and for each the index into ``rows`` that it belongs to."""
-    size = round(config.clip_s * SAMPLE_RATE_HZ)
-    starts = [windows.starts(len(store.waveform(row)), size, config.windows) for row in rows]
+    size = config.window.clip_samples
+    starts = [windows.starts(len(store.waveform(row)), size, config.window.windows) for row in rows]
     owner = np.repeat(np.arange(len(rows)), [len(s) for s in starts])
     return Plan(rows[owner], np.concatenate(starts).astype(np.int64)), owner

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.config import BONAFIDE, TrainConfig
+from pipeline.config import BONAFIDE, Config
 from pipeline.errors import ConfigError
 from pipeline.store.manifest import matching
 from pipeline.store.store import Store
@@ -25,13 +25,13 @@ class Data:
     train: np.ndarray
     sample: np.ndarray
     dev: np.ndarray
-    settings: TrainConfig
+    config: Config
 
     @classmethod
-    def of(cls, store: Store, settings: TrainConfig) -> "Data":
+    def of(cls, store: Store, config: Config) -> "Data":
         """Raises ``ConfigError`` when train or dev lacks one of the classes, ``StoreError`` where audio has changed."""
         bonafide = (store.manifest["label"] == BONAFIDE).to_numpy()
-        kept = bonafide | ~left_out(store, settings)
+        kept = bonafide | ~left_out(store, config)
         rows = {name: store.subset(name) for name in ("train", "dev")}
         rows = {name: members[kept[members]] for name, members in rows.items()}
         for name, members in rows.items():
@@ -43,20 +43,20 @@ class Data:
                 )
         # Before hours of training, and not in the middle of them.
         store.verify()
-        rng = np.random.default_rng(settings.seed)
+        rng = np.random.default_rng(config.train.seed)
         train = rows["train"]
         sample = [rng.permutation(train[bonafide[train] == label])[: TRAIN_SAMPLE // 2] for label in (True, False)]
-        return cls(store, bonafide, store.lengths(), train, np.sort(np.concatenate(sample)), rows["dev"], settings)
+        return cls(store, bonafide, store.lengths(), train, np.sort(np.concatenate(sample)), rows["dev"], config)
 
     def steps(self, devices: int = 1) -> int:
         """Batches an epoch."""
-        return math.ceil(self._shared(devices) / self.settings.batch_size)
+        return math.ceil(self._shared(devices) / self.config.train.batch_size)
 
     def epoch(self, number: int, devices: int = 1) -> "tf.data.Dataset":  # noqa: F821
         """The batches of an epoch, each of which so many devices can share evenly."""
-        chosen = batches.plan(self.train, self.bonafide[self.train], self.samples[self.train], self.settings, number)
+        chosen = batches.plan(self.train, self.bonafide[self.train], self.samples[self.train], self.config, number)
         chosen = chosen.first(self._shared(devices))
-        return batches.dataset(self.store, chosen, self.bonafide, self.settings)
+        return batches.dataset(self.store, chosen, self.bonafide, self.config)
 
     def _shared(self, devices: int) -> int:
         """Clips an epoch: of unequal parts of the last batch, each would count for as much as a larger one."""
@@ -64,16 +64,16 @@ class Data:
 
     def windows(self) -> "tf.data.Dataset":  # noqa: F821
         """Every window of the train subset once, in order."""
-        chosen, _ = batches.all_windows(self.store, self.train, self.settings)
-        return batches.dataset(self.store, chosen, self.bonafide, self.settings)
+        chosen, _ = batches.all_windows(self.store, self.train, self.config)
+        return batches.dataset(self.store, chosen, self.bonafide, self.config)
 
 
-def left_out(store: Store, settings: TrainConfig) -> np.ndarray:
+def left_out(store: Store, config: Config) -> np.ndarray:
     """Rows of the attacks that ``leave_out`` names, ``[rows]`` bool; raises ``ConfigError`` where it names none."""
     attacks = store.manifest["attack"]
     spoof = store.manifest["label"] != BONAFIDE
-    for pattern in filter(None, settings.leave_out.split(",")):
+    for pattern in filter(None, config.train.leave_out.split(",")):
         if not (spoof & matching(attacks, pattern)).any():
             known = ", ".join(sorted(set(attacks[spoof])))
             raise ConfigError(f"--leave_out {pattern!r}: no attack of {store.folder} is called so; there are {known}")
-    return (spoof & matching(attacks, settings.leave_out)).to_numpy()
+    return (spoof & matching(attacks, config.train.leave_out)).to_numpy()

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 
-from pipeline.config import TrainConfig
+from pipeline.config import Config
 from pipeline.errors import ConfigError
 from pipeline.training import heap
 
@@ -59,7 +59,7 @@ def _without_start_up_notices() -> Iterator[None]:
             os.close(kept)
 
 
-def prepare(config: TrainConfig) -> Device:
+def prepare(config: Config) -> Device:
     """Choose the device, set precision and seeds, make CPU arithmetic repeatable, and keep memory between steps.
 
     Raises ``ConfigError`` when ``require_gpu`` is set and TensorFlow sees none, and for a batch that several devices
@@ -73,7 +73,7 @@ def prepare(config: TrainConfig) -> Device:
         import tensorflow as tf
 
     gpus = tf.config.list_physical_devices("GPU")
-    if config.require_gpu and not gpus:
+    if config.device.require_gpu and not gpus:
         raise ConfigError(
             "--require_gpu true: TensorFlow sees no GPU. Install the GPU build (make install GPU=1), "
             "check the driver with nvidia-smi, or drop the option"
@@ -82,15 +82,15 @@ def prepare(config: TrainConfig) -> Device:
         tf.config.experimental.set_memory_growth(gpu, True)
     if not gpus:
         tf.config.experimental.enable_op_determinism()
-    half = config.mixed_precision == "on" or (config.mixed_precision == "auto" and bool(gpus))
+    half = config.device.mixed_precision == "on" or (config.device.mixed_precision == "auto" and bool(gpus))
     precision = "mixed_float16" if half else "float32"
     keras.config.set_dtype_policy(precision)
     keras.utils.clear_session()
-    keras.utils.set_random_seed(config.seed)
+    keras.utils.set_random_seed(config.train.seed)
     places = tuple(device.name for device in tf.config.list_logical_devices("GPU" if gpus else "CPU"))
-    if config.batch_size % len(places):
+    if config.train.batch_size % len(places):
         raise ConfigError(
-            f"--batch_size {config.batch_size}: {len(places)} devices share each batch evenly; give a multiple of that"
+            f"--batch_size {config.train.batch_size}: {len(places)} devices share each batch evenly; give a multiple"
         )
     names = [tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in gpus]
     return Device(", ".join(names) or "CPU", places, precision)

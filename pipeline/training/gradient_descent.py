@@ -26,7 +26,7 @@ def build(config: Config, steps: int) -> keras.Model:
             decay_steps=max(1, settings.epochs * steps - warmup),
         )
     model = networks.build(config)
-    if settings.sync_batch_norm and model.distribute_strategy.num_replicas_in_sync > 1:
+    if config.device.sync_batch_norm and model.distribute_strategy.num_replicas_in_sync > 1:
         networks.synchronise_batch_norm(model)
     if settings.pseudo_spoofs:
         from pipeline.training.blending import PseudoSpoofing

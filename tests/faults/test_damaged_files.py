@@ -38,7 +38,7 @@ def test_a_flipped_bit_of_a_shard_is_found_before_training_and_while_it_is_read(
         with pytest.raises(StoreError, match=wanted):
             Store.open(copied.folder).waveform(int(row))
         with pytest.raises(StoreError, match=wanted):
-            Data.of(Store.open(copied.folder), preset("smoke").train)
+            Data.of(Store.open(copied.folder), preset("smoke"))
         shard.write_bytes(sound)
     Store.open(copied.folder).verify()
 

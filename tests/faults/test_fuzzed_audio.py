@@ -18,8 +18,8 @@ SLOWEST_S, MEMORY_BYTES = 20.0, 1_500_000_000
 """What one recording may take, and what the process of a detector may hold in all."""
 SCORE = """
 import json, sys
-from pipeline.bundle import ModelFolder
-from pipeline.detector import Detector
+from pipeline.scoring.model_folders import ModelFolder
+from pipeline.scoring.detector import Detector
 detector = Detector(ModelFolder.load(sys.argv[1]), threads=1)
 for line in sys.stdin:
     path = line.rstrip("\\n")

@@ -13,9 +13,11 @@ import json, sys, time
 from pathlib import Path
 import numpy as np
 import pandas as pd
-from pipeline import batches, corpora, manifest, preprocess, store
-from pipeline.config import CorpusConfig, TrainConfig, fingerprint
-from pipeline.training_data import Data
+from pipeline import corpora, preprocess
+from pipeline.store import manifest, store
+from pipeline.training import batches
+from pipeline.config import Config, CorpusConfig, fingerprint
+from pipeline.training.data import Data
 
 folder, rows = Path(sys.argv[1]), int(sys.argv[2])
 (folder / "a.wav").touch()
@@ -51,9 +53,9 @@ def write():
 
 timed("write", write)
 opened = timed("open", lambda: store.Store.open(place))
-data = timed("verify", lambda: Data.of(opened, TrainConfig(clip_s=0.01)))
+data = timed("verify", lambda: Data.of(opened, Config().replace(clip_s=0.01)))
 bonafide, samples = data.bonafide[data.train], data.samples[data.train]
-plan = timed("plan", lambda: batches.plan(data.train, bonafide, samples, data.settings, 0))
+plan = timed("plan", lambda: batches.plan(data.train, bonafide, samples, data.config, 0))
 timed("trials", lambda: [opened.trials(name) for name in manifest.SUBSETS])
 first = timed("waveforms", lambda: [opened.waveform(row)[0] for row in range(0, rows, 100)])
 assert first == [n % 99 for n in range(0, rows, 100)]

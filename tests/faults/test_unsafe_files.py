@@ -106,7 +106,7 @@ def test_a_store_with_pickles_for_types(sprung, synthetic_store, tmp_path):
         shard["sha256"] = store.file_sha256(path)
     sealed.write(folder / store.INDEX, index)
     opened = Store.open(folder)
-    Data.of(opened, preset("smoke").train)
+    Data.of(opened, preset("smoke"))
     assert np.array_equal(opened.waveform(3), synthetic_store.waveform(3))
 
 

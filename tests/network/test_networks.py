@@ -18,7 +18,7 @@ def config() -> Config:
 
 
 def waves(config: Config, clips: int = 2) -> np.ndarray:
-    return np.random.default_rng(0).normal(0, 0.1, (clips, networks.clip_samples(config))).astype(np.float32)
+    return np.random.default_rng(0).normal(0, 0.1, (clips, config.window.clip_samples)).astype(np.float32)
 
 
 def test_waveform_in_logit_out(config):

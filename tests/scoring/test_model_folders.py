@@ -63,7 +63,7 @@ def test_dev_scores_come_back_as_they_were_and_give_further_points(make_model_fo
 def test_another_default_point_changes_the_index_alone(make_model_folder):
     written = make_model_folder(dev_scores=DEV)
     chosen = model_folders.choose(written, "fpr=0.5")
-    assert (chosen.operating_point, chosen.config.train.operating_point) == ("fpr=0.5", "fpr=0.5")
+    assert (chosen.operating_point, chosen.config.decision.operating_point) == ("fpr=0.5", "fpr=0.5")
     assert chosen.point() == written.point("fpr=0.5")
     assert set(chosen.operating_points) == {"eer", "min_dcf", "fpr=0.5"}
     assert (chosen.sha256, chosen.calibration) == (written.sha256, written.calibration)

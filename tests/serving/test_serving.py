@@ -318,7 +318,7 @@ def test_python_callers_may_send_bytes_and_no_server_means_no_files(registered, 
 def test_the_model_carries_all_that_it_imports_and_no_tensorflow(registered, tmp_path, tracked):
     local = mlflow.artifacts.download_artifacts(MODEL)
     script = (
-        f"import mlflow, sys; mlflow.pyfunc.load_model({str(local)!r}); from pipeline import detector;"
+        f"import mlflow, sys; mlflow.pyfunc.load_model({str(local)!r}); from pipeline.scoring import detector;"
         f"print(detector.__file__.startswith({str(local)!r}),"
         "[m for m in ('tensorflow', 'keras', 'librosa', 'sklearn', 'matplotlib') if m in sys.modules])"
     )

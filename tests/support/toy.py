@@ -70,7 +70,7 @@ def expected_logits(opened: Store, subset: str) -> np.ndarray:
     found = []
     for row in opened.subset(subset):
         wave = opened.waveform(row).astype(np.float64) / 32768
-        cuts = [windows.cut(wave, start, CLIP) for start in windows.starts(len(wave), CLIP)]
+        cuts = [windows.cut(wave, start, CONFIG.window) for start in windows.starts(len(wave), CLIP)]
         found.append(np.mean(np.stack(cuts) @ KERNEL.astype(np.float64)) + 0.1)
     return np.array(found)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.config import TrainConfig
+from pipeline.config import Config
 from pipeline.training import batches
 
 ROWS = np.arange(100, 130)
@@ -12,7 +12,7 @@ SAMPLES = np.full(30, 40000)
 
 
 def plan(epoch: int = 0, **settings) -> batches.Plan:
-    return batches.plan(ROWS, BONAFIDE, SAMPLES, TrainConfig(**{"clip_s": 1.0, **settings}), epoch)
+    return batches.plan(ROWS, BONAFIDE, SAMPLES, Config().replace(**{"clip_s": 1.0, **settings}), epoch)
 
 
 def is_bonafide(chosen: batches.Plan) -> np.ndarray:

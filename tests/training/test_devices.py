@@ -17,11 +17,13 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from pipeline import descent, devices, models, train
+from pipeline import train
+from pipeline.network import networks
+from pipeline.training import devices, gradient_descent
 from pipeline.config import preset
-from pipeline.models.normalisation import BatchNormalization
-from pipeline.store import Store
-from pipeline.training_data import Data
+from pipeline.network.backbones.normalisation import BatchNormalization
+from pipeline.store.store import Store
+from pipeline.training.data import Data
 
 class Small:
     # A backbone that takes seconds less to compile than those of the project, its normalisation in a model of its own.
@@ -35,7 +37,7 @@ class Small:
         return keras.Model(inner, keras.layers.ReLU()(maps))(keras.layers.Reshape((frames, bands, 1))(x))
 
 
-models.BACKBONES["small"] = Small
+networks.BACKBONES["small"] = Small
 two = [tf.config.LogicalDeviceConfiguration()] * 2
 tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], two)
 base = preset("smoke").replace(backbone="small", dropout=0.0, batch_size=6, schedule="constant", learning_rate=1e-3)
@@ -49,13 +51,13 @@ def freeze(model):
 
 def fitted(config, count, change):
     # Loss of an epoch, what dev is taken for after it, and every variable on each device, on so many devices.
-    found = devices.prepare(config.train)
+    found = devices.prepare(config)
     device = devices.Device(found.name, found.places[:count], found.precision)
-    data = Data.of(Store.open(Path(sys.argv[1])), config.train)
+    data = Data.of(Store.open(Path(sys.argv[1])), config)
     with device.scope():
-        model = descent.build(config, data.steps(device.count))
+        model = gradient_descent.build(config, data.steps(device.count))
         change(model)
-    loss = descent.learner(model, data, config, device.count)(0)
+    loss = gradient_descent.learner(model, data, config, device.count)(0)
     logits = train.utterance_logits(model, data.store, data.dev, config)
     copies = {v.path: [c.numpy().tolist() for c in getattr(v.value, "values", [v.value])] for v in model.variables}
     copies = {path: values for path, values in copies.items() if "seed_generator" not in path}
@@ -67,7 +69,7 @@ print(json.dumps({
     for name, counts, config, change in (
         ("frozen", (1, 2), base, freeze),
         ("synchronised", (1, 2), base, lambda model: None),
-        ("apart", (2,), base.replace(sync_batch_norm=False), lambda model: None),
+        ("consecutive", (2,), base.replace(sync_batch_norm=False), lambda model: None),
         ("augmented", (2,), base.replace(augment_strength=0.5, dropout=0.5, pseudo_spoofs=0.5), lambda model: None),
     )
     if name in sys.argv[2:]
@@ -90,7 +92,7 @@ def learned(store: Store, *names: str) -> dict:
 
 @pytest.fixture(scope="module")
 def found(synthetic_store) -> dict:
-    return learned(synthetic_store, "frozen", "synchronised", "apart")
+    return learned(synthetic_store, "frozen", "synchronised", "consecutive")
 
 
 @pytest.mark.parametrize("name", ["frozen", "synchronised"])
@@ -101,8 +103,8 @@ def test_two_devices_learn_what_one_does(found, name):
 
 
 def test_without_synchronisation_each_device_normalises_by_its_own_part(found):
-    assert abs(found["apart"]["2"]["loss"] - found["synchronised"]["1"]["loss"]) > TOLERANCE
-    assert different(found["apart"]) == ["moving_mean", "moving_variance"], "of which the first device's are kept"
+    assert abs(found["consecutive"]["2"]["loss"] - found["synchronised"]["1"]["loss"]) > TOLERANCE
+    assert different(found["consecutive"]) == ["moving_mean", "moving_variance"], "of which the first device's are kept"
 
 
 @pytest.mark.parametrize("name", ["frozen", "synchronised"])

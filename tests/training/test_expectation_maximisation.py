@@ -1,7 +1,5 @@
 """The mixture baseline against scikit-learn's own mixtures, and through training, files and resumption."""
 
-import dataclasses
-
 import keras
 import numpy as np
 import pytest
@@ -24,7 +22,7 @@ CONFIG = preset("gmm").replace(
 
 @pytest.fixture(scope="module")
 def data(synthetic_store) -> Data:
-    return Data.of(synthetic_store, CONFIG.train)
+    return Data.of(synthetic_store, CONFIG)
 
 
 def frames_of(model: keras.Model, data: Data) -> list[np.ndarray]:
@@ -73,7 +71,7 @@ def test_iterations_raise_the_likelihood_and_equal_an_unbroken_fit(data):
 def test_a_trained_mixture_is_a_model_folder_like_any_other(synthetic_store):
     folder = train.train(CONFIG, synthetic_store.folder)
     trained = ModelFolder.load(folder)
-    wave = batches.load(synthetic_store, batches.Plan(np.array([0]), np.array([0])), CONFIG.train)
+    wave = batches.load(synthetic_store, batches.Plan(np.array([0]), np.array([0])), CONFIG)
     model = keras.saving.load_model(folder / "model.keras", compile=False)
     expected = model.predict(wave, verbose=0)[0, 0]
     np.testing.assert_allclose(detector.Detector(trained).window_logits(wave)[0], expected, atol=1e-3)
@@ -83,14 +81,14 @@ def test_a_trained_mixture_is_a_model_folder_like_any_other(synthetic_store):
 def test_attacks_that_are_left_out_neither_fit_nor_choose(synthetic_store):
     attacks = synthetic_store.manifest["attack"].to_numpy()
     gone = sorted(set(attacks) - {"-"})[0]
-    kept = Data.of(synthetic_store, dataclasses.replace(CONFIG.train, leave_out=gone))
-    assert gone in attacks[Data.of(synthetic_store, CONFIG.train).train]
+    kept = Data.of(synthetic_store, CONFIG.replace(leave_out=gone))
+    assert gone in attacks[Data.of(synthetic_store, CONFIG).train]
     for rows in (kept.train, kept.sample, kept.dev):
         assert gone not in attacks[rows]
     with pytest.raises(ConfigError, match="--leave_out 'A99': no attack"):
-        Data.of(synthetic_store, dataclasses.replace(CONFIG.train, leave_out="A99"))
+        Data.of(synthetic_store, CONFIG.replace(leave_out="A99"))
     with pytest.raises(ConfigError, match=r"0 spoof clips.*leave fewer attacks out"):
-        Data.of(synthetic_store, dataclasses.replace(CONFIG.train, leave_out="*"))
+        Data.of(synthetic_store, CONFIG.replace(leave_out="*"))
 
 
 def test_mixtures_take_no_weights():

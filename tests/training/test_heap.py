@@ -11,7 +11,7 @@ from pipeline.config import PROJECT_ROOT
 PAGES, TIMES = 16384, 10
 TAKE_AND_FREE = f"""
 import resource, sys, threading
-from pipeline import heap
+from pipeline.training import heap
 
 def take_and_free():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
