@@ -101,7 +101,7 @@ def run(config: Config, rows: Mapping[str, list[str]], models: Mapping[str, Path
         (folder / "matrix.md").write_text(cross_matrix.markdown(table), encoding="utf-8")
         (folder / "matrix.png").write_bytes(cross_matrix.picture(table))
         mlflow.log_artifacts(str(folder))
-        mlflow.log_metrics(_named(table))
+        mlflow.log_metrics(_mlflow_metrics(table))
     return table
 
 
@@ -127,7 +127,7 @@ def _cells(evaluation: Path) -> Iterator[dict]:
         yield {"phase": "", **counts, **ends, "note": result["note"], **own}
 
 
-def _named(table: pd.DataFrame) -> dict[str, float]:
+def _mlflow_metrics(table: pd.DataFrame) -> dict[str, float]:
     """The EERs by their MLflow names: ``A/on/B/eer``, ``A/on/asvspoof2021_la/hidden/eer``."""
     return {
         "/".join([metric_key(row.trained_on), "on", *filter(None, (row.corpus, row.phase)), "eer"]): float(row.eer)

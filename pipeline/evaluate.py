@@ -218,15 +218,15 @@ def log(folder: Path, outcome: Outcome, *, step: int) -> None:
     """
     import mlflow
 
-    found = shortcuts.named(outcome.audit)
+    found = shortcuts.mlflow_metrics(outcome.audit)
     for evaluation in outcome.evaluations:
-        found |= evaluation.named()
+        found |= evaluation.mlflow_metrics()
     if outcome.robustness is not None:
-        found |= robustness.named(outcome.robustness, outcome.main)
+        found |= robustness.mlflow_metrics(outcome.robustness, outcome.main)
     if outcome.rival:
         mlflow.set_tag("against", outcome.rival.version)
         for subset, groups in outcome.rival.differences.items():
-            found |= groups["all attacks"].named(f"{subset}/against")
+            found |= groups["all attacks"].mlflow_metrics(f"{subset}/against")
     names = list(found)
     for first in range(0, len(names), METRICS_A_CALL):
         mlflow.log_metrics({name: found[name] for name in names[first : first + METRICS_A_CALL]}, step=step)

@@ -209,7 +209,7 @@ def _log(folder: Path, config: Config, clips_per_s: float, aside: bool) -> str:
             "hours": float(table["duration_s"].sum() / 3600),
             "speed/preprocess_clips_per_s": clips_per_s,
         }
-        mlflow.log_metrics({k: float(v) for k, v in (counts | totals | shortcuts.named(audit)).items()})
+        mlflow.log_metrics({k: float(v) for k, v in (counts | totals | shortcuts.mlflow_metrics(audit)).items()})
         groups = table.groupby(["split", "label", "attack", "speaker"])["duration_s"].agg(["size", "sum"])
         groups = groups.rename(columns={"size": "clips", "sum": "seconds"}).reset_index()
         mlflow.log_text(groups.to_csv(index=False), "counts.csv")

@@ -98,7 +98,7 @@ def test_the_evaluation_of_a_training_run_lands_in_it(opened, make_model_folder,
     assert run.info.status == "FINISHED"
     for subset in ("dev", "eval"):
         found = evaluate.evaluate(model, opened, subset)
-        assert found.named().items() <= run.data.metrics.items()
+        assert found.mlflow_metrics().items() <= run.data.metrics.items()
     history = mlflow.MlflowClient().get_metric_history(training_run, "dev/eer")
     assert [m.step for m in history] == [0, 1, 2, 3]
 

@@ -90,7 +90,7 @@ def sweep(
     return pd.DataFrame(results, columns=list(COLUMNS))
 
 
-def named(table: pd.DataFrame, subset: str) -> dict[str, float]:
+def mlflow_metrics(table: pd.DataFrame, subset: str) -> dict[str, float]:
     """The EERs of a sweep by their MLflow names: ``eval/robustness/babble/10_dB/eer`` …"""
     found = {}
     for row in table.itertuples():

@@ -75,7 +75,7 @@ class Evaluation:
         """Calibrated scores ``[trials]``."""
         return self.trials["score"].to_numpy()
 
-    def named(self) -> dict[str, float]:
+    def mlflow_metrics(self) -> dict[str, float]:
         """All figures by their MLflow names: ``eval/eer``, ``eval/attack/A07/eer``, ``eval/unseen/eer_low`` …
 
         Conditions of more than ``MOST_VALUES`` values are left to the tables.

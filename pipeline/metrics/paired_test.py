@@ -44,7 +44,7 @@ class Difference:
         """Whether ``own`` is worse beyond doubt."""
         return self.high is not None and self.high < 0
 
-    def named(self, stem: str) -> dict[str, float]:
+    def mlflow_metrics(self, stem: str) -> dict[str, float]:
         """The figures by their MLflow names: ``eval/against/eer_difference`` …"""
         values = {
             "eer": self.other_eer,

@@ -243,7 +243,7 @@ def warnings(found: pd.DataFrame) -> list[str]:
     return said
 
 
-def named(found: pd.DataFrame) -> dict[str, float]:
+def mlflow_metrics(found: pd.DataFrame) -> dict[str, float]:
     """The findings over all attacks by their MLflow names: ``shortcuts/duration/auc``, ``auc_low``, ``auc_high``."""
     return {
         f"shortcuts/{row.kind.replace(' ', '_')}/{name}": value

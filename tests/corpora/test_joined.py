@@ -77,7 +77,7 @@ def test_a_joined_store_has_a_group_a_corpus(config, smoke):
     found = assessment.assess(
         trials.assign(logit=score, score=score), subset="eval", threshold=0.0, heard=None, conditions=conditions
     )
-    named = found.named()
+    named = found.mlflow_metrics()
     assert named["eval/corpus/in_the_wild/eer"] == named["eval/corpus/asvspoof2021_la/eer"] == 0.0
     assert named["eval/eer"] > 0.0
     assert {"eval/phase/eval/eer", "eval/phase/progress/eer", "eval/phase/hidden/eer"} <= set(named)

@@ -93,7 +93,7 @@ def test_a_sweep_has_every_condition_and_begins_with_the_clean_eer(swept, synthe
     waves = (synthetic_store.waveform(row) / np.float32(32768) for row in rows)
     logits = np.fromiter(Detector(model).utterance_logits(waves), float)
     assert found["eer"].iloc[0] == metrics.eer(Calibration(1.0, 0.0).apply(logits), labels)
-    names = robustness.named(found, "eval")
+    names = robustness.mlflow_metrics(found, "eval")
     ten = found.query("condition == 'babble' and value == '10 dB'")["eer"].item()
     assert names["eval/robustness/babble/10_dB/eer"] == ten
     assert "eval/robustness/codec/u-law_8_kHz/eer" in names

@@ -68,7 +68,7 @@ def test_where_training_is_not_known_no_attack_is_seen_or_unseen():
 
 
 def test_metric_names():
-    found = assess(TRIALS, subset="eval", threshold=0.0, heard={"A01"}).named()
+    found = assess(TRIALS, subset="eval", threshold=0.0, heard={"A01"}).mlflow_metrics()
     whole = {"loss", "accuracy", "precision", "recall", "f1", "auc", "eer", "min_dcf", "act_dcf", "cllr"}
     rates = {"eer", "eer_low", "eer_high"}
     stems = {"attack/A01/", "attack/A07/", "attack/unknown/", "seen/", "unseen/"}
@@ -112,7 +112,7 @@ def test_a_condition_is_measured_within_itself_where_both_classes_have_it_and_el
         assert (group.against, group.trials, group.bonafide) == (against, (~kept_labels).sum(), kept_labels.sum())
         assert group.eer == metrics.eer(kept["score"].to_numpy(), kept_labels)
         assert group.note == "few trials"
-    assert {"eval/recorder/R1/eer", "eval/phrase/P3/eer_low"} <= set(found.named())
+    assert {"eval/recorder/R1/eer", "eval/phrase/P3/eer_low"} <= set(found.mlflow_metrics())
 
 
 def test_speakers_are_measured_one_by_one_with_intervals_over_their_clips():
@@ -134,12 +134,12 @@ def test_of_a_condition_with_many_values_none_is_logged_and_all_are_groups():
     values = [g for g in found.groups if g.kind == "condition"]
     assert len(values) == len(many)
     assert {g.eer_low for g in values} == {None}
-    assert not [name for name in found.named() if name.startswith(("eval/text/", "eval/speaker/"))]
+    assert not [name for name in found.mlflow_metrics() if name.startswith(("eval/text/", "eval/speaker/"))]
 
 
 def test_attack_names_become_keys_that_mlflow_takes_and_stay_apart():
     rows = [("-", "S1", 1.0), ("-", "S2", 1.0)] + [(name, "S3", 0.0) for name in ("a/b", "a+b", "..", "ü 1", "A-1.x")]
-    found = assess(table(rows), subset="eval", threshold=0.0, heard=None).named()
+    found = assess(table(rows), subset="eval", threshold=0.0, heard=None).mlflow_metrics()
     keys = [key.split("/")[2] for key in found if key.startswith("eval/attack/") and key.endswith("/eer")]
     assert sorted(keys) == ["A-1.x", "_", "_ 1", "a_b", "a_b_"]
 
@@ -151,7 +151,7 @@ def test_one_class_has_a_loss_an_accuracy_and_a_note(label, right):
     assert set(found.metrics) == {"loss", "accuracy"}
     assert found.metrics["accuracy"] == right
     assert found.groups == ()
-    assert set(found.named()) == {"dev/loss", "dev/accuracy"}
+    assert set(found.mlflow_metrics()) == {"dev/loss", "dev/accuracy"}
 
 
 def test_a_single_clip_is_no_crash():
@@ -187,4 +187,4 @@ def test_one_speaker_has_no_interval():
     assert "eer" in found.metrics
     assert "eer_low" not in found.metrics
     assert found.groups[0].eer_low is None
-    assert "eval/attack/A01/eer_low" not in found.named()
+    assert "eval/attack/A01/eer_low" not in found.mlflow_metrics()

@@ -138,7 +138,7 @@ def test_each_kind_is_found_alone_and_by_all_together():
         assert len(warned) == 2
         assert warned[0].startswith(f"Shortcut: {kind} tell")
         assert "all attacks together, A, B" in warned[0]
-        assert shortcuts.named(found)[f"shortcuts/{kind.replace(' ', '_')}/auc_low"] > 0.9
+        assert shortcuts.mlflow_metrics(found)[f"shortcuts/{kind.replace(' ', '_')}/auc_low"] > 0.9
 
 
 def test_what_cannot_be_audited_has_no_findings():
