@@ -18,7 +18,7 @@ from pipeline import preprocess
 from pipeline.config import preset
 from pipeline.scoring import model_folders, spoofed_segments
 from pipeline.scoring.detector import Detector
-from pipeline.scoring.timeline import Scorer, ScoreTimeline, spoofed_stretches
+from pipeline.scoring.timeline import Scorer, ScoreTimeline
 from pipeline.store.store import Store
 
 TOLERANCE_S = 1.0
@@ -65,7 +65,7 @@ def plain(heard: ScoreTimeline, threshold: float) -> Found:
 def smoothed(switch_cost: float) -> Locate:
     """What ``analyse`` does, with this cost of a change."""
     return lambda heard, threshold: [
-        (found.start_s, found.end_s) for found in spoofed_stretches(heard, threshold=threshold, switch_cost=switch_cost)
+        (found.start_s, found.end_s) for found in heard.spoofed_segments(threshold=threshold, switch_cost=switch_cost)
     ]
 
 

@@ -20,8 +20,8 @@ from pipeline.config import SAMPLE_RATE_HZ, artifacts_dir, fingerprint, option
 from pipeline.errors import AudioError, ConfigError
 from pipeline.scoring import model_folders, spoofed_segments
 from pipeline.scoring.detector import Detector
-from pipeline.scoring.spoofed_segments import Stretch
-from pipeline.scoring.timeline import Scorer, ScoreTimeline, spoofed_stretches
+from pipeline.scoring.spoofed_segments import SpoofedSegment
+from pipeline.scoring.timeline import Scorer, ScoreTimeline
 
 SECTIONS = ()
 JSON, PNG = "analysis.json", "timeline.png"
@@ -54,7 +54,7 @@ class Party:
 
     channel: int
     heard: ScoreTimeline
-    spoofed_segments: list[Stretch]
+    spoofed_segments: list[SpoofedSegment]
 
     @property
     def speech(self) -> list[tuple[float, float]]:
@@ -88,7 +88,7 @@ def as_json(source: str, parties: list[Party], **settings: object) -> dict:
                 "channel": party.channel,
                 "speech_s": round(sum(end - start for start, end in party.speech), 3),
                 "speech": [[round(start, 3), round(end, 3)] for start, end in party.speech],
-                "spoofed": [dataclasses.asdict(stretch) for stretch in party.stretches],
+                "spoofed": [dataclasses.asdict(found) for found in party.spoofed_segments],
                 "times_s": np.round(party.heard.times_s, 3).tolist(),
                 "scores": np.round(party.heard.scores, 4).tolist(),
                 "windows_with_speech": party.heard.spoken.tolist(),
@@ -108,9 +108,9 @@ def table(parties: list[Party]) -> str:
         lines += [
             f"  {clock(found.start_s)} to {clock(found.end_s)}  sounds spoofed, "
             f"score {found.score:+.2f}, confidence {found.confidence:.3f}"
-            for found in party.stretches
+            for found in party.spoofed_segments
         ]
-        if not party.stretches:
+        if not party.spoofed_segments:
             lines.append("  nothing sounds spoofed")
     return "\n".join(lines)
 
@@ -140,7 +140,7 @@ def main(argv: list[str] | None = None) -> int:
         raise AudioError(f"{source}: {error}") from None
     first = 0 if options.channels == "mix" else 1
     parties = [
-        Party(number, channel, spoofed_stretches(channel, threshold=threshold, switch_cost=options.switch_cost))
+        Party(number, channel, channel.spoofed_segments(threshold=threshold, switch_cost=options.switch_cost))
         for number, channel in enumerate(heard, first)
     ]
     folder = Path(options.output) if options.output else _folder(source)

@@ -12,7 +12,6 @@ from pipeline import analyse, audio
 from pipeline.audio import speech
 from pipeline.config import PROJECT_ROOT
 from pipeline.errors import AudioError, ConfigError
-from pipeline.scoring import timeline
 from pipeline.scoring.detector import Detector
 from pipeline.scoring.timeline import Scorer
 
@@ -69,8 +68,8 @@ def test_channels_can_be_mixed(model, call):
 
 def test_stretches_are_those_of_the_scores(model, voice):
     heard = alone(model, voice)
-    assert timeline.spoofed_stretches(heard, threshold=-1e9) == []
-    for found in timeline.spoofed_stretches(heard, threshold=1e9):
+    assert heard.spoofed_segments(threshold=-1e9) == []
+    for found in heard.spoofed_segments(threshold=1e9):
         assert (found.start_s, found.end_s) == (0.0, 2.0)
         assert found.score == pytest.approx(heard.scores[heard.spoken].mean())
 

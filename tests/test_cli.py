@@ -66,7 +66,7 @@ def test_each_source_is_stronger_than_the_one_before(tmp_path):
     from_file = parse("--preset", "demo", "--config", str(file))[0]
     assert (from_file.train.epochs, from_file.train.learning_rate, from_file.train.patience) == (7, 0.5, demo.patience)
     from_flag = parse("--preset", "demo", "--config", str(file), "--epochs", "5")[0].train
-    assert (from_flag.epochs, from_flag.clip_s) == (5, 3.5)
+    assert (from_flag.epochs, from_flag.learning_rate) == (5, 0.5)
 
 
 def test_preset_comes_from_the_flag_then_the_file_then_the_command(tmp_path):

@@ -15,7 +15,7 @@ from pipeline.config import SAMPLE_RATE_HZ
 from pipeline.page import spectrogram
 from pipeline.page.verdict import verdict
 from pipeline.scoring.detector import Detector
-from pipeline.scoring.timeline import Scorer, spoofed_stretches
+from pipeline.scoring.timeline import Scorer
 
 COLUMNS = 1200
 """Columns of the pictures at most: what a wide screen can show."""
@@ -46,7 +46,7 @@ def view(detector: Detector, recording: bytes, *, limits: audio.Limits) -> dict:
         "scores": np.round(heard.scores, 4).tolist(),
         "spoken": heard.spoken.tolist(),
         "window_s": heard.window_s,
-        "stretches": [dataclasses.asdict(found) for found in spoofed_stretches(heard, threshold=point.threshold)],
+        "spoofed_segments": [dataclasses.asdict(found) for found in heard.spoofed_segments(threshold=point.threshold)],
         "speech": speech.segments(heard.chunks),
         "waveform": outline(wave, COLUMNS),
         "spectrogram": {

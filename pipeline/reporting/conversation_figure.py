@@ -65,7 +65,7 @@ def timeline(parties: Sequence["Party"], *, threshold: float, title: str) -> Fig
 def _draw_lane(axes, party, span: tuple[float, float], threshold: float) -> None:
     heard = party.heard
     _draw_outline(axes, heard, span)
-    for found in party.stretches:
+    for found in party.spoofed_segments:
         axes.axvspan(found.start_s, found.end_s, facecolor=ORANGE, alpha=0.32, linewidth=0)
         for edge in (found.start_s, found.end_s):
             axes.axvline(edge, color="#7a5400", linewidth=0.9)

@@ -24,7 +24,7 @@ MAX_SCORE = 6.0
 
 
 @dataclass(frozen=True)
-class Stretch:
+class SpoofedSegment:
     """A part of a recording that sounds spoofed.
 
     ``score`` is the mean over its windows that hold speech, as a recording's score is over its windows; ``confidence``
@@ -46,7 +46,7 @@ def find(
     window_s: float,
     threshold: float,
     switch_cost: float = SWITCH_COST,
-) -> list[Stretch]:
+) -> list[SpoofedSegment]:
     """The stretches of a recording that sound spoofed, in order of time.
 
     Parameters
@@ -70,7 +70,7 @@ def find(
             continue
         score = float(scores[inside][spoken[inside]].mean())
         confidence = 1 / (1 + math.exp(np.clip(score - threshold, -700, 700)))
-        found.append(Stretch(float(edges_s[first]), float(edges_s[last + 1]), score, confidence))
+        found.append(SpoofedSegment(float(edges_s[first]), float(edges_s[last + 1]), score, confidence))
     return found
 
 

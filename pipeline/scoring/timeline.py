@@ -12,7 +12,7 @@ from pipeline.audio import speech
 from pipeline.config import SAMPLE_RATE_HZ
 from pipeline.scoring import spoofed_segments
 from pipeline.scoring.detector import BATCH_WINDOWS, MIN_SPEECH_S, Detector
-from pipeline.scoring.spoofed_segments import Stretch
+from pipeline.scoring.spoofed_segments import SpoofedSegment
 
 OUTLINE_SAMPLES = 800
 """Samples that one point of the outline stands for: 50 ms."""
@@ -39,6 +39,20 @@ class ScoreTimeline:
     def spoken(self) -> np.ndarray:
         """Whether each window holds enough speech to be judged, ``[windows]``."""
         return self.speech_s >= MIN_SPEECH_S
+
+    def spoofed_segments(
+        self, *, threshold: float, switch_cost: float = spoofed_segments.SWITCH_COST
+    ) -> list[SpoofedSegment]:
+        """The segments of the channel that sound spoofed, see ``spoofed_segments.find``."""
+        return spoofed_segments.find(
+            self.times_s,
+            self.scores,
+            self.spoken,
+            duration_s=self.duration_s,
+            window_s=self.window_s,
+            threshold=threshold,
+            switch_cost=switch_cost,
+        )
 
 
 class Scorer:
@@ -129,18 +143,3 @@ class Scorer:
         waiting = self._held[self._outline_to - self._held_from :]
         if len(waiting):
             self._outline.append(np.array([[waiting.min(), waiting.max()]], np.float32))
-
-
-def spoofed_stretches(
-    heard: ScoreTimeline, *, threshold: float, switch_cost: float = spoofed_segments.SWITCH_COST
-) -> list[Stretch]:
-    """The stretches of a channel that sound spoofed."""
-    return spoofed_segments.find(
-        heard.times_s,
-        heard.scores,
-        heard.spoken,
-        duration_s=heard.duration_s,
-        window_s=heard.window_s,
-        threshold=threshold,
-        switch_cost=switch_cost,
-    )

@@ -5,11 +5,11 @@ import pytest
 
 from pipeline.analyse import Party
 from pipeline.reporting import conversation_figure
-from pipeline.scoring.spoofed_segments import Stretch
+from pipeline.scoring.spoofed_segments import SpoofedSegment
 from pipeline.scoring.timeline import ScoreTimeline
 
 
-def party(duration_s: float, channel: int = 1, found: tuple[Stretch, ...] = ()) -> Party:
+def party(duration_s: float, channel: int = 1, found: tuple[SpoofedSegment, ...] = ()) -> Party:
     times_s = np.arange(0.5, duration_s - 0.4, 0.5)
     outline = np.tile([[-0.1, 0.2]], (int(duration_s * 20), 1))
     heard = ScoreTimeline(
@@ -37,7 +37,7 @@ def test_rows_fit_the_length(duration_s, rows):
 
 
 def test_a_lane_for_each_channel_in_each_row():
-    found = Stretch(290.0, 310.0, -2.0, 0.9)
+    found = SpoofedSegment(290.0, 310.0, -2.0, 0.9)
     figure = conversation_figure.timeline([party(500), party(500, 2, (found,))], threshold=0.2, title="a")
     lanes = figure.axes
     assert [axes.get_ylabel().split("\n")[0] for axes in lanes] == ["channel 1", "channel 2"] * 2

@@ -117,7 +117,7 @@ function show(item) {
   showTime(0, row.duration_s);
 const { kind, seen_by_model: seen } = rest.spectrogram;
   $("seen").textContent = `level, soft to loud (${kind === "logmel" ? "log-mel" : "linear bands"}${seen ? ", as the model sees it" : ""})`;
-  showParts(rest.stretches, row.duration_s);
+  showParts(rest.spoofed_segments, row.duration_s);
   showFacts(row, rest.threshold);
 }
 

@@ -103,7 +103,7 @@ export class Plots {
   }
 
   shade(pen, height, hatched) {
-    for (const { start_s: start, end_s: end } of this.data.stretches) {
+    for (const { start_s: start, end_s: end } of this.data.spoofed_segments) {
       const [from, to] = [this.x(start), this.x(end)];
       pen.save();
       pen.beginPath();
@@ -162,7 +162,7 @@ export class Plots {
   edges(pen, height) {
     pen.strokeStyle = "#e69f00";
     pen.lineWidth = 2;
-    for (const { start_s: start, end_s: end } of this.data.stretches) {
+    for (const { start_s: start, end_s: end } of this.data.spoofed_segments) {
       pen.strokeRect(this.x(start) + 1, 1, this.x(end) - this.x(start) - 2, height - 2);
     }
   }
