@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.audio import FULL_SCALE
 from pipeline.config import BONAFIDE, SAMPLE_RATE_HZ, SPOOF
 from pipeline.store.store import Store
 
@@ -59,4 +58,4 @@ def _joined(store: Store, rows: np.ndarray, seconds: float, rng: np.random.Gener
     size, parts = round(seconds * SAMPLE_RATE_HZ), []
     while sum(map(len, parts)) < size:
         parts += [store.waveform(int(row)) for row in rng.permutation(rows)]
-    return (np.concatenate(parts)[:size] / FULL_SCALE).astype(np.float32)
+    return np.concatenate(parts)[:size]

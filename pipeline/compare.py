@@ -165,7 +165,6 @@ def _figures(evaluation: Path) -> dict[str, float]:
 
 def _cost(model_folder: Path, store_folder: Path) -> dict[str, float]:
     """Parameters, milliseconds a clip on this machine, and size of the exported file in MB."""
-    from pipeline import audio
     from pipeline.network import networks
     from pipeline.scoring.detector import Detector
     from pipeline.store.store import Store
@@ -173,7 +172,7 @@ def _cost(model_folder: Path, store_folder: Path) -> dict[str, float]:
     model = model_folders.ModelFolder.load(model_folder)
     store = Store.open(store_folder)
     rows = store.subset("eval")[:TIMED_CLIPS]
-    waves = [store.waveform(row) / np.float32(audio.FULL_SCALE) for row in rows]
+    waves = [store.waveform(row) for row in rows]
     detector, spent_s = Detector(model), []
     for wave in waves:
         started = time.perf_counter()

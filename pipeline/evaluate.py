@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline import audio, cli, preprocess, tracking
+from pipeline import cli, preprocess, tracking
 from pipeline.common.progress import track
 from pipeline.config import artifacts_dir, option
 from pipeline.errors import ConfigError
@@ -62,7 +62,7 @@ OPTIONS = EvaluateOptions
 def evaluate(model: ModelFolder, store: Store, subset: str) -> Evaluation:
     """Score every utterance of a subset and measure the scores."""
     rows = store.subset(subset)
-    waves = (store.waveform(row) / np.float32(audio.FULL_SCALE) for row in rows)
+    waves = (store.waveform(row) for row in rows)
     logits = track(Detector(model).utterance_logits(waves), total=len(rows), what=f"score {subset}")
     logits = np.fromiter(logits, np.float64, len(rows))
     conditions = manifest.conditions(store.manifest)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import audio, cli, metrics, preprocess, tracking
+from pipeline import cli, metrics, preprocess, tracking
 from pipeline.common.progress import track
 from pipeline.config import BONAFIDE, artifacts_dir, option
 from pipeline.errors import ConfigError, ModelFolderError
@@ -191,7 +191,7 @@ def _compiled(network: "keras.Model") -> Network:  # noqa: F821
 
 def _scores(model: ModelFolder, store: Store, rows: np.ndarray, network: Network, name: str) -> np.ndarray:
     """Calibrated scores ``[rows]`` by the detector's own way, with another network in it."""
-    waves = (store.waveform(row) / np.float32(audio.FULL_SCALE) for row in rows)
+    waves = (store.waveform(row) for row in rows)
     logits = track(Detector(model, network=network).utterance_logits(waves), total=len(rows), what=f"score {name}")
     return model.calibration.apply(np.fromiter(logits, np.float64, len(rows)))
 
@@ -199,7 +199,7 @@ def _scores(model: ModelFolder, store: Store, rows: np.ndarray, network: Network
 def _window(model: ModelFolder, wave: np.ndarray) -> np.ndarray:
     from pipeline.audio import windows
 
-    return windows.cut(wave / np.float32(audio.FULL_SCALE), 0, model.config.window)
+    return windows.cut(wave, 0, model.config.window)
 
 
 def _times(files: dict[str, Path], waves: np.ndarray) -> dict[str, tuple[float, ...]]:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline import audio, export, metrics
+from pipeline import export, metrics
 from pipeline.errors import ConfigError, ModelFolderError
 from pipeline.export import Exported
 from pipeline.network import formats
@@ -63,7 +63,7 @@ def test_the_table_holds_what_was_measured(exported, rows, synthetic_store):
     assert set(rows) == {"keras", *formats.WRITERS, "stubborn"}
     chosen = np.sort(np.random.default_rng(0).permutation(synthetic_store.subset("eval"))[:CLIPS])
     labels = (synthetic_store.manifest["label"].iloc[chosen] == "bonafide").to_numpy()
-    waves = [synthetic_store.waveform(row) / np.float32(audio.FULL_SCALE) for row in chosen]
+    waves = [synthetic_store.waveform(row) for row in chosen]
     scores = {
         name: model.calibration.apply(
             np.array([*Detector(model, network=runtimes.of(folder / rows[name]["file"], 1)).utterance_logits(waves)])

@@ -3,7 +3,6 @@
 from pipeline.audio.decoding import (
     BLOCK_SAMPLES,
     DEFAULT_LIMITS,
-    FULL_SCALE,
     SUFFIXES,
     Limits,
     Source,
@@ -13,13 +12,13 @@ from pipeline.audio.decoding import (
     on_grid,
     resampled,
     sha256,
+    to_float,
     to_int16,
 )
 
 __all__ = [
     "BLOCK_SAMPLES",
     "DEFAULT_LIMITS",
-    "FULL_SCALE",
     "SUFFIXES",
     "Limits",
     "Source",
@@ -29,5 +28,6 @@ __all__ = [
     "on_grid",
     "resampled",
     "sha256",
+    "to_float",
     "to_int16",
 ]

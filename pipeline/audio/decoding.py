@@ -80,7 +80,7 @@ def decode(
         Unreadable, empty, not finite, too short, too long, too large or silent. Decoding stops as soon as a limit is
         passed, so a small file of hours of audio costs no more than one at the limit.
     """
-    return _to_float(decode_int16(source, config=config, limits=limits, format_hint=format_hint))
+    return to_float(decode_int16(source, config=config, limits=limits, format_hint=format_hint))
 
 
 def decode_int16(
@@ -126,7 +126,7 @@ def resampled(read: Iterable[np.ndarray], rate_hz: int) -> Iterator[np.ndarray]:
 
     Raises ``AudioError`` for samples that are not finite, and where there is none.
     """
-    yield from map(_to_float, _resampled_int16(read, rate_hz))
+    yield from map(to_float, _resampled_int16(read, rate_hz))
 
 
 def _resampled_int16(read: Iterable[np.ndarray], rate_hz: int) -> Iterator[np.ndarray]:
@@ -143,7 +143,7 @@ def _resampled_int16(read: Iterable[np.ndarray], rate_hz: int) -> Iterator[np.nd
 
 def on_grid(wave: np.ndarray) -> np.ndarray:
     """Float samples in −1…1 as multiples of 1/32768, clipped, float32; same shape."""
-    return _to_float(to_int16(wave))
+    return to_float(to_int16(wave))
 
 
 def to_int16(wave: np.ndarray) -> np.ndarray:
@@ -153,7 +153,7 @@ def to_int16(wave: np.ndarray) -> np.ndarray:
     return np.clip(scaled, -32768, 32767, out=scaled).astype(np.int16)
 
 
-def _to_float(samples: np.ndarray) -> np.ndarray:
+def to_float(samples: np.ndarray) -> np.ndarray:
     """Samples int16 as float32 in −1…1."""
     return samples.astype(np.float32) * np.float32(1 / FULL_SCALE)
 

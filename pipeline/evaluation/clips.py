@@ -71,7 +71,7 @@ def inspect(model: ModelFolder, store: Store, evaluation: Evaluation, *, look: b
     for right, positions in zip((True, False), choose(evaluation.trials, threshold), strict=True):
         for position in positions:
             trial, row = evaluation.trials.iloc[position], int(rows[position])
-            wave = store.waveform(row) / np.float32(audio.FULL_SCALE)
+            wave = store.waveform(row)
             seen = view(model, detector, looker, wave, up=trial["score"] >= threshold)
             picture = clip_figure.draw(seen, _title(trial, threshold), threshold=threshold, config=model.config)
             known = {name: str(trial[name]) for name in ("utterance_id", "label", "attack", "speaker")}

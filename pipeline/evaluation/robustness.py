@@ -105,7 +105,7 @@ def mixed(wave: np.ndarray, noise: np.ndarray, snr_db: float) -> np.ndarray:
     """A recording with noise at a ratio of their mean powers; both ``[samples]``, turned down only where it clips."""
     power, of_noise = np.mean(wave.astype(np.float64) ** 2), np.mean(noise**2)
     sum_ = wave + noise * np.sqrt(power / max(of_noise, 1e-20) * 10 ** (-snr_db / 10))
-    return _on_grid(sum_ / max(1.0, np.abs(sum_).max()))
+    return audio.on_grid(sum_ / max(1.0, np.abs(sum_).max()))
 
 
 def white(samples: int, rng: np.random.Generator) -> np.ndarray:
@@ -168,11 +168,7 @@ def middle(wave: np.ndarray, duration_s: float) -> np.ndarray:
 
 def amplified(wave: np.ndarray, gain_db: float) -> np.ndarray:
     """A recording louder or softer, clipped at full scale and rounded to 16 bits."""
-    return _on_grid(wave * 10 ** (gain_db / 20))
-
-
-def _on_grid(wave: np.ndarray) -> np.ndarray:
-    return audio.to_int16(wave) / np.float32(audio.FULL_SCALE)
+    return audio.on_grid(wave * 10 ** (gain_db / 20))
 
 
 def _noisy(clip: Clip, *, noise: str, snr_db: float) -> np.ndarray:
@@ -205,7 +201,7 @@ class _Clips:
             yield Clip(self._wave(index), (self.seed, int(row)), tuple(partial(self._wave, i) for i in others))
 
     def _wave(self, index: int) -> np.ndarray:
-        return self.store.waveform(self.rows[index]) / np.float32(audio.FULL_SCALE)
+        return self.store.waveform(self.rows[index])
 
 
 def _rows(store: Store, subset: str, seed: int, most: int) -> np.ndarray:

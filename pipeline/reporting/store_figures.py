@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from pipeline import audio
 from pipeline.config import SAMPLE_RATE_HZ, FrontEndConfig
 from pipeline.reporting import curves, style
 from pipeline.store.manifest import BONAFIDE, LABELS, SPOOF, SUBSETS
@@ -39,7 +38,7 @@ def example(store: Store, row: int, settings: FrontEndConfig, *, longest_s: floa
     """The log-mel spectrogram of the beginning of a Store's row."""
     import librosa
 
-    wave = store.waveform(row)[: round(longest_s * SAMPLE_RATE_HZ)] / np.float32(audio.FULL_SCALE)
+    wave = store.waveform(row)[: round(longest_s * SAMPLE_RATE_HZ)]
     said = store.manifest.iloc[row]
     return curves.mel_spectrogram(
         log_mel_db(wave, settings),

@@ -71,20 +71,19 @@ COLUMNS = ("kind", *(field.name for field in fields(Finding)))
 
 
 def features(wave: np.ndarray) -> np.ndarray:
-    """``FEATURES`` of a waveform ``[samples]``, float in −1…1 or int16; ``[5]`` float64."""
+    """``FEATURES`` of a waveform ``[samples]``, float in −1…1; ``[5]`` float64."""
     values = measure(wave)
     return np.array([values[name] for name in FEATURES])
 
 
 def measure(wave: np.ndarray) -> dict[str, float]:
-    """``FEATURES`` and ``SILENCES`` by name of a waveform ``[samples]``, float in −1…1 or int16.
+    """``FEATURES`` and ``SILENCES`` by name of a waveform ``[samples]``, float in −1…1.
 
     A recording without silence has 0 for what describes it.
     """
     from scipy import fft
 
-    scale = np.float32(32768 if wave.dtype == np.int16 else 1)
-    wave = wave.astype(np.float32) / scale
+    wave = wave.astype(np.float32, copy=False)
     count = max(len(wave) // FRAME_SAMPLES, 1)
     frames = np.resize(wave, (count, FRAME_SAMPLES))
     power = np.mean(frames**2, axis=1) + 1e-12

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from pipeline import audio
 from pipeline.common import sealed
 from pipeline.config import SAMPLE_RATE_HZ
 from pipeline.errors import StoreError
@@ -60,9 +61,13 @@ class Store:
         return len(self.manifest)
 
     def waveform(self, row: int) -> np.ndarray:
+        """Waveform of a Manifest row, ``[samples]`` float32 in −1…1; raises ``StoreError`` as ``samples`` does."""
+        return audio.to_float(self.samples(row))
+
+    def samples(self, row: int) -> np.ndarray:
         """Samples of a Manifest row, ``[samples]`` int16, a read-only view of the file.
 
-        Raises ``StoreError`` where the shard is not the one that was written.
+        Raises ``StoreError`` if the shard has changed since it was written.
         """
         return self._shard(int(self.manifest["shard"].iat[row])).samples(int(self.manifest["position"].iat[row]))
 

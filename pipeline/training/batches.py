@@ -9,11 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline import audio
 from pipeline.audio import windows
 from pipeline.config import Config
 from pipeline.store.store import Store
-
-INT16_SCALE = np.float32(1 / 32768)
 
 
 @dataclass(frozen=True)
@@ -66,10 +65,10 @@ def plan(rows: np.ndarray, bonafide: np.ndarray, samples: np.ndarray, config: Co
 def load(store: Store, chosen: Plan, config: Config) -> np.ndarray:
     """The waveforms of a plan, ``[clips, clip_samples]`` float32 in −1…1."""
     cut = [
-        windows.cut(store.waveform(row), start, config.window)
+        windows.cut(store.samples(row), start, config.window)
         for row, start in zip(chosen.rows, chosen.starts, strict=True)
     ]
-    return np.stack(cut).astype(np.float32) * INT16_SCALE
+    return audio.to_float(np.stack(cut))
 
 
 def dataset(store: Store, chosen: Plan, bonafide: np.ndarray, config: Config) -> "tf.data.Dataset":  # noqa: F821
@@ -98,6 +97,6 @@ def dataset(store: Store, chosen: Plan, bonafide: np.ndarray, config: Config) ->
 def all_windows(store: Store, rows: np.ndarray, config: Config) -> tuple[Plan, np.ndarray]:
     """The windows that score the rows, and for each the index into ``rows`` that it belongs to."""
     size = config.window.clip_samples
-    starts = [windows.starts(len(store.waveform(row)), size, config.window.windows) for row in rows]
+    starts = [windows.starts(samples, size, config.window.windows) for samples in store.lengths()[rows]]
     owner = np.repeat(np.arange(len(rows)), [len(s) for s in starts])
     return Plan(rows[owner], np.concatenate(starts).astype(np.int64)), owner

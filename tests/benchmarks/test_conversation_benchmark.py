@@ -12,7 +12,7 @@ def test_calls_hold_one_speaker_and_one_attack_of_the_subset(synthetic_store):
     settings = {"calls": 8, "call_s": 20.0, "spoof_s": 4.0, "seed": 3}
     made = list(calls.splice(synthetic_store, "eval", **settings))
     table = synthetic_store.manifest.iloc[synthetic_store.subset("eval")]
-    waves = {row: synthetic_store.waveform(row) for row in table.index}
+    waves = {row: synthetic_store.samples(row) for row in table.index}
     assert [call.spoof_s is None for call in made] == [False, False, False, True] * 2
     for call in made:
         assert len(call.wave) == 320000

@@ -36,7 +36,7 @@ def test_a_flipped_bit_of_a_shard_is_found_before_training_and_while_it_is_read(
         (row, *_) = np.flatnonzero(copied.manifest["shard"] == number)
         wanted = rf"{shard.name}: its checksum is not the one in store\.json.*run preprocess again"
         with pytest.raises(StoreError, match=wanted):
-            Store.open(copied.folder).waveform(int(row))
+            Store.open(copied.folder).samples(int(row))
         with pytest.raises(StoreError, match=wanted):
             Data.of(Store.open(copied.folder), preset("smoke"))
         shard.write_bytes(sound)
@@ -71,7 +71,7 @@ def test_a_flipped_bit_beside_the_audio_is_found(copied, name):
 def test_a_shard_that_is_gone_is_named(copied):
     (copied.folder / copied.shards[0]["file"]).unlink()
     with pytest.raises(StoreError, match=r"part-00000\.arrow: missing"):
-        copied.waveform(0)
+        copied.samples(0)
 
 
 def test_every_flipped_bit_and_lost_end_of_a_model_folder_is_an_error(make_model_folder, tmp_path):

@@ -57,7 +57,7 @@ data = timed("verify", lambda: Data.of(opened, Config().replace(clip_s=0.01)))
 bonafide, samples = data.bonafide[data.train], data.samples[data.train]
 plan = timed("plan", lambda: batches.plan(data.train, bonafide, samples, data.config, 0))
 timed("trials", lambda: [opened.trials(name) for name in manifest.SUBSETS])
-first = timed("waveforms", lambda: [opened.waveform(row)[0] for row in range(0, rows, 100)])
+first = timed("waveforms", lambda: [opened.samples(row)[0] for row in range(0, rows, 100)])
 assert first == [n % 99 for n in range(0, rows, 100)]
 assert sum(len(opened.subset(name)) for name in manifest.SUBSETS) == len(opened) == rows
 assert len(plan.rows) == len(opened.subset("train"))

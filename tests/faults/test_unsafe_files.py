@@ -107,7 +107,7 @@ def test_a_store_with_pickles_for_types(sprung, synthetic_store, tmp_path):
     sealed.write(folder / store.INDEX, index)
     opened = Store.open(folder)
     Data.of(opened, preset("smoke"))
-    assert np.array_equal(opened.waveform(3), synthetic_store.waveform(3))
+    assert np.array_equal(opened.samples(3), synthetic_store.samples(3))
 
 
 def test_tables_with_pickles_for_types(sprung, tmp_path):

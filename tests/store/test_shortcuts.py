@@ -35,13 +35,6 @@ def test_roll_off_is_the_upper_edge_of_the_band():
     assert described(np.fft.irfft(spectrum))["roll_off_hz"] == pytest.approx(2970, abs=30)
 
 
-def test_int16_measures_as_float_does():
-    wave = noise(1.0)
-    np.testing.assert_allclose(
-        shortcuts.features(np.rint(wave * 32768).astype(np.int16)), shortcuts.features(wave), rtol=1e-3
-    )
-
-
 def trials(shift: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Forty speakers with ten trials each; attack B lasts longer by so many standard deviations."""
     rng = np.random.default_rng(2)

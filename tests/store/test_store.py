@@ -14,14 +14,15 @@ from pipeline.store.store import Store
 def test_waveforms_are_those_that_decoding_gives(synthetic_store):
     for row in (0, 57, len(synthetic_store) - 1):
         decoded = audio.decode(synthetic_store.manifest["path"][row])
-        assert np.array_equal(synthetic_store.waveform(row), audio.to_int16(decoded))
+        assert np.array_equal(synthetic_store.waveform(row), decoded)
+        assert np.array_equal(synthetic_store.samples(row), audio.to_int16(decoded))
         assert audio.sha256(decoded) == synthetic_store.manifest["sha256"][row]
         assert len(decoded) / 16000 == synthetic_store.manifest["duration_s"][row]
 
 
 def test_waveforms_are_views_of_the_file(synthetic_store):
-    assert not synthetic_store.waveform(5).flags.owndata
-    assert not synthetic_store.waveform(5).flags.writeable
+    assert not synthetic_store.samples(5).flags.owndata
+    assert not synthetic_store.samples(5).flags.writeable
 
 
 def test_subsets_partition_the_rows(synthetic_store):
@@ -59,11 +60,11 @@ def test_several_recordings_may_share_a_batch(tmp_path):
     table = pd.DataFrame({"shard": 0, "position": range(4)})
     shard = {"file": "part-0.arrow", "sha256": store.file_sha256(tmp_path / "part-0.arrow")}
     opened = Store(tmp_path, "by hand", "", "none", table, (shard,))
-    assert [opened.waveform(row).tolist() for row in range(4)] == [*waves, [6]]
+    assert [opened.samples(row).tolist() for row in range(4)] == [*waves, [6]]
 
 
 def test_lengths_are_those_of_the_waveforms(synthetic_store):
-    wanted = [len(synthetic_store.waveform(row)) for row in range(len(synthetic_store))]
+    wanted = [len(synthetic_store.samples(row)) for row in range(len(synthetic_store))]
     assert synthetic_store.lengths().tolist() == wanted
 
 

@@ -69,7 +69,7 @@ def expected_logits(opened: Store, subset: str) -> np.ndarray:
     """The oracle: means over the windows of each clip of the subset ``[clips]``."""
     found = []
     for row in opened.subset(subset):
-        wave = opened.waveform(row).astype(np.float64) / 32768
+        wave = opened.waveform(row).astype(np.float64)
         cuts = [windows.cut(wave, start, CONFIG.window) for start in windows.starts(len(wave), CLIP)]
         found.append(np.mean(np.stack(cuts) @ KERNEL.astype(np.float64)) + 0.1)
     return np.array(found)
