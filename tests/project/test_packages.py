@@ -1,0 +1,67 @@
+"""The order of the packages: each imports only what lies below it, and what scores needs no TensorFlow."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.config import PROJECT_ROOT
+
+PIPELINE = PROJECT_ROOT / "pipeline"
+ORDER = (
+    *("page", "streaming", "serving", "evaluation", "registry", "reporting", "training", "network", "scoring"),
+    *("corpora", "store", "metrics", "audio", "common"),
+)
+"""From the highest to the lowest."""
+SHARED = ("tracking", "config", "errors")
+"""Modules at the top that packages may import, each only those behind it."""
+COMMANDS = {
+    *("main", "preprocess", "train", "evaluate", "compare", "cross", "register", "export"),
+    *("score", "stream", "analyse", "download", "latency"),
+}
+SCORING_PATH = ("audio", "metrics", "scoring", "serving", "streaming", "page")
+MAY_PARSE = {PIPELINE / "page" / "__main__.py"}
+"""Commands that live in a package."""
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Full names of all that a file imports, inside functions too."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def test_every_package_has_its_place():
+    packages = {path.parent.name for path in PIPELINE.glob("*/__init__.py")}
+    assert packages == set(ORDER)
+
+
+def test_the_top_level_holds_commands_and_what_all_share():
+    found = {path.stem for path in PIPELINE.glob("*.py")} - {"__init__"}
+    assert found == COMMANDS | {*SHARED, "cli"}
+
+
+@pytest.mark.parametrize("package", ORDER)
+def test_a_package_imports_only_what_lies_below_it(package):
+    allowed = {*ORDER[ORDER.index(package) :], *SHARED}
+    for path in (PIPELINE / package).rglob("*.py"):
+        used = {name.split(".")[1] for name in imports(path) if name.startswith("pipeline.")}
+        used -= {"cli"} if path in MAY_PARSE else set()
+        assert used <= allowed, f"{path.relative_to(PROJECT_ROOT)} imports {', '.join(sorted(used - allowed))}"
+
+
+@pytest.mark.parametrize("module", SHARED)
+def test_a_shared_module_imports_no_package(module):
+    used = {name.split(".")[1] for name in imports(PIPELINE / f"{module}.py") if name.startswith("pipeline.")}
+    assert used <= {*SHARED[SHARED.index(module) + 1 :]}
+
+
+@pytest.mark.parametrize("package", SCORING_PATH)
+def test_what_scores_imports_no_tensorflow(package):
+    for path in (PIPELINE / package).rglob("*.py"):
+        found = {name.split(".")[0] for name in imports(path)} & {"tensorflow", "keras", "tf2onnx"}
+        assert not found, f"{path.relative_to(PROJECT_ROOT)} imports {', '.join(found)}"
