@@ -7,7 +7,8 @@ import numpy as np
 
 from pipeline import audio
 from pipeline.audio import windows
-from pipeline.scoring.detector import BATCH_WINDOWS, cores
+from pipeline.common import parallel
+from pipeline.scoring.detector import BATCH_WINDOWS
 from pipeline.scoring.model_folders import ModelFolder
 from pipeline.scoring.runtimes import LiteRt
 
@@ -24,7 +25,7 @@ class Loops:
     """One interpreter with one thread for each core, which together give the most that the cores can."""
 
     def __init__(self, model: ModelFolder):
-        self._interpreters = [LiteRt(model.litert, 1) for _ in range(cores())]
+        self._interpreters = [LiteRt(model.litert, 1) for _ in range(parallel.cores())]
 
     def run(self, recordings: Sequence[np.ndarray]) -> None:
         """Invoke the model on the windows of every recording, as many at once as the detector takes."""

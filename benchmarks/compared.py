@@ -5,7 +5,6 @@ A benchmark gives its ``Line``s, each with the figures that were measured and th
 """
 
 import dataclasses
-import json
 import statistics
 import sys
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import cli
+from pipeline.common import files
 from pipeline.config import Config, option
 
 
@@ -139,9 +139,7 @@ def finish(lines: Sequence[Line], options: Options) -> int:
     print("\n\n".join(text(line) for line in lines))
     if options.json:
         place = Path(options.json)
-        unfinished = place.with_suffix(".part")
-        unfinished.write_text(json.dumps([dataclasses.asdict(line) for line in lines], indent=1), encoding="utf-8")
-        unfinished.replace(place)
+        files.write_json(place, [dataclasses.asdict(line) for line in lines])
     return 0 if options.quick or all(line.met for line in lines) else 1
 
 

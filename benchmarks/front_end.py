@@ -12,8 +12,8 @@ import numpy as np
 from benchmarks import compared
 from benchmarks.compared import Figure, Line
 from pipeline import cli
+from pipeline.common import parallel
 from pipeline.config import SAMPLE_RATE_HZ, Config, option
-from pipeline.scoring.detector import cores
 from pipeline.training import devices
 
 SECTIONS = ("front_end",)
@@ -70,19 +70,19 @@ def measure(config: Config, options: Options) -> Line:
 
     def limit() -> None:
         for part in frames:
-            fft.rfft(part, workers=cores())
+            fft.rfft(part, workers=parallel.cores())
 
     ours(), theirs(), limit()  # compile, and make librosa's filters
     contenders = {
         "log-mel front end": ours,
         "librosa.feature.melspectrogram": theirs,
-        f"Fourier transforms alone, {cores()} threads": limit,
+        f"Fourier transforms alone, {parallel.cores()} threads": limit,
     }
     taken = compared.alternate(contenders, repetitions=options.repetitions)
     first, second, third = taken.values()
     note = (
         f"{options.clips} clips of {options.clip_s:g} s, {settings.n_mels} bands, n_fft {settings.n_fft}, "
-        f"hop {settings.hop_samples}, {cores()} cores"
+        f"hop {settings.hop_samples}, {parallel.cores()} cores"
     )
     figures = [
         Figure("× librosa's clips/s", compared.ratios(second, first), 10),

@@ -17,9 +17,9 @@ from benchmarks import compared, growth_stages, memory
 from benchmarks.compared import Figure, Line
 from benchmarks.growth_stages import STAGES
 from pipeline import cli
+from pipeline.common import parallel
 from pipeline.config import PROJECT_ROOT, Config, artifacts_dir, fingerprint, option
 from pipeline.errors import ProjectError
-from pipeline.scoring.detector import cores
 
 SECTIONS = ("corpus", "audio", "front_end", "augment", "model", "window", "train", "device", "decision")
 AT_MOST = 1.1
@@ -134,7 +134,7 @@ def reckoning(found: Growth, clips: list[float], core_hour_price: float) -> str:
     rows = [f"{'stage':<12}{'clips':>12}{'core-hours':>14}{'money':>12}  at {core_hour_price:g} a core-hour"]
     for name, by_size in found.items():
         for count in clips:
-            hours = count * further_cost_s(list(by_size.values()))[-1] * cores() / 3600
+            hours = count * further_cost_s(list(by_size.values()))[-1] * parallel.cores() / 3600
             rows.append(f"{name:<12}{count:>12.8g}{hours:>14.2f}{hours * core_hour_price:>12.2f}")
     return "\n".join(rows)
 
@@ -171,7 +171,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run the benchmark, and print its tables and lines."""
     config, options = compared.parse(__doc__, Options, quick=QUICK, sections=SECTIONS, argv=argv)
     found = measure(config, options)
-    print(f"{cores()} cores, corpus {config.corpus.corpus}\n{table(found)}\n")
+    print(f"{parallel.cores()} cores, corpus {config.corpus.corpus}\n{table(found)}\n")
     print(reckoning(found, [float(count) for count in options.clips.split(",")], options.core_hour_price) + "\n")
     return compared.finish(lines(found), options)
 

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from benchmarks import compared, notebook, recordings
 from benchmarks.compared import Figure, Line
 from pipeline import cli, corpora, preprocess
+from pipeline.common import parallel
 from pipeline.config import PROJECT_ROOT, SAMPLE_RATE_HZ, Config, artifacts_dir, option
-from pipeline.scoring.detector import cores
 
 SECTIONS = ("corpus", "audio")
 CHUNK_FILES = 32
@@ -52,7 +52,7 @@ def decode_files(paths: list[str]) -> None:
 def decode_on_all_cores(paths: list[str]) -> None:
     """``decode_files`` in as many processes as preprocessing uses."""
     chunks = [paths[first : first + CHUNK_FILES] for first in range(0, len(paths), CHUNK_FILES)]
-    with ProcessPoolExecutor(cores(), mp_context=multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(parallel.cores(), mp_context=multiprocessing.get_context("spawn")) as pool:
         list(pool.map(decode_files, chunks))
 
 
@@ -102,7 +102,7 @@ def made(config: Config, options: Options) -> list[Line]:
         "preprocess, the whole stage",
         "the notebook's loop, one process",
         "that loop without the mel",
-        f"decoding and resampling alone, {cores()} processes",
+        f"decoding and resampling alone, {parallel.cores()} processes",
     )
     contenders = {
         ours: lambda: cold(config),
@@ -112,7 +112,7 @@ def made(config: Config, options: Options) -> list[Line]:
     }
     cold(config)  # the first of a process imports MLflow and what draws figures
     taken = compared.measured(contenders, repetitions=options.repetitions)
-    note = f"{len(paths)} files in {len(recordings.FORMATS)} formats on {cores()} cores"
+    note = f"{len(paths)} files in {len(recordings.FORMATS)} formats on {parallel.cores()} cores"
     first = [
         Figure("× the notebook's loop", compared.ratios(taken[loop], taken[ours]), 10),
         Figure("× the loop without the mel", compared.ratios(taken[loading], taken[ours]), 3),

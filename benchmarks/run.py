@@ -20,9 +20,9 @@ import psutil
 from benchmarks import compared
 from benchmarks.compared import Line
 from pipeline import cli, tracking
+from pipeline.common import files, parallel
 from pipeline.config import PROJECT_ROOT, Config, artifacts_dir, fingerprint, option
 from pipeline.errors import ConfigError
-from pipeline.scoring.detector import cores
 
 MODULES = {
     "preprocess": (1, 2, 3),
@@ -94,9 +94,7 @@ def measure(module: str, config: Config, options: Options, folder: Path) -> Kept
         last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:] or ["no output"]
         return Kept(module, (), spent_s, f"{last[0]} (all of it: {log})")
     values = {"lines": json.loads(result.read_text(encoding="utf-8")), "seconds": spent_s}
-    unfinished = folder / f"{module}.part"
-    unfinished.write_text(json.dumps(values, indent=1), encoding="utf-8")
-    unfinished.replace(folder / f"{module}.json")
+    files.write_json(folder / f"{module}.json", values)
     return read(module, folder)
 
 
@@ -122,7 +120,7 @@ def machine() -> str:
     versions = ", ".join(f"{name} {version}" for name, version in tracking.versions().items())
     processor, memory_gb = names[0] if names else platform.processor(), psutil.virtual_memory().total / 2**30
     system = f"{platform.system()} {platform.release()}"
-    return f"{processor}, {cores()} cores, {memory_gb:.0f} GB of memory, {system}.\n{versions}."
+    return f"{processor}, {parallel.cores()} cores, {memory_gb:.0f} GB of memory, {system}.\n{versions}."
 
 
 def document(found: list[Kept], quick: bool) -> str:

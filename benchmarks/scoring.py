@@ -19,9 +19,10 @@ from benchmarks import bare, compared, notebook, recordings
 from benchmarks.compared import Figure, Line
 from pipeline import audio, cli, corpora, score
 from pipeline.audio import speech
+from pipeline.common import parallel
 from pipeline.config import SAMPLE_RATE_HZ, Config, artifacts_dir, option
 from pipeline.scoring import model_folders
-from pipeline.scoring.detector import Detector, cores
+from pipeline.scoring.detector import Detector
 from pipeline.scoring.model_folders import ModelFolder
 
 SECTIONS = ("corpus", "audio")
@@ -91,7 +92,7 @@ def measure(config: Config, options: Options) -> list[Line]:
     named, window_s = f"{model.model_version} ({model.config.model.backbone})", model.clip_samples / SAMPLE_RATE_HZ
     note = (
         f"{len(paths)} files of {audio_s / len(paths):.1f} s on average, {sum(map(len, windows))} windows of "
-        f"{window_s:g} s, {named}, {cores()} cores"
+        f"{window_s:g} s, {named}, {parallel.cores()} cores"
     )
     first = [
         Figure("× the notebook's seconds of audio a second", speeds, 12),

@@ -22,10 +22,10 @@ from benchmarks.load import Load, load
 from benchmarks.server import Server, serving
 from benchmarks.start import registered
 from pipeline import cli, corpora
+from pipeline.common import parallel
 from pipeline.config import PROJECT_ROOT, Config, artifacts_dir, option
 from pipeline.errors import ProjectError
 from pipeline.scoring import model_folders
-from pipeline.scoring.detector import cores
 from pipeline.scoring.model_folders import ModelFolder
 from pipeline.serving import latency_log
 
@@ -122,7 +122,7 @@ def measure(config: Config, options: Options) -> Line:
         figures.append(Figure("growth of its memory from the first round to the last", [growth], MAX_GROWTH, True))
     note = (
         f"{options.clients} clients, {options.rows} clip a request, {np.mean([len(w) for w in windows]):.1f} windows a "
-        f"clip, {model.model_version} ({model.config.model.backbone}), {cores()} cores"
+        f"clip, {model.model_version} ({model.config.model.backbone}), {parallel.cores()} cores"
     )
     return Line(
         *(11, "mlflow models serve", "the same server around the notebook's function", figures),

@@ -15,9 +15,9 @@ from pathlib import Path
 from benchmarks import compared, notebook
 from benchmarks.compared import Figure, Line
 from pipeline import cli, corpora
+from pipeline.common import parallel
 from pipeline.config import PROJECT_ROOT, REGISTERED_MODEL, Config, artifacts_dir, option
 from pipeline.scoring import model_folders
-from pipeline.scoring.detector import cores
 
 SECTIONS = ("corpus",)
 
@@ -69,7 +69,7 @@ def measure(config: Config, options: Options) -> Line:
         Figure("s through the registry", taken[registry], 2.5, at_most=True),
         Figure("s of MLflow's imports alone", taken[imports]),
     ]
-    note = f"{model_folders.ModelFolder.load(model).model_version}, disk warm, {cores()} cores"
+    note = f"{model_folders.ModelFolder.load(model).model_version}, disk warm, {parallel.cores()} cores"
     return Line(
         9, "one file, process start to score", "the notebook's way from process start", figures, taken, note=note
     )

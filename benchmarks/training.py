@@ -13,6 +13,7 @@ import numpy as np
 from benchmarks import compared
 from benchmarks.compared import Figure, Line
 from pipeline import cli
+from pipeline.common import parallel
 from pipeline.config import Config, option
 
 SECTIONS = ("corpus", "audio", "front_end", "augment", "model", "window", "train", "device", "decision")
@@ -50,7 +51,6 @@ def bare(config: Config) -> "keras.Model":  # noqa: F821
 def measure(config: Config, options: Options) -> list[Line]:
     """Lines 4 and 5."""
     from pipeline import preprocess
-    from pipeline.scoring.detector import cores
     from pipeline.store.store import Store
     from pipeline.training import devices
     from pipeline.training.data import Data
@@ -81,7 +81,8 @@ def measure(config: Config, options: Options) -> list[Line]:
     for work in contenders.values():
         work()  # compiles
     taken = compared.alternate(contenders, repetitions=options.repetitions)
-    note = f"{shape}, {clips} clips in batches of {batch} on {device.name}, {device.precision}, {cores()} cores"
+    cores = parallel.cores()
+    note = f"{shape}, {clips} clips in batches of {batch} on {device.name}, {device.precision}, {cores} cores"
     share = Figure("of the bare network's steps a second", compared.ratios(taken[alone], taken[everything]), 0.85)
     ample = Figure("× what the training step consumes", compared.ratios(taken[everything], taken[pipeline]), 5)
     return [

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline import cli
-from pipeline.common import locks
+from pipeline.common import files
 from pipeline.config import option
 from pipeline.corpora.download import transfer, unpack
 from pipeline.corpora.download.publishers import PUBLISHERS, File, Publisher
@@ -46,12 +46,12 @@ def fetch(
     """
     folder.mkdir(parents=True, exist_ok=True)
     taken = DownloadError(f"{folder}: another process downloads there; wait for it, or stop it")
-    with locks.held(folder / LOCK, taken):
-        files = list(publisher.files)
+    with files.locked(folder / LOCK, taken):
+        wanted = list(publisher.files)
         for record in publisher.records:
-            files += transfer.record_files(record, zenodo=zenodo)
+            wanted += transfer.record_files(record, zenodo=zenodo)
         done = _notes(folder)
-        for file in files:
+        for file in wanted:
             if done.get(file.name) == _note(file):
                 continue
             path = transfer.fetch(file, folder, pause_s=pause_s)
@@ -61,10 +61,8 @@ def fetch(
                 if not keep_archives:
                     path.unlink()
             done[file.name] = _note(file)
-            unfinished = folder / f"{NOTES}.part"
-            unfinished.write_text(json.dumps(done, indent=1), encoding="utf-8")
-            unfinished.replace(folder / NOTES)
-    return [file.name for file in files]
+            files.write_json(folder / NOTES, done)
+    return [file.name for file in wanted]
 
 
 def _note(file: File) -> dict[str, object]:

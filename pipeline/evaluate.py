@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline import cli, preprocess, tracking
+from pipeline.common import files
 from pipeline.common.progress import track
 from pipeline.config import artifacts_dir, option
 from pipeline.errors import ConfigError
@@ -121,10 +122,8 @@ def run(
             log(Path(work), outcome, step=outcome.training.epochs if own else 0)
             if output is None:
                 # Whole or not at all, as a comparison takes what lies here for evaluated.
-                unfinished = folder.with_name(f"{folder.name}.part")
-                shutil.rmtree(unfinished, ignore_errors=True)
-                shutil.copytree(work, unfinished)
-                model_folders.replace(unfinished, folder)
+                with files.whole_folder(folder) as unfinished:
+                    shutil.copytree(work, unfinished, dirs_exist_ok=True)
             else:
                 shutil.copytree(work, folder, dirs_exist_ok=True)
     return folder

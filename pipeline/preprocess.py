@@ -17,7 +17,7 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline import cli, corpora
-from pipeline.common import locks, orphans, sealed, spark
+from pipeline.common import files, parallel, spark
 from pipeline.common.progress import track
 from pipeline.common.spark import LOCAL, EngineOptions
 from pipeline.config import Config, artifacts_dir, fingerprint
@@ -75,7 +75,7 @@ def build(
     size = shard_clips or min(max(len(table) // 64, 32), 1024)
     folder.mkdir(parents=True, exist_ok=True)
     taken = StoreError(f"{folder}: another process is making this Store; wait for it, or stop it")
-    with locks.held(folder / ".lock", taken):
+    with files.locked(folder / ".lock", taken):
         paths = table["path"].tolist()
         tasks = [
             Task(str(folder), number, tuple(paths[first : first + size]), config.audio)
@@ -108,9 +108,9 @@ def _decoded(tasks: list[Task], engine: EngineOptions) -> Iterator[None]:
             for decoded in spark.each(session, shards.make, tasks):
                 yield from [None] * decoded
         return
-    workers = min(len(os.sched_getaffinity(0)), len(tasks))
+    workers = min(parallel.cores(), len(tasks))
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, orphans.end_with_parent) as pool:
+    with ProcessPoolExecutor(workers, context, parallel.end_with_parent) as pool:
         waiting = {pool.submit(shards.make, task) for task in tasks}
         for finished in as_completed(waiting):
             for _ in range(finished.result()):
@@ -164,9 +164,9 @@ def _finish(
         "fingerprint": key,
         "split_by": split_by,
         "shards": shards,
-        "manifest_sha256": store.file_sha256(folder / store.MANIFEST),
+        "manifest_sha256": files.sha256(folder / store.MANIFEST),
     }
-    sealed.write(folder / store.INDEX, index)
+    files.write_sealed(folder / store.INDEX, index)
 
 
 def _name(config: Config) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline import cli, tracking
+from pipeline.common import files
 from pipeline.config import REGISTERED_MODEL, option
 from pipeline.errors import ConfigError, ModelFolderError
 from pipeline.registry import registered_model
@@ -193,10 +194,8 @@ def _leave_champion(client: "mlflow.MlflowClient") -> None:  # noqa: F821
 
 def _leave(folder: Path) -> None:
     """Copy a model folder to the place where scoring looks first."""
-    unfinished = model_folders.champion_dir().with_name("champion.part")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    shutil.copytree(folder, unfinished)
-    model_folders.replace(unfinished, model_folders.champion_dir())
+    with files.whole_folder(model_folders.champion_dir()) as unfinished:
+        shutil.copytree(folder, unfinished, dirs_exist_ok=True)
 
 
 def main(argv: list[str] | None = None) -> int:

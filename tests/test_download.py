@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import corpora, download
-from pipeline.common import locks
+from pipeline.common import files
 from pipeline.config import CorpusConfig
 from pipeline.corpora.download.publishers import PUBLISHERS, File, Publisher
 from pipeline.errors import ConfigError, DownloadError
@@ -78,7 +78,7 @@ def test_a_hostile_archive_leaves_the_download_undone(server, tmp_path):
 def test_two_at_once_in_a_folder_are_refused(server, tmp_path):
     (tmp_path / "corpus").mkdir()
     with (
-        locks.held(tmp_path / "corpus" / download.LOCK, DownloadError("held by the test")),
+        files.locked(tmp_path / "corpus" / download.LOCK, DownloadError("held by the test")),
         pytest.raises(DownloadError, match="another process downloads there; wait for it, or stop it"),
     ):
         download.fetch(publisher(server), tmp_path / "corpus")

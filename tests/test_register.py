@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from pipeline import metrics, register, tracking
-from pipeline.common import sealed
+from pipeline.common import files
 from pipeline.config import REGISTERED_MODEL
 from pipeline.errors import ConfigError
 from pipeline.scoring import model_folders
@@ -57,7 +57,7 @@ def pad(folder: Path, count: int) -> None:
     model.write_bytes(model.read_bytes() + bytes(count))
     index = json.loads((folder / "bundle.json").read_text())
     index["sha256"]["model.tflite"] = hashlib.sha256(model.read_bytes()).hexdigest()
-    sealed.write(folder / "bundle.json", index)
+    files.write_sealed(folder / "bundle.json", index)
 
 
 def test_the_first_the_worse_the_better_and_back(trained, client):

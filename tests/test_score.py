@@ -241,5 +241,5 @@ def test_a_process_that_dies_says_what_to_do(many, make_model_folder):
     for child in psutil.Process().children(recursive=True):
         if "spawn_main" in " ".join(child.cmdline()):
             child.kill()
-    with pytest.raises(ProjectError, match=r"a process died .*the same command goes on"):
+    with pytest.raises(ProjectError, match=r"a process died .*the same command resumes"):
         list(found)

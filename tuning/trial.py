@@ -17,7 +17,7 @@ import optuna
 import yaml
 
 from pipeline import tracking
-from pipeline.common import orphans
+from pipeline.common import parallel
 from pipeline.config import Config
 from pipeline.training.checkpoint import Progress
 from tuning import abandoned, objective, space, study
@@ -44,7 +44,7 @@ def process(task: Task, drawn: Connection) -> None:
     """Body of the process: run the study's next trial; its number goes through ``drawn`` as soon as it is known."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the search hears it too, and ends its processes
     # A search that is killed takes its trials with it, and the same command goes on with them.
-    orphans.end_with_parent()
+    parallel.end_with_parent()
     study.quietly()
     own = study.load(study.storage(task.storage, task.heartbeat_s), task.study)
     study.equip(own, task.seed)

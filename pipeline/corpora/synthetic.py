@@ -5,12 +5,12 @@ same through a coarse vocoder, or the same through a loudspeaker and a room. It 
 2017 and read by its reader; a score on it says nothing about real speech.
 """
 
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from pipeline.common import files
 from pipeline.config import SAMPLE_RATE_HZ, artifacts_dir
 from pipeline.corpora import asvspoof2017
 from pipeline.store.manifest import Rejected
@@ -47,32 +47,29 @@ def build(folder: Path, *, seed: int = 2017) -> None:
     """Write the corpus to ``folder``; the same seed gives the same bytes."""
     import soundfile
 
-    unfinished = folder.with_name(f"{folder.name}.part")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    (unfinished / "protocol_V2").mkdir(parents=True)
-    rng = np.random.default_rng(seed)
-    number = 0
-    for part, speakers in SPEAKERS.items():
-        audio = unfinished / f"ASVspoof2017_V2_{part}"
-        audio.mkdir()
-        lines = []
-        for speaker in range(speakers):
-            pitch_hz, tract = rng.uniform(90, 240), rng.uniform(0.88, 1.18)
-            for phrase in range(CLIPS_PER_SPEAKER):
-                for kind in ("bonafide", *ATTACKS):
-                    number += 1
-                    name = f"{part[0].upper()}_{number:07d}.wav"
-                    wave = utterance(kind, pitch_hz, tract, rng)
-                    soundfile.write(audio / name, wave, SAMPLE_RATE_HZ, subtype="PCM_16")
-                    key, triple = ("genuine", "- - -") if kind == "bonafide" else ("spoof", ATTACKS[kind])
-                    lines.append(f"{name} {key} {part[0].upper()}{speaker:03d} S{phrase:02d} {triple}\n")
-        suffix = asvspoof2017.LIST_SUFFIX[part]
-        (unfinished / "protocol_V2" / f"ASVspoof2017_V2_{part}.{suffix}.txt").write_text(
-            "".join(lines), encoding="utf-8"
-        )
-    (unfinished / "DATA.md").write_text(ABOUT, encoding="utf-8")
-    shutil.rmtree(folder, ignore_errors=True)
-    unfinished.rename(folder)
+    with files.whole_folder(folder) as unfinished:
+        (unfinished / "protocol_V2").mkdir(parents=True)
+        rng = np.random.default_rng(seed)
+        number = 0
+        for part, speakers in SPEAKERS.items():
+            audio = unfinished / f"ASVspoof2017_V2_{part}"
+            audio.mkdir()
+            lines = []
+            for speaker in range(speakers):
+                pitch_hz, tract = rng.uniform(90, 240), rng.uniform(0.88, 1.18)
+                for phrase in range(CLIPS_PER_SPEAKER):
+                    for kind in ("bonafide", *ATTACKS):
+                        number += 1
+                        name = f"{part[0].upper()}_{number:07d}.wav"
+                        wave = utterance(kind, pitch_hz, tract, rng)
+                        soundfile.write(audio / name, wave, SAMPLE_RATE_HZ, subtype="PCM_16")
+                        key, triple = ("genuine", "- - -") if kind == "bonafide" else ("spoof", ATTACKS[kind])
+                        lines.append(f"{name} {key} {part[0].upper()}{speaker:03d} S{phrase:02d} {triple}\n")
+            suffix = asvspoof2017.LIST_SUFFIX[part]
+            (unfinished / "protocol_V2" / f"ASVspoof2017_V2_{part}.{suffix}.txt").write_text(
+                "".join(lines), encoding="utf-8"
+            )
+        (unfinished / "DATA.md").write_text(ABOUT, encoding="utf-8")
 
 
 def utterance(kind: str, pitch_hz: float, tract: float, rng: np.random.Generator) -> np.ndarray:

@@ -6,17 +6,16 @@ as any file is, by ``audio.decode``.
 """
 
 import io
-import os
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 
 import numpy as np
 import pandas as pd
 
 from pipeline import audio, metrics
+from pipeline.common import parallel
 from pipeline.common.progress import track
 from pipeline.config import BONAFIDE, SAMPLE_RATE_HZ, AudioConfig
 from pipeline.metrics import MetricError, bootstrap
@@ -218,10 +217,6 @@ def _rows(store: Store, subset: str, seed: int, most: int) -> np.ndarray:
 
 def _ahead(degrade: Degradation, clips: Iterable[Clip]) -> Iterator[np.ndarray]:
     """Degraded clips in order, made on all cores while earlier ones are scored."""
-    cores = len(os.sched_getaffinity(0))
+    cores = parallel.cores()
     with ThreadPoolExecutor(cores) as pool:
-        source = iter(clips)
-        waiting: list[Future] = [pool.submit(degrade, clip) for clip in islice(source, 4 * cores)]
-        while waiting:
-            yield waiting.pop(0).result()
-            waiting += [pool.submit(degrade, clip) for clip in islice(source, 1)]
+        yield from parallel.in_order(pool, degrade, clips, ahead=4 * cores)

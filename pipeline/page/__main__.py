@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass
 
 from pipeline import cli
+from pipeline.common import parallel
 from pipeline.config import option
 from pipeline.errors import ConfigError
 
@@ -43,7 +44,7 @@ def main(argv: list[str] | None = None) -> int:
     from pipeline.page import server
     from pipeline.scoring import detector, model_folders
 
-    workers = options.workers or detector.cores()
+    workers = options.workers or parallel.cores()
     model = model_folders.ModelFolder.load(model_folders.find(options.model))
     names = server.LOCAL_NAMES | {name.strip().lower() for name in options.names.split(",") if name.strip()}
     app = server.create(

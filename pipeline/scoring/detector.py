@@ -6,7 +6,6 @@ ratio, and an operating point turns that into a label. No TensorFlow is imported
 
 import dataclasses
 import math
-import os
 import queue
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,6 +16,7 @@ import numpy as np
 
 from pipeline import audio
 from pipeline.audio import speech, windows
+from pipeline.common import parallel
 from pipeline.config import BONAFIDE, SAMPLE_RATE_HZ, SPOOF
 from pipeline.errors import AudioError
 from pipeline.metrics.calibration import OperatingPoint
@@ -83,7 +83,7 @@ class Detector:
 
     def __init__(self, model: ModelFolder, threads: int = 0, network: Network | None = None):
         self.model = model
-        self._network = network or LiteRt(model.litert, threads or cores())
+        self._network = network or LiteRt(model.litert, threads or parallel.cores())
 
     def starts(self, wave: np.ndarray) -> list[int]:
         """First sample of each window by which the model scores a recording ``[samples]``."""
@@ -222,7 +222,7 @@ class Pool:
 
     def __init__(self, model: ModelFolder, size: int = 0):
         self.model = model
-        self.size = size or cores()
+        self.size = size or parallel.cores()
         self._free: queue.LifoQueue[Detector] = queue.LifoQueue()
         for _ in range(self.size):
             self._free.put(Detector(model, threads=1))
@@ -235,11 +235,6 @@ class Pool:
             yield lent
         finally:
             self._free.put(lent)
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 def spoof_probability(score: float, prior_spoof: float) -> float:

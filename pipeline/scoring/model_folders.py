@@ -7,7 +7,6 @@ pickle, and reading it imports neither TensorFlow nor MLflow (but for MLflow URI
 
 import dataclasses
 import gc
-import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from pipeline.common import sealed
+from pipeline.common import files
 from pipeline.config import BONAFIDE, SECTIONS, Config, artifacts_dir
 from pipeline.errors import ConfigError, ModelFolderError
 from pipeline.metrics import calibration
@@ -91,7 +90,7 @@ class ModelFolder:
         """Read a model folder; raises ``ModelFolderError`` if it is missing, damaged or of another format."""
         folder = Path(folder)
         try:
-            index = sealed.read(folder / INDEX)
+            index = files.read_sealed(folder / INDEX)
         except FileNotFoundError:
             raise ModelFolderError(
                 f"{folder}: no model folder ({INDEX} is missing); train one, or check --model"
@@ -103,7 +102,7 @@ class ModelFolder:
                 f"{folder}: format {index.get('format')!r} is none of {', '.join(map(str, READABLE))}; use the version "
                 "of this project that wrote it, or train the model again"
             )
-        if index["format"] >= SEALED and sealed.SEAL not in index:
+        if index["format"] >= SEALED and files.SEAL not in index:
             raise ModelFolderError(f"{folder / INDEX}: its checksum is missing, so it is damaged or was changed")
         for name, expected in index["sha256"].items():
             # The Keras model is large and not used for scoring; it is checked when it is asked for.
@@ -174,24 +173,21 @@ def write(
     values : the other fields of ``ModelFolder``.
     """
     folder = Path(folder)
-    unfinished = folder.with_name(f"{folder.name}.part")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    shutil.copyfile(litert, unfinished / LITERT)
-    if keras:
-        shutil.copyfile(keras, unfinished / KERAS)
-    if dev_scores is not None:
-        dev_scores[list(DEV_COLUMNS)].to_csv(unfinished / DEV_SCORES, index=False)
-    index = {
-        "format": FORMAT,
-        **{name: values[name] for name in _PLAIN},
-        "calibration": dataclasses.asdict(values["calibration"]),
-        "operating_points": {n: dataclasses.asdict(p) for n, p in values["operating_points"].items()},
-        "config": values["config"].flat(),
-        "sha256": {path.name: _sha256(path) for path in sorted(unfinished.iterdir())},
-    }
-    sealed.write(unfinished / INDEX, index)
-    replace(unfinished, folder)
+    with files.whole_folder(folder) as unfinished:
+        shutil.copyfile(litert, unfinished / LITERT)
+        if keras:
+            shutil.copyfile(keras, unfinished / KERAS)
+        if dev_scores is not None:
+            dev_scores[list(DEV_COLUMNS)].to_csv(unfinished / DEV_SCORES, index=False)
+        index = {
+            "format": FORMAT,
+            **{name: values[name] for name in _PLAIN},
+            "calibration": dataclasses.asdict(values["calibration"]),
+            "operating_points": {n: dataclasses.asdict(p) for n, p in values["operating_points"].items()},
+            "config": values["config"].flat(),
+            "sha256": {path.name: files.sha256(path) for path in sorted(unfinished.iterdir())},
+        }
+        files.write_sealed(unfinished / INDEX, index)
     return ModelFolder.load(folder)
 
 
@@ -199,24 +195,14 @@ def choose(model: ModelFolder, operating_point: str) -> ModelFolder:
     """Make another operating point the default of a model folder, which keeps all else."""
     points = model.operating_points | {operating_point: model.point(operating_point)}
     path = model.folder / INDEX
-    index = sealed.read(path)
+    index = files.read_sealed(path)
     index |= {
         "operating_point": operating_point,
         "operating_points": {name: dataclasses.asdict(point) for name, point in points.items()},
         "config": index["config"] | {"operating_point": operating_point},
     }
-    sealed.write(path, index)
+    files.write_sealed(path, index)
     return ModelFolder.load(model.folder)
-
-
-def replace(source: Path, folder: Path) -> None:
-    """Put the folder ``source`` in the place of ``folder``, which may exist."""
-    old = folder.with_name(f"{folder.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        folder.rename(old)
-    source.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def champion_dir() -> Path:
@@ -288,10 +274,5 @@ def _config(folder: Path, values: dict) -> Config:
 def _check(path: Path, expected: str) -> None:
     if not path.is_file():
         raise ModelFolderError(f"{path}: missing; copy the whole model folder, or train again")
-    if _sha256(path) != expected:
+    if files.sha256(path) != expected:
         raise ModelFolderError(f"{path}: its checksum is not the one in {INDEX}, so it is damaged or was changed")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

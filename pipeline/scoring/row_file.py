@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from pipeline.common import locks
+from pipeline.common import files
 from pipeline.errors import ConfigError
 from pipeline.scoring.detector import Row
 from pipeline.scoring.rows import COLUMNS
@@ -57,7 +57,7 @@ class RowFile:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = self._note.open("a+", encoding="utf-8")
         try:
-            locks.take(self._lock, ConfigError(f"--output {self.path}: another process is writing this file"))
+            files.lock(self._lock, ConfigError(f"--output {self.path}: another process is writing this file"))
         except ConfigError:
             self._lock.close()
             raise

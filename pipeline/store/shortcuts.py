@@ -6,7 +6,6 @@ well can be solved without listening (Müller et al. 2021 found ASVspoof 2019 so
 leaves ``shortcuts.csv`` in it; every evaluation shows it.
 """
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
@@ -17,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline import metrics
+from pipeline.common import parallel
 from pipeline.config import BONAFIDE, SAMPLE_RATE_HZ
 from pipeline.metrics import assessment, bootstrap
 from pipeline.store.store import Store
@@ -197,7 +197,7 @@ def of(store: Store) -> pd.DataFrame:
     if len(rows) > MOST_CLIPS:
         rows = np.sort(np.random.default_rng(0).permutation(rows)[:MOST_CLIPS])
     changes = np.flatnonzero(np.diff(store.manifest["shard"].to_numpy()[rows])) + 1
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:  # most of the work is done outside Python's lock
+    with ThreadPoolExecutor(parallel.cores()) as threads:  # most of the work is done outside Python's lock
         measured = [one for own in threads.map(partial(_measured, store), np.split(rows, changes)) for one in own]
     known = store.manifest.iloc[rows][["utterance_id", "label", "speaker", "attack"]].reset_index(drop=True)
     found = examine(pd.concat([known, pd.DataFrame(measured)], axis=1))

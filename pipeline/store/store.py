@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 
 from pipeline import audio
-from pipeline.common import sealed
+from pipeline.common import files
 from pipeline.config import SAMPLE_RATE_HZ
 from pipeline.errors import StoreError
 
@@ -48,7 +48,7 @@ class Store:
         if not (folder / INDEX).is_file():
             raise StoreError(f"{folder}: no complete Store here ({INDEX} is missing); run preprocess, or check --store")
         try:
-            index = sealed.read(folder / INDEX)
+            index = files.read_sealed(folder / INDEX)
             # Stores that were made without it are read all the same.
             if "manifest_sha256" in index:
                 _check(folder / MANIFEST, index["manifest_sha256"])
@@ -161,16 +161,10 @@ def unfinished_name(path: Path) -> Path:
     return path.with_suffix(f".{uuid.uuid4().hex}{UNFINISHED}")
 
 
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _check(path: Path, expected: str) -> None:
     if not path.is_file():
         raise StoreError(f"{path}: missing; delete its folder and run preprocess again")
-    if file_sha256(path) != expected:
+    if files.sha256(path) != expected:
         raise StoreError(
             f"{path}: its checksum is not the one in {INDEX}, so it has changed; delete its folder and run preprocess "
             "again"

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.common import files
 from pipeline.errors import ProjectError
 
 
@@ -35,12 +36,10 @@ def save(path: Path, progress: Progress, variables: list[np.ndarray], best: list
     arrays = {f"variable/{i:05d}": v for i, v in enumerate(variables)}
     arrays |= {f"best/{i:05d}": v for i, v in enumerate(best)}
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + ".part")
-    with unfinished.open("wb") as file:
+    with files.whole_file(path) as unfinished, unfinished.open("wb") as file:
         np.savez(file, progress=np.frombuffer(json.dumps(asdict(progress)).encode(), dtype=np.uint8), **arrays)
         file.flush()
         os.fsync(file.fileno())
-    unfinished.replace(path)
 
 
 def load(path: Path) -> tuple[Progress, list[np.ndarray], list[np.ndarray]] | None:

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks import growth, memory
 from benchmarks.growth import Stage
-from pipeline.scoring.detector import cores
+from pipeline.common.parallel import cores
 
 HOLD = """
 import mmap, sys, time

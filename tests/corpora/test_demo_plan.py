@@ -135,8 +135,3 @@ def test_recordings_are_found_by_package_and_language(tmp_path):
         "ktuberling_fi_0": ["hat.wav"],
         "asterisk_en_allison": ["agent-pass.g722"],
     }
-
-
-def test_families_of_attacks():
-    names = ("E00-P01-R00", "E00-P04-R00", "E00-P05-R00", "E00-P06-R00", "E01-P11-R01")
-    assert [demo.attack_family(name) for name in names] == ["tts", "tts", "vocoder", "vocoder", "replay"]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline import evaluate
-from pipeline.common import sealed
+from pipeline.common import files
 from pipeline.config import preset
 from pipeline.errors import ModelFolderError, ProjectError, StoreError
 from pipeline.scoring import model_folders
@@ -100,7 +100,7 @@ def test_a_changed_threshold_is_a_checksum_error_and_no_other_answer(make_model_
     ):
         ModelFolder.load(index.parent)
     values = json.loads(text)
-    del values[sealed.SEAL]
+    del values[files.SEAL]
     index.write_text(json.dumps(values))
     with pytest.raises(ModelFolderError, match="its checksum is missing"):
         ModelFolder.load(index.parent)
@@ -109,8 +109,8 @@ def test_a_changed_threshold_is_a_checksum_error_and_no_other_answer(make_model_
 def test_a_network_that_is_none_is_refused_by_name(make_model_folder):
     folder = make_model_folder().folder
     (folder / model_folders.LITERT).write_bytes(b"TFL3 but no network")
-    index = sealed.read(folder / model_folders.INDEX)
-    index["sha256"][model_folders.LITERT] = store.file_sha256(folder / model_folders.LITERT)
-    sealed.write(folder / model_folders.INDEX, index)
+    index = files.read_sealed(folder / model_folders.INDEX)
+    index["sha256"][model_folders.LITERT] = files.sha256(folder / model_folders.LITERT)
+    files.write_sealed(folder / model_folders.INDEX, index)
     with pytest.raises(ProjectError, match=r"model\.tflite"):
         Detector(ModelFolder.load(folder))

@@ -17,7 +17,7 @@ import pytest
 import soundfile
 
 from pipeline import audio
-from pipeline.common import sealed
+from pipeline.common import files
 from pipeline.config import PROJECT_ROOT, REGISTERED_MODEL
 from pipeline.scoring import model_folders
 from pipeline.scoring.model_folders import ModelFolder
@@ -200,6 +200,6 @@ def test_an_unfinished_version_is_gone_on_with_and_not_doubled(make_model_folder
     champion = model_folders.champion_dir()
     champion.rename(champion.with_name("champion.old"))
     register.register(tmp_path / "models" / "first")
-    assert sealed.read(champion / model_folders.INDEX)["model_version"] == "first"
+    assert files.read_sealed(champion / model_folders.INDEX)["model_version"] == "first"
     versions = mlflow.MlflowClient().search_model_versions(f"name = '{REGISTERED_MODEL}'")
     assert len(versions) == 1

@@ -17,7 +17,7 @@ import soundfile
 from pyarrow import parquet
 
 from pipeline import audio, cli, corpora, evaluate, export, register, score, stream, tracking
-from pipeline.common import sealed
+from pipeline.common import files
 from pipeline.config import PROJECT_ROOT, REGISTERED_MODEL, CorpusConfig, preset
 from pipeline.errors import ConfigError, ModelFolderError, ProjectError
 from pipeline.network import networks
@@ -43,9 +43,9 @@ def sprung(tmp_path):
 
 def reseal(folder: Path, name: str) -> None:
     """Give a changed file of a model folder its checksum, as whoever changed it would."""
-    index = sealed.read(folder / model_folders.INDEX)
-    index["sha256"][name] = store.file_sha256(folder / name)
-    sealed.write(folder / model_folders.INDEX, index)
+    index = files.read_sealed(folder / model_folders.INDEX)
+    index["sha256"][name] = files.sha256(folder / name)
+    files.write_sealed(folder / model_folders.INDEX, index)
 
 
 def test_the_traps_are_traps(tmp_path):
@@ -94,8 +94,8 @@ def test_a_store_with_pickles_for_types(sprung, synthetic_store, tmp_path):
     table = pa.Table.from_pandas(synthetic_store.manifest)
     trapped = pa.schema([traps.extension(field, sprung) for field in table.schema], table.schema.metadata)
     parquet.write_table(table.cast(trapped), folder / store.MANIFEST)
-    index = sealed.read(folder / store.INDEX)
-    index["manifest_sha256"] = store.file_sha256(folder / store.MANIFEST)
+    index = files.read_sealed(folder / store.INDEX)
+    index["manifest_sha256"] = files.sha256(folder / store.MANIFEST)
     for shard in index["shards"]:
         path = folder / shard["file"]
         written = pa.ipc.open_file(path.read_bytes())
@@ -103,8 +103,8 @@ def test_a_store_with_pickles_for_types(sprung, synthetic_store, tmp_path):
         with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
             for number in range(written.num_record_batches):
                 writer.write_batch(pa.record_batch(written.get_batch(number).columns, schema=schema))
-        shard["sha256"] = store.file_sha256(path)
-    sealed.write(folder / store.INDEX, index)
+        shard["sha256"] = files.sha256(path)
+    files.write_sealed(folder / store.INDEX, index)
     opened = Store.open(folder)
     Data.of(opened, preset("smoke"))
     assert np.array_equal(opened.samples(3), synthetic_store.samples(3))

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from pipeline import tracking
-from pipeline.common import sealed
+from pipeline.common import files
 from pipeline.errors import ConfigError, ModelFolderError
 from pipeline.metrics import calibration
 from pipeline.scoring import model_folders
@@ -72,7 +72,7 @@ def test_another_default_point_changes_the_index_alone(make_model_folder):
 def test_a_folder_of_format_1_is_read(make_model_folder):
     index = make_model_folder().folder / "bundle.json"
     values = json.loads(index.read_text()) | {"format": 1}
-    del values["config"]["operating_point"], values[sealed.SEAL]
+    del values["config"]["operating_point"], values[files.SEAL]
     index.write_text(json.dumps(values))
     read = ModelFolder.load(index.parent)
     assert (read.dev_scores, read.point().threshold) == (None, 0.25)
@@ -100,7 +100,7 @@ def test_damage_is_found_and_named(make_model_folder):
 )
 def test_other_versions_are_refused(make_model_folder, change, message):
     index = make_model_folder().folder / "bundle.json"
-    sealed.write(index, json.loads(index.read_text()) | change)
+    files.write_sealed(index, json.loads(index.read_text()) | change)
     with pytest.raises(ModelFolderError, match=message):
         ModelFolder.load(index.parent)
 

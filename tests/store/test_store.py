@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 
 from pipeline import audio
+from pipeline.common import files
 from pipeline.errors import StoreError
 from pipeline.store import store
 from pipeline.store.store import Store
@@ -58,7 +59,7 @@ def test_several_recordings_may_share_a_batch(tmp_path):
         for batch in batches:
             writer.write_batch(batch)
     table = pd.DataFrame({"shard": 0, "position": range(4)})
-    shard = {"file": "part-0.arrow", "sha256": store.file_sha256(tmp_path / "part-0.arrow")}
+    shard = {"file": "part-0.arrow", "sha256": files.sha256(tmp_path / "part-0.arrow")}
     opened = Store(tmp_path, "by hand", "", "none", table, (shard,))
     assert [opened.samples(row).tolist() for row in range(4)] == [*waves, [6]]
 

@@ -6,17 +6,15 @@ version and seed always mean the same corpus.
 """
 
 import multiprocessing
-import os
-import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from pipeline.common import orphans
+from pipeline.common import files, parallel
+from pipeline.common.parallel import AHEAD
 from pipeline.common.progress import track
 from pipeline.config import SAMPLE_RATE_HZ, artifacts_dir
 from pipeline.corpora import asvspoof2017
@@ -53,28 +51,18 @@ def build(directory: Path, *, seed: int = 2017) -> None:
     compiling = multiprocessing.get_context("spawn").Process(target=_compile, daemon=True)
     compiling.start()
     packages = fetch.fetch(directory.parent / "packages")
-    unfinished = directory.with_name(f"{directory.name}.part")
-    shutil.rmtree(unfinished, ignore_errors=True)
     clips = _humans(packages, seed)
     spoken = _synthetic(packages, clips, seed)
     jobs, entries = _jobs(clips, spoken, seed)
     compiling.join()
-    for number, samples in enumerate(_parallel(_render, jobs, what="demo corpus: clips")):
-        protocol.write_clip(unfinished, entries[number].subset, number, samples)
-    protocol.write_lists(unfinished, entries)
     names = {codes: name for name, codes in plan.CODES.items()}
     names |= {codes: "replay" + (" (eval only)" if codes in replay.EVAL_ONLY else "") for codes in _all_replays()}
-    text = protocol.about(entries, packages, names, RECIPE_VERSION)
-    (unfinished / "DATA.md").write_text(text, encoding="utf-8")
-    shutil.rmtree(directory, ignore_errors=True)
-    unfinished.rename(directory)
-
-
-def attack_family(attack: str) -> str:
-    """tts, vocoder or replay: the family of an attack triple as the Manifest writes it."""
-    names = {"-".join(codes): name for name, codes in plan.CODES.items()}
-    name = names.get(attack, "replay")
-    return "vocoder" if name in VOCODERS else "replay" if name == "replay" else "tts"
+    with files.whole_folder(directory) as unfinished:
+        for number, samples in enumerate(_parallel(_render, jobs, what="demo corpus: clips")):
+            protocol.write_clip(unfinished, entries[number].subset, number, samples)
+        protocol.write_lists(unfinished, entries)
+        text = protocol.about(entries, packages, names, RECIPE_VERSION)
+        (unfinished / "DATA.md").write_text(text, encoding="utf-8")
 
 
 def _humans(packages: Packages, seed: int) -> dict[str, list[Clip]]:
@@ -150,7 +138,7 @@ def _voice_for(clip: Clip, voices: Sequence[tuple], number: int) -> tuple:
 
 def _compile() -> None:
     """Call the vocoders once: librosa compiles for half a minute what they use, and workers find that in its cache."""
-    orphans.end_with_parent()
+    parallel.end_with_parent()
     rng = np.random.default_rng(0)
     for vocode in VOCODERS.values():
         vocode(rng.normal(size=SAMPLE_RATE_HZ).astype(np.float32), rng)
@@ -179,11 +167,9 @@ def _speak(voice: engines.Synthesiser, *, packages: Packages, seed: int) -> tupl
 def _parallel(function: Callable, items: Sequence, *, what: str, unit: str = "clip") -> Iterable:
     """Results in the order of the items, from all cores, with progress."""
 
-    def results() -> Iterator:
-        with ProcessPoolExecutor(len(os.sched_getaffinity(0)), mp_context=multiprocessing.get_context("spawn")) as pool:
-            yield from pool.map(function, items)
-
-    return track(results(), total=len(items), what=what, unit=unit)
+    size = parallel.cores()
+    results = parallel.in_order(parallel.workers(size), function, items, ahead=AHEAD * size)
+    return track(results, total=len(items), what=what, unit=unit)
 
 
 def _all_replays() -> tuple[tuple[str, str, str], ...]:
