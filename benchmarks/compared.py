@@ -130,7 +130,7 @@ def parse(
     description: str, options: type[Options], *, quick: dict[str, object], sections: Sequence[str] = (), argv=None
 ) -> tuple[Config, Any]:
     """A benchmark's command line; ``quick`` holds the options that ``--quick`` stands for."""
-    config, given = cli.parse(description.split("\n\n")[0], sections=sections, options=options, argv=argv)
+    config, given, _ = cli.parse(description.split("\n\n")[0], sections=sections, options=options, argv=argv)
     return config, dataclasses.replace(given, **{"repetitions": 1, **quick}) if given.quick else given
 
 

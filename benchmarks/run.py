@@ -152,7 +152,7 @@ def _read(path: str) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Measure what is not there yet and write the table; 1 where a benchmark failed."""
-    config, options = cli.parse(__doc__.split("\n\n")[0], sections=("corpus",), options=Options, argv=argv)
+    config, options, _ = cli.parse(__doc__.split("\n\n")[0], sections=("corpus",), options=Options, argv=argv)
     asked = (config.corpus, config.preset, options.model, options.repetitions, options.quick)
     folders = {name: artifacts_dir() / "benchmarks" / fingerprint(state_of_the_code(name), *asked) for name in MODULES}
     output = Path(options.output) if options.output else RESULTS

@@ -16,14 +16,13 @@ import numpy as np
 from pipeline import audio, cli
 from pipeline.audio import speech
 from pipeline.common.progress import LOG_EVERY_S
-from pipeline.config import SAMPLE_RATE_HZ, artifacts_dir, fingerprint, option
+from pipeline.config import SAMPLE_RATE_HZ, Config, artifacts_dir, fingerprint, option
 from pipeline.errors import AudioError, ConfigError
 from pipeline.scoring import model_folders, spoofed_segments
 from pipeline.scoring.detector import Detector
 from pipeline.scoring.spoofed_segments import SpoofedSegment
 from pipeline.scoring.timeline import Scorer, ScoreTimeline
 
-SECTIONS = ()
 JSON, PNG = "analysis.json", "timeline.png"
 
 
@@ -43,9 +42,6 @@ class AnalyseOptions:
     switch_cost: float = option(
         spoofed_segments.SWITCH_COST, "evidence in nats that a change costs: higher finds fewer, longer stretches"
     )
-
-
-OPTIONS = AnalyseOptions
 
 
 @dataclass(frozen=True)
@@ -123,9 +119,9 @@ def clock(seconds: float) -> str:
     return f"{head}:{rest // 10:02d}.{rest % 10}"
 
 
-def main(argv: list[str] | None = None) -> int:
+@cli.command(options=AnalyseOptions)
+def main(_: Config, options: AnalyseOptions) -> int:
     """Entry point ``analyse``."""
-    _, options = cli.parse(__doc__, sections=SECTIONS, options=OPTIONS, argv=argv, prog="python -m pipeline.analyse")
     if len(options.input) != 1:
         raise ConfigError(f"--input: expected one recording, found {len(options.input)}")
     (source,) = options.input

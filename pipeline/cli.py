@@ -7,18 +7,68 @@
 import argparse
 import dataclasses
 import errno
+import functools
 import io
 import os
 import sys
 import types
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, get_args, get_origin
+from typing import Any, NamedTuple, NoReturn, get_args, get_origin
 
 from pipeline.config import PRESETS, SECTIONS, Config, preset
 from pipeline.errors import ConfigError, ProjectError
 
 _AS_FLAG = "_as_flag"
+
+
+def command(
+    *,
+    sections: Sequence[str] = (),
+    options: type | None = None,
+    default_preset: str = "default",
+    with_given: bool = False,
+) -> Callable[[Callable[..., int | None]], Callable[..., int]]:
+    """Make a function of ``(config, options)`` the command of its module: a ``main(argv=None)`` that returns a status.
+
+    Parameters
+    ----------
+    sections : names of the ``Config`` sections whose options the command takes.
+    options : dataclass of the command's own options.
+    default_preset : preset used when neither the command line nor the configuration file names one.
+    with_given : also pass ``given``, the values that were typed, as text by option name.
+
+    The first paragraph of the module's docstring opens ``--help``.
+    """
+
+    def decorate(body: Callable[..., int | None]) -> Callable[..., int]:
+        @functools.wraps(body)
+        def main(argv: Sequence[str] | None = None) -> int:
+            module = sys.modules[body.__module__]
+            name = module.__spec__.name.removesuffix(".__main__") if module.__spec__ else ""
+            parsed = parse(
+                module.__doc__.split("\n\n")[0],
+                sections=sections,
+                options=options,
+                default_preset=default_preset,
+                argv=argv,
+                prog=f"python -m {name}" if name else None,
+            )
+            extra = {"given": parsed.given} if with_given else {}
+            return body(parsed.config, parsed.options, **extra) or 0
+
+        main.sections, main.options = sections, options
+        return main
+
+    return decorate
+
+
+class Parsed(NamedTuple):
+    """A command line: the resolved configuration, the command's own options, and what was typed, by option name."""
+
+    config: Config
+    options: Any
+    given: dict[str, Any]
 
 
 def parse(
@@ -29,20 +79,10 @@ def parse(
     default_preset: str = "default",
     argv: Sequence[str] | None = None,
     prog: str | None = None,
-) -> tuple[Config, Any]:
-    """Read a command line.
+) -> Parsed:
+    """Read a command line, with the parameters of ``command``; ``options`` are ``None`` without a dataclass.
 
-    Parameters
-    ----------
-    description : first lines of ``--help``.
-    sections : names of the ``Config`` sections whose options the command takes.
-    options : dataclass of the command's own options.
-    default_preset : preset used when neither the command line nor the configuration file names one.
-
-    Returns
-    -------
-    The resolved configuration, and an instance of ``options`` (``None`` without one). Errors in values exit with
-    status 2 and one line.
+    Errors in values exit with status 2 and one line.
     """
     parser = build_parser(description, sections=sections, options=options, default_preset=default_preset, prog=prog)
     typed = vars(parser.parse_args(argv))
@@ -50,7 +90,7 @@ def parse(
         typed[name.removesuffix(_AS_FLAG)] += typed.pop(name)
     given = {name: value for name, value in typed.items() if value not in ("", [], [""])}
     try:
-        return resolve(given, sections, options, default_preset)
+        return Parsed(*resolve(given, sections, options, default_preset), given)
     except ConfigError as error:
         parser.error(str(error))
 

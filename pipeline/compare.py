@@ -22,7 +22,6 @@ from pipeline.reporting import comparison
 from pipeline.scoring import model_folders
 from pipeline.store.manifest import matching
 
-SECTIONS = ("corpus", "audio")
 TIMED_CLIPS = 40
 Scores = dict[tuple[str, int], pd.DataFrame]
 """``scores.csv`` of each configuration and seed."""
@@ -44,9 +43,6 @@ class CompareOptions:
     )
     store: str = option("", "folder of a Store; empty: preprocess the corpus first")
     output: str = option("", "folder for table and figure; empty: artifacts/comparisons/STORE")
-
-
-OPTIONS = CompareOptions
 
 
 def configurations(options: CompareOptions, shared: Config) -> dict[str, Config]:
@@ -238,9 +234,9 @@ def _differences(names: list[str], seeds: list[int], scores: Scores, pools: dict
     return pd.DataFrame(rows, columns=["config", "yardstick", "attacks", "gain", "low", "high"])
 
 
-def main(argv: list[str] | None = None) -> int:
+@cli.command(sections=("corpus", "audio"), options=CompareOptions)
+def main(config: Config, options: CompareOptions) -> int:
     """Entry point ``compare``."""
-    config, options = cli.parse(__doc__.split("\n\n")[0], sections=SECTIONS, options=OPTIONS, argv=argv)
     from pipeline import preprocess
 
     try:

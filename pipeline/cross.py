@@ -15,14 +15,13 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline import cli, corpora, preprocess, tracking
-from pipeline.config import Config, CorpusConfig, artifacts_dir, option
+from pipeline.config import SECTIONS, Config, CorpusConfig, artifacts_dir, option
 from pipeline.errors import ConfigError
 from pipeline.metrics.assessment import metric_key
 from pipeline.reporting import cross_matrix
 from pipeline.scoring import model_folders
 from pipeline.scoring.model_folders import ModelFolder
 
-SECTIONS = ("corpus", "audio", "front_end", "augment", "model", "window", "train", "device", "decision")
 NONE = "none"
 
 
@@ -36,9 +35,6 @@ class CrossOptions:
     )
     model: str = option("", "models that are trained already, comma separated, to test too; named as evaluate's are")
     output: str = option("", "folder for table and figure; empty: artifacts/cross/CORPORA")
-
-
-OPTIONS = CrossOptions
 
 
 def trainings(given: str, tested: Mapping[str, CorpusConfig]) -> dict[str, list[str]]:
@@ -135,9 +131,9 @@ def _mlflow_metrics(table: pd.DataFrame) -> dict[str, float]:
     }
 
 
-def main(argv: list[str] | None = None) -> int:
+@cli.command(sections=tuple(SECTIONS), options=CrossOptions)
+def main(config: Config, options: CrossOptions) -> int:
     """Entry point ``cross``."""
-    config, options = cli.parse(__doc__.split("\n\n")[0], sections=SECTIONS, options=OPTIONS, argv=argv)
     rows = trainings(options.train_on, corpora.apart(config.corpus))
     folders = [model_folders.find(name.strip()) for name in options.model.split(",") if name.strip()]
     models = {ModelFolder.load(folder).model_version: folder for folder in folders}

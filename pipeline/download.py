@@ -11,12 +11,11 @@ from pathlib import Path
 
 from pipeline import cli
 from pipeline.common import files
-from pipeline.config import option
+from pipeline.config import Config, option
 from pipeline.corpora.download import transfer, unpack
 from pipeline.corpora.download.publishers import PUBLISHERS, File, Publisher
 from pipeline.errors import ConfigError, DownloadError
 
-SECTIONS = ()
 NOTES, LOCK = "downloaded.json", ".downloading"
 
 
@@ -27,9 +26,6 @@ class DownloadOptions:
     what: tuple[str, ...] = option((), "corpus and folder; without them: the corpora that can be downloaded")
     accept_licence: bool = option(False, "accept the licence of the corpus without being asked")
     keep_archives: bool = option(False, "keep each archive after it was unpacked")
-
-
-OPTIONS = DownloadOptions
 
 
 def fetch(
@@ -95,9 +91,9 @@ def _accepted(corpus: str, publisher: Publisher) -> bool:
     return input("Accept it? [y/N] ").strip().lower() in ("y", "yes")
 
 
-def main(argv: list[str] | None = None) -> int:
+@cli.command(options=DownloadOptions)
+def main(_: Config, options: DownloadOptions) -> int:
     """Entry point of ``python -m pipeline.download``."""
-    _, options = cli.parse(__doc__.split("\n\n")[0], sections=SECTIONS, options=OPTIONS, argv=argv)
     if not options.what:
         print(listing())
         return 0

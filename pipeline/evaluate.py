@@ -19,7 +19,7 @@ import pandas as pd
 from pipeline import cli, preprocess, tracking
 from pipeline.common import files
 from pipeline.common.progress import track
-from pipeline.config import artifacts_dir, option
+from pipeline.config import Config, artifacts_dir, option
 from pipeline.errors import ConfigError
 from pipeline.evaluation import clips, figures, robustness
 from pipeline.evaluation.summary import Outcome, Rival, of_training, summarise, training_run
@@ -33,7 +33,6 @@ from pipeline.store import manifest, shortcuts
 from pipeline.store.store import Store
 from pipeline.training.data import left_out
 
-SECTIONS = ("corpus", "audio")
 SUBSETS = ("dev", "eval")
 INDEX = "evaluation.json"
 METRICS_A_CALL = 500
@@ -55,9 +54,6 @@ class EvaluateOptions:
     )
     saliency: bool = option(True, "draw what the model looks at in single clips (loads TensorFlow)")
     output: str = option("", "folder for report, figures and scores; empty: artifacts/evaluations/MODEL")
-
-
-OPTIONS = EvaluateOptions
 
 
 def evaluate(model: ModelFolder, store: Store, subset: str) -> Evaluation:
@@ -237,10 +233,9 @@ def table_text(folder: Path) -> str:
     return report.text(json.loads((Path(folder) / INDEX).read_text(encoding="utf-8")))
 
 
-def main(argv: list[str] | None = None) -> int:
+@cli.command(sections=("corpus", "audio"), options=EvaluateOptions, with_given=True)
+def main(config: Config, options: EvaluateOptions, given: dict) -> int:
     """Entry point ``evaluate``."""
-    about = __doc__.split("\n\n")[0]
-    config, options = cli.parse(about, sections=SECTIONS, options=OPTIONS, argv=argv)
     subsets = [name.strip() for name in options.subset.split(",")]
     for name in subsets:
         if name not in manifest.SUBSETS:
@@ -249,9 +244,7 @@ def main(argv: list[str] | None = None) -> int:
     if options.store:
         store_folder = Path(options.store)
     else:
-        parser = cli.build_parser(about, sections=SECTIONS, options=OPTIONS, default_preset="default")
-        typed = vars(parser.parse_args(argv))
-        named = any(typed[name] for name in cli.option_names(SECTIONS, None))
+        named = any(name in given for name in cli.option_names(("corpus", "audio"), None))
         store_folder = preprocess.ensure(config if named else ModelFolder.load(model_folder).config)
     folder = run(
         model_folder,

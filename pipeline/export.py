@@ -18,7 +18,7 @@ import numpy as np
 
 from pipeline import cli, metrics, preprocess, tracking
 from pipeline.common.progress import track
-from pipeline.config import BONAFIDE, artifacts_dir, option
+from pipeline.config import BONAFIDE, Config, artifacts_dir, option
 from pipeline.errors import ConfigError, ModelFolderError
 from pipeline.scoring import model_folders, runtimes
 from pipeline.scoring.detector import Detector, Network
@@ -27,7 +27,6 @@ from pipeline.serving.latency_log import percentile
 from pipeline.store import manifest
 from pipeline.store.store import Store
 
-SECTIONS = ()
 MAX_EER_CHANGE = 0.005
 THREADS = (1, 2)
 ROUNDS = 100
@@ -44,9 +43,6 @@ class ExportOptions:
     subset: str = option("eval", "subset to score (train, dev, eval)")
     output: str = option("", "folder for the files and the table; empty: artifacts/exports/MODEL")
     clips: int = option(0, "clips of the subset at most, drawn at random; 0: all")
-
-
-OPTIONS = ExportOptions
 
 
 @dataclass(frozen=True)
@@ -248,11 +244,9 @@ def _shown(value: float | None, width: int, digits: int) -> str:
     return f"{'' if value is None else format(value, f'.{digits}f'):>{width}}"
 
 
-def main(argv: list[str] | None = None) -> int:
+@cli.command(options=ExportOptions)
+def main(_: Config, options: ExportOptions) -> int:
     """Entry point ``export``."""
-    _, options = cli.parse(
-        __doc__.split("\n\n")[0], sections=SECTIONS, options=OPTIONS, argv=argv, prog="python -m pipeline.export"
-    )
     model = ModelFolder.load(model_folders.find(options.model))
     store_folder = Path(options.store) if options.store else preprocess.ensure(model.config)
     output = Path(options.output) if options.output else None

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline import cli
-from pipeline.config import option
+from pipeline.config import Config, option
 from pipeline.errors import ConfigError
 from pipeline.serving.latency_log import PERCENTILES, middle_ms, spread
 
-SECTIONS = ()
 SHOWN = {"request_ms": "a request", "clip_ms": "a clip"}
 
 
@@ -23,9 +22,6 @@ class LatencyOptions:
     """Which lines to sum up."""
 
     input: tuple[str, ...] = option((), "files with the lines that servers wrote")
-
-
-OPTIONS = LatencyOptions
 
 
 def summarise(lines: Sequence[dict]) -> dict[str, object]:
@@ -79,11 +75,9 @@ def _rate(lines: Sequence[dict], amount: str) -> float:
     return sum(amounts[pid] / seconds[pid] for pid in seconds)
 
 
-def main(argv: list[str] | None = None) -> int:
+@cli.command(options=LatencyOptions)
+def main(_: Config, options: LatencyOptions) -> int:
     """Print the summary of files."""
-    _, options = cli.parse(
-        __doc__.split("\n\n")[0], sections=SECTIONS, options=OPTIONS, argv=argv, prog="python -m pipeline.latency"
-    )
     lines = [line for name in options.input for line in read(Path(name))]
     if not lines:
         named = ", ".join(options.input) or "no file"

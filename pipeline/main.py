@@ -13,10 +13,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline import cli, tracking
-from pipeline.config import PROJECT_ROOT, REGISTERED_MODEL, SMALL_BACKBONE, SMALL_OF_DEMO, Config, ModelConfig, option
+from pipeline.config import (
+    PROJECT_ROOT,
+    REGISTERED_MODEL,
+    SECTIONS,
+    SMALL_BACKBONE,
+    SMALL_OF_DEMO,
+    Config,
+    ModelConfig,
+    option,
+)
 from pipeline.errors import ConfigError
 
-SECTIONS = ("corpus", "audio", "front_end", "augment", "model", "window", "train", "device", "decision")
 BACKBONES = next(f.metadata["choices"] for f in dataclasses.fields(ModelConfig) if f.name == "backbone")
 NONE = "none"
 AUTO = "auto"
@@ -32,9 +40,6 @@ class MainOptions:
         f"settings; the registry's rule makes one of all champion. {AUTO}: {SMALL_BACKBONE}, in the preset demo "
         f"{SMALL_OF_DEMO}; none: no other",
     )
-
-
-OPTIONS = MainOptions
 
 
 def run(configs: list[Config]) -> None:
@@ -136,11 +141,9 @@ score a file    .venv/bin/python -m pipeline.score FILE_OR_FOLDER
 serve           .venv/bin/mlflow models serve -m models:/{REGISTERED_MODEL}@champion --env-manager local"""
 
 
-def main(argv: list[str] | None = None) -> int:
+@cli.command(sections=tuple(SECTIONS), options=MainOptions, default_preset="demo")
+def main(config: Config, options: MainOptions) -> int:
     """Entry point ``main``."""
-    config, options = cli.parse(
-        __doc__.split("\n\n")[0], sections=SECTIONS, options=OPTIONS, default_preset="demo", argv=argv
-    )
     run([config, *rivals(config, options.rivals)])
     return 0
 

@@ -28,8 +28,6 @@ from pipeline.store.shards import Task
 
 STAGE_VERSION = 2
 """Raised when a change of this stage changes what the same corpus becomes."""
-SECTIONS = ("corpus", "audio")
-OPTIONS = EngineOptions
 
 
 def ensure(config: Config, *, aside: bool = True, otherwise: str = "speaker", engine: EngineOptions = LOCAL) -> Path:
@@ -235,9 +233,9 @@ def summary(folder: Path) -> str:
     return "\n".join([*lines, f"Store: {folder}"])
 
 
-def main(argv: list[str] | None = None) -> int:
+@cli.command(sections=("corpus", "audio"), options=EngineOptions)
+def main(config: Config, engine: EngineOptions) -> int:
     """Entry point ``preprocess``."""
-    config, engine = cli.parse(__doc__.split("\n\n")[0], sections=SECTIONS, options=OPTIONS, argv=argv)
     engine.check()
     print(summary(ensure(config, aside=False, engine=engine)))
     return 0

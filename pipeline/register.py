@@ -11,14 +11,13 @@ from pathlib import Path
 
 from pipeline import cli, tracking
 from pipeline.common import files
-from pipeline.config import REGISTERED_MODEL, option
+from pipeline.config import REGISTERED_MODEL, Config, option
 from pipeline.errors import ConfigError, ModelFolderError
 from pipeline.registry import registered_model
 from pipeline.registry.promotion import Decision, decide
 from pipeline.scoring import model_folders
 from pipeline.scoring.model_folders import ModelFolder
 
-SECTIONS = ()
 CANDIDATE, CHAMPION = "candidate", "champion"
 PREVIOUS, ROLLED_BACK = "previous_champion", "rolled_back"
 """Tags: the version that a champion took the alias from, and that it lost the alias by a rollback."""
@@ -34,9 +33,6 @@ class RegisterOptions:
 
     model: str = option("", "model folder that training wrote, or runs:/ID of its run; empty: the newest folder")
     rollback: bool = option(False, "true: register nothing, and make the previous champion champion again")
-
-
-OPTIONS = RegisterOptions
 
 
 def register(model_folder: Path) -> Decision:
@@ -198,9 +194,9 @@ def _leave(folder: Path) -> None:
         shutil.copytree(folder, unfinished, dirs_exist_ok=True)
 
 
-def main(argv: list[str] | None = None) -> int:
+@cli.command(options=RegisterOptions)
+def main(_: Config, options: RegisterOptions) -> int:
     """Entry point ``register``."""
-    _, options = cli.parse(__doc__, sections=SECTIONS, options=OPTIONS, argv=argv, prog="python -m pipeline.register")
     if options.rollback:
         if options.model:
             raise ConfigError("--rollback true takes no --model: it goes back to the champion before the present one")

@@ -16,7 +16,7 @@ from pipeline import cli
 from pipeline.common import spark
 from pipeline.common.progress import track
 from pipeline.common.spark import EngineOptions
-from pipeline.config import BONAFIDE, SPOOF, option
+from pipeline.config import BONAFIDE, SPOOF, Config, option
 from pipeline.errors import ConfigError
 from pipeline.metrics.calibration import OperatingPoint
 from pipeline.scoring import inputs, model_folders, rows, spark_scoring, workers
@@ -25,7 +25,6 @@ from pipeline.scoring.inputs import Recording
 from pipeline.scoring.model_folders import ModelFolder
 from pipeline.scoring.row_file import Done, RowFile
 
-SECTIONS = ()
 Scorer = Callable[[Sequence[str]], Iterator[Row]]
 """Gives the row of each path, in order."""
 
@@ -44,12 +43,9 @@ class ScoreOptions(EngineOptions):
     processes: int = option(0, "processes that score on this machine; 0: one for each core")
 
 
-OPTIONS = ScoreOptions
-
-
-def main(argv: list[str] | None = None) -> int:
+@cli.command(options=ScoreOptions)
+def main(_: Config, options: ScoreOptions) -> int:
     """Entry point ``score``; 1 when a recording could not be scored."""
-    _, options = cli.parse(__doc__, sections=SECTIONS, options=OPTIONS, argv=argv, prog="python -m pipeline.score")
     options.check()
     recordings = inputs.find(options.input)
     threshold = cli.number("threshold", options.threshold)

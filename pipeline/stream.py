@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import cli
-from pipeline.config import SAMPLE_RATE_HZ, option
+from pipeline.config import SAMPLE_RATE_HZ, Config, option
 from pipeline.errors import AudioError, ConfigError
 from pipeline.scoring import model_folders
 from pipeline.scoring.detector import MIN_SPEECH_S, NO_SPEECH, Detector
@@ -26,8 +26,6 @@ from pipeline.serving.latency_log import PERCENTILES, class_of, middle_ms
 from pipeline.streaming import sources
 from pipeline.streaming.feed import Feed, SpeechMeter, Step
 from pipeline.streaming.smoothing import Hysteresis, RunningMean
-
-SECTIONS = ()
 
 
 @dataclass(frozen=True)
@@ -51,9 +49,6 @@ class StreamOptions:
     rate_hz: int = option(SAMPLE_RATE_HZ, "sample rate of raw samples on standard input")
     channels: int = option(1, "channels of raw samples on standard input; they are averaged")
     track: bool = option(False, "log the summary to MLflow")
-
-
-OPTIONS = StreamOptions
 
 
 @dataclass(frozen=True)
@@ -158,9 +153,9 @@ class Summary:
         return self.max_ms
 
 
-def main(argv: list[str] | None = None) -> int:
+@cli.command(options=StreamOptions)
+def main(_: Config, options: StreamOptions) -> int:
     """Entry point ``stream``."""
-    _, options = cli.parse(__doc__, sections=SECTIONS, options=OPTIONS, argv=argv, prog="python -m pipeline.stream")
     _check(options)
     threshold = cli.number("threshold", options.threshold)
     model = model_folders.ModelFolder.load(model_folders.find(options.model))

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import cli, metrics, preprocess, tracking
-from pipeline.config import Config, artifacts_dir, fingerprint, option
+from pipeline.config import SECTIONS, Config, artifacts_dir, fingerprint, option
 from pipeline.errors import ProjectError
 from pipeline.metrics import calibration
 from pipeline.scoring import model_folders
@@ -27,7 +27,6 @@ from pipeline.training.data import Data
 
 STAGE_VERSION = 4
 """Raised when a change of this stage changes what the same configuration learns."""
-SECTIONS = ("corpus", "audio", "front_end", "augment", "model", "window", "train", "device", "decision")
 SCORED_TOGETHER_S = 64.0
 """Seconds of audio that go through the network at once at least when it scores: small batches learn, and are slow."""
 
@@ -37,9 +36,6 @@ class TrainOptions:
     """What to train on."""
 
     store: str = option("", "folder of a Store; empty: preprocess the corpus first")
-
-
-OPTIONS = TrainOptions
 
 
 def train(config: Config, store_folder: Path) -> Path:
@@ -280,9 +276,9 @@ def _log_start(config: Config, data: Data, device: "devices.Device", key: str) -
     tracking.log_inputs(data.store, ("train", "dev", "eval"))
 
 
-def main(argv: list[str] | None = None) -> int:
+@cli.command(sections=tuple(SECTIONS), options=TrainOptions)
+def main(config: Config, options: TrainOptions) -> int:
     """Entry point ``train``; the evaluation on dev and eval ends it, in the same run."""
-    config, options = cli.parse(__doc__.split("\n\n")[0], sections=SECTIONS, options=OPTIONS, argv=argv)
     from pipeline import evaluate
 
     store_folder = Path(options.store) if options.store else preprocess.ensure(config)

@@ -35,7 +35,19 @@ def parse(*argv: str, sections=ALL, options=None, default_preset="default"):
         default_preset=default_preset,
         argv=argv,
         prog="command",
-    )
+    )[:2]
+
+
+def test_a_command_gets_configuration_options_and_what_was_typed():
+    found = []
+
+    @cli.command(sections=("train",), options=ScoreLike, default_preset="demo", with_given=True)
+    def main(config, options, given):
+        found.append((config, options, given))
+
+    assert main(["--epochs", "3", "--threads", "2", "--subset", ""]) == 0
+    assert found == [(preset("demo").replace(epochs=3), ScoreLike(threads=2), {"epochs": "3", "threads": "2"})]
+    assert (main.sections, main.options) == (("train",), ScoreLike)
 
 
 def refusal(capsys, *argv: str, **kwargs) -> str:

@@ -12,9 +12,8 @@ import numpy as np
 import pandas as pd
 
 from pipeline import cli, tracking
-from pipeline.config import AugmentConfig, Config, artifacts_dir, option
+from pipeline.config import SECTIONS, AugmentConfig, Config, artifacts_dir, option
 
-SECTIONS = ("corpus", "audio", "front_end", "augment", "model", "window", "train", "device", "decision")
 PARTS = [f.name for f in dataclasses.fields(AugmentConfig) if f.name != "augment_strength"]
 LAST_EPOCHS = 3
 
@@ -25,9 +24,6 @@ class ScreenOptions:
 
     store: str = option("", "folder of a Store; empty: preprocess the corpus first")
     output: str = option("", "folder for the table; empty: artifacts/comparisons/augmentation")
-
-
-OPTIONS = ScreenOptions
 
 
 def settings(config: Config) -> dict[str, Config]:
@@ -71,11 +67,9 @@ def markdown(table: pd.DataFrame) -> str:
     return "\n".join(lines) + "\n"
 
 
-def main(argv: list[str] | None = None) -> int:
+@cli.command(sections=tuple(SECTIONS), options=ScreenOptions, default_preset="demo")
+def main(config: Config, options: ScreenOptions) -> int:
     """Screen and print the table."""
-    config, options = cli.parse(
-        __doc__.split("\n\n")[0], sections=SECTIONS, options=OPTIONS, default_preset="demo", argv=argv
-    )
     import mlflow
 
     from pipeline import preprocess

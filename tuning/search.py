@@ -14,10 +14,9 @@ if not __package__:  # `python tuning/search.py` puts this folder on the path, a
 from dataclasses import dataclass
 
 from pipeline import cli, tracking
-from pipeline.config import Config, artifacts_dir, option
+from pipeline.config import SECTIONS, Config, artifacts_dir, option
 from pipeline.errors import ConfigError
 
-SECTIONS = ("corpus", "audio", "front_end", "augment", "model", "window", "train", "device", "decision")
 PRESET = "demo"
 
 
@@ -64,9 +63,6 @@ class TuneOptions:
     heartbeat_s: int = option(60, "a worker on another machine that is silent for twice as long counts as dead, in s")
     store: str = option("", "folder of a Store; empty: preprocess the corpus first")
     output: str = option("", "folder for figures, tables and best_params.yaml; empty: artifacts/tuning/STUDY")
-
-
-OPTIONS = TuneOptions
 
 
 def lead(config: Config, options: TuneOptions, store_folder: Path, final_epochs: int) -> Path:
@@ -161,17 +157,15 @@ def _run_trials(own: "optuna.Study", options: TuneOptions, url: str, config: Con
     workers.run(own, task, trials=options.trials, timeout_s=options.timeout_s, workers=options.workers)
 
 
-def epochs_of_a_training(argv: list[str] | None) -> int:
+def epochs_of_a_training(given: dict[str, str]) -> int:
     """Epochs that preset and configuration file give, whatever ``--epochs`` gives the trials."""
-    parser = cli.build_parser("", sections=SECTIONS, options=OPTIONS, default_preset=PRESET)
-    typed = vars(parser.parse_args(argv))
-    return cli.resolve({n: typed[n] for n in ("preset", "config") if typed[n]}, (), None, PRESET)[0].train.epochs
+    sources = {name: given[name] for name in ("preset", "config") if name in given}
+    return cli.resolve(sources, (), None, PRESET)[0].train.epochs
 
 
-def main(argv: list[str] | None = None) -> int:
+@cli.command(sections=tuple(SECTIONS), options=TuneOptions, default_preset=PRESET, with_given=True)
+def main(config: Config, options: TuneOptions, given: dict) -> int:
     """Entry point ``tune``."""
-    about = __doc__.split("\n\n")[0]
-    config, options = cli.parse(about, sections=SECTIONS, options=OPTIONS, default_preset=PRESET, argv=argv)
     for name, least in (("trials", 1), ("workers", 1), ("heartbeat_s", 1), ("timeout_s", 0), ("final_epochs", 0)):
         if getattr(options, name) < least:
             raise ConfigError(f"--{name} {getattr(options, name)}: expected {least} or more")
@@ -183,7 +177,7 @@ def main(argv: list[str] | None = None) -> int:
         join(options, config.device.require_gpu)
         return 0
     store_folder = Path(options.store) if options.store else preprocess.ensure(config)
-    lead(config, options, store_folder, options.final_epochs or epochs_of_a_training(argv))
+    lead(config, options, store_folder, options.final_epochs or epochs_of_a_training(given))
     return 0
 
 

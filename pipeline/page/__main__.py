@@ -9,10 +9,9 @@ from dataclasses import dataclass
 
 from pipeline import cli
 from pipeline.common import parallel
-from pipeline.config import option
+from pipeline.config import Config, option
 from pipeline.errors import ConfigError
 
-SECTIONS = ()
 MIN_PORT, MAX_PORT = 0, 65535
 
 
@@ -28,12 +27,9 @@ class PageOptions:
     workers: int = option(0, "recordings scored at once; 0: one for each core")
 
 
-OPTIONS = PageOptions
-
-
-def main(argv: list[str] | None = None) -> int:
+@cli.command(options=PageOptions)
+def main(_: Config, options: PageOptions) -> int:
     """Serve the page until it is stopped."""
-    _, options = cli.parse(__doc__, sections=SECTIONS, options=OPTIONS, argv=argv, prog="python -m pipeline.page")
     if not MIN_PORT <= options.port <= MAX_PORT or options.max_mb <= 0 or options.workers < 0:
         raise ConfigError(
             f"--port {options.port} --max_mb {options.max_mb:g} --workers {options.workers}: expected a port from "

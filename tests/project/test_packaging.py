@@ -154,7 +154,7 @@ def test_mlproject_uses_the_conda_file_and_has_all_entry_points(mlproject):
 def test_entry_point_lists_its_share_of_the_vocabulary(mlproject, name):
     module = importlib.import_module(MODULES[name])
     entry = mlproject["entry_points"][name]
-    shared = [option for option in cli.option_names(module.SECTIONS, module.OPTIONS) if option in VOCABULARY]
+    shared = [option for option in cli.option_names(module.main.sections, module.main.options) if option in VOCABULARY]
     assert set(entry["parameters"]) == set(shared)
     assert all(about == {"type": "string", "default": ""} for about in entry["parameters"].values())
 
@@ -173,7 +173,7 @@ def test_entry_point_with_nothing_given_is_the_bare_command(mlproject, name):
     module = importlib.import_module(MODULES[name])
     entry = mlproject["entry_points"][name]
     words = shlex.split(entry["command"].format(**dict.fromkeys(entry["parameters"], "''")))
-    settings = {"sections": module.SECTIONS, "options": module.OPTIONS}
+    settings = {"sections": module.main.sections, "options": module.main.options}
     assert cli.parse("", argv=words[3:], **settings) == cli.parse("", argv=[], **settings)
 
 

@@ -120,7 +120,7 @@ def test_the_search_is_concluded_by_mlflow_run(killed, tmp_path):
     runs = pd.read_csv(folder / "final" / "runs.csv")
     assert list(runs["config"]) == ["default parameters", "tuned"]
     values = yaml.safe_load((folder / "best_params.yaml").read_text())
-    again, _ = cli.parse("", sections=("train",), argv=["--config", str(folder / "best_params.yaml")])
+    again, _, _ = cli.parse("", sections=("train",), argv=["--config", str(folder / "best_params.yaml")])
     assert again == model.config
     assert values["epochs"] == 1
 

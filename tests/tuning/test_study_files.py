@@ -41,7 +41,7 @@ def test_the_best_configuration_is_a_configuration_file(searched, folder):
     assert values.items() >= best.params.items()
     assert (values["preset"], values["epochs"]) == ("smoke", 32)
     assert not {"seed", "require_gpu"} & set(values)
-    config, _ = cli.parse("", sections=("train",), argv=["--config", str(folder / "best_params.yaml")])
+    config, _, _ = cli.parse("", sections=("train",), argv=["--config", str(folder / "best_params.yaml")])
     assert config == results.best_config(searched).replace(epochs=32)
     assert config != settings().config
 
