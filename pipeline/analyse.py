@@ -133,7 +133,7 @@ def main(_: Config, options: AnalyseOptions) -> int:
     try:
         heard = listen(Path(source), detector, mix=options.channels == "mix", hop_s=options.hop_s)
     except AudioError as error:
-        raise AudioError(f"{source}: {error}") from None
+        raise AudioError(error.kind, error.detail, source) from None
     first = 0 if options.channels == "mix" else 1
     parties = [
         Party(number, channel, channel.spoofed_segments(threshold=threshold, switch_cost=options.switch_cost))

@@ -4,6 +4,8 @@ Commands print them without a traceback and exit with status 2 (see ``cli.run``)
 its traceback.
 """
 
+from enum import StrEnum
+
 
 class ProjectError(Exception):
     """Base of every error that a user can mend."""
@@ -17,8 +19,33 @@ class CorpusError(ProjectError):
     """A corpus on disk is not laid out, or labelled, as its reader requires."""
 
 
+class AudioFault(StrEnum):
+    """Kinds of ``AudioError``."""
+
+    AMBIGUOUS = "ambiguous"
+    EMPTY = "empty"
+    LATE = "late"
+    NOT_FINITE = "not finite"
+    REFUSED = "refused"
+    SILENT = "silent"
+    TOO_LARGE = "too large"
+    TOO_LONG = "too long"
+    TOO_SHORT = "too short"
+    UNREADABLE = "unreadable"
+
+
 class AudioError(ProjectError):
-    """One recording cannot be decoded or is refused; the message is the reason listed for it."""
+    """One recording cannot be decoded or is refused; its text, ``kind: detail``, is the reason listed for it.
+
+    ``name`` stands before the text if the reader cannot know which recording is meant.
+    """
+
+    def __init__(self, kind: AudioFault, detail: str, name: str = ""):
+        super().__init__(kind, detail, name)
+        self.kind, self.detail, self.name = kind, detail, name
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.kind}: {self.detail}" if self.name else f"{self.kind}: {self.detail}"
 
 
 class StoreError(ProjectError):

@@ -178,7 +178,7 @@ def main(_: Config, options: StreamOptions) -> int:
     try:
         _listen(feed.steps(), listener, summary)
     except AudioError as error:
-        raise AudioError(f"--input {options.input}: {error}") from None
+        raise AudioError(error.kind, error.detail, f"--input {options.input}") from None
     except KeyboardInterrupt:
         pass
     except BrokenPipeError:

@@ -4,7 +4,7 @@ import os
 import stat
 from pathlib import Path
 
-from pipeline.errors import AudioError
+from pipeline.errors import AudioError, AudioFault
 
 
 class ServedFiles:
@@ -20,18 +20,20 @@ class ServedFiles:
         is there.
         """
         if self._root is None:
-            raise AudioError("refused: this server reads no files; send the recording itself in the column audio")
+            raise AudioError(
+                AudioFault.REFUSED, "this server reads no files; send the recording itself in the column audio"
+            )
         try:
             path = Path(os.path.realpath(self._root / name))
         except (ValueError, OSError):
-            raise AudioError("refused: the path is no file name") from None
+            raise AudioError(AudioFault.REFUSED, "the path is no file name") from None
         if not path.is_relative_to(self._root):
-            raise AudioError("refused: the path leads out of the folder that this server reads")
+            raise AudioError(AudioFault.REFUSED, "the path leads out of the folder that this server reads")
         try:
             kind = path.stat().st_mode
         except OSError as error:
-            raise AudioError(f"unreadable: {error.strerror or error}") from None
+            raise AudioError(AudioFault.UNREADABLE, f"{error.strerror or error}") from None
         # Opening a pipe would wait for its other end, and a device has none.
         if not stat.S_ISREG(kind):
-            raise AudioError("refused: the path is not a regular file")
+            raise AudioError(AudioFault.REFUSED, "the path is not a regular file")
         return path

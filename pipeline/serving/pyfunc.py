@@ -22,7 +22,7 @@ from mlflow.protos.databricks_pb2 import BAD_REQUEST
 from mlflow.pyfunc.scoring_server import _SERVER_MODEL_PATH
 
 from pipeline.audio import Source
-from pipeline.errors import AudioError, ConfigError
+from pipeline.errors import AudioError, AudioFault, ConfigError
 from pipeline.metrics.calibration import OperatingPoint
 from pipeline.scoring.detector import Pool, Row
 from pipeline.scoring.model_folders import ModelFolder
@@ -99,7 +99,9 @@ class SpoofDetector(mlflow.pyfunc.PythonModel):
         source = str(given["path"]) if "path" in given else f"row {number}"
         try:
             if time.monotonic() > until:
-                raise AudioError(f"late: not begun within {self.settings.max_request_s:g} s; send fewer rows a request")
+                raise AudioError(
+                    AudioFault.LATE, f"not begun within {self.settings.max_request_s:g} s; send fewer rows a request"
+                )
             recording = self._recording(given)
         except AudioError as error:
             found = [Row(source, model_version=self.pool.model.model_version, latency_ms=0.0, error=str(error))]
@@ -115,7 +117,9 @@ class SpoofDetector(mlflow.pyfunc.PythonModel):
 
     def _recording(self, given: dict[str, object]) -> Source:
         if len(given) != 1:
-            raise AudioError(f"{'ambiguous' if given else 'empty'}: a row holds either {' or '.join(COLUMNS)}")
+            raise AudioError(
+                AudioFault.AMBIGUOUS if given else AudioFault.EMPTY, f"a row holds either {' or '.join(COLUMNS)}"
+            )
         if "path" in given:
             return self.files.find(str(given["path"]))
         recording = given["audio"]
@@ -123,9 +127,11 @@ class SpoofDetector(mlflow.pyfunc.PythonModel):
             try:
                 return base64.b64decode(recording, validate=True)
             except (binascii.Error, ValueError):
-                raise AudioError("unreadable: the text in the column audio is not base64") from None
+                raise AudioError(AudioFault.UNREADABLE, "the text in the column audio is not base64") from None
         if not isinstance(recording, bytes):
-            raise AudioError(f"unreadable: the column audio holds {type(recording).__name__} in place of base64 text")
+            raise AudioError(
+                AudioFault.UNREADABLE, f"the column audio holds {type(recording).__name__} in place of base64 text"
+            )
         return recording
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from pipeline import audio
 from pipeline.config import SAMPLE_RATE_HZ
-from pipeline.errors import AudioError, ConfigError
+from pipeline.errors import AudioError, AudioFault, ConfigError
 
 STDIN, MICROPHONE = "-", "microphone"
 READ_BYTES = 1 << 16
@@ -101,7 +101,7 @@ def _wav_layout(file: BinaryIO) -> Pcm:
         if name == b"data":
             break
         if size > MAX_HEADER_BYTES:
-            raise AudioError(f"unreadable: a WAV chunk of {size} bytes lies before the samples")
+            raise AudioError(AudioFault.UNREADABLE, f"a WAV chunk of {size} bytes lies before the samples")
         body = _exactly(file, size + size % 2)
         if name == b"fmt " and len(body) >= 16:
             kind, channels, rate_hz, _, _, bits = struct.unpack("<HHIIHH", body[:16])
@@ -109,9 +109,11 @@ def _wav_layout(file: BinaryIO) -> Pcm:
                 kind = struct.unpack("<H", body[24:26])[0]
             layout = Pcm({(1, 8): "u8", (3, 32): "f32le"}.get((kind, bits), f"s{bits}le"), rate_hz, channels)
             if layout.sample_format not in SAMPLE_FORMATS or kind not in (1, 3):
-                raise AudioError(f"unreadable: WAV format {kind} of {bits} bits; a stream may be PCM or 32-bit float")
+                raise AudioError(
+                    AudioFault.UNREADABLE, f"WAV format {kind} of {bits} bits; a stream may be PCM or 32-bit float"
+                )
     if layout is None:
-        raise AudioError("unreadable: a WAV stream without a description of its samples")
+        raise AudioError(AudioFault.UNREADABLE, "a WAV stream without a description of its samples")
     return layout
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline.audio import speech
-from pipeline.errors import AudioError
+from pipeline.errors import AudioError, AudioFault
 from pipeline.streaming.feed import Feed, Ring, SpeechMeter
 
 
@@ -79,7 +79,7 @@ def test_latency_counts_from_the_last_sample_of_the_step():
 def test_an_error_of_the_stream_comes_after_its_steps():
     def blocks():
         yield np.zeros(150, np.float32)
-        raise AudioError("broken")
+        raise AudioError(AudioFault.UNREADABLE, "broken")
 
     steps = Feed(blocks(), window=100, step=100, lossless=True).steps()
     assert [next(steps).end, next(steps).end] == [100, 150]
