@@ -1,4 +1,4 @@
-"""LiteRT and nothing else: the limit of whatever scores with a model on these cores."""
+"""LiteRT and nothing else: the upper limit of any scoring with a model on these cores."""
 
 import threading
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ from pipeline.scoring.runtimes import LiteRt
 
 
 def cut(model: ModelFolder, recording: audio.Source) -> np.ndarray:
-    """The windows ``[windows, clip_samples]`` of a recording that the detector scores."""
+    """Windows of a recording as the detector cuts them, ``[windows, clip_samples]``."""
     wave = audio.decode(recording, config=model.config.audio)
     window = model.config.window
     starts = windows.starts(len(wave), window.clip_samples, window.windows)
@@ -22,13 +22,13 @@ def cut(model: ModelFolder, recording: audio.Source) -> np.ndarray:
 
 
 class Loops:
-    """One interpreter with one thread for each core, which together give the most that the cores can."""
+    """One single-threaded interpreter per core: together the most that the cores can do."""
 
     def __init__(self, model: ModelFolder):
         self._interpreters = [LiteRt(model.litert, 1) for _ in range(parallel.cores())]
 
     def run(self, recordings: Sequence[np.ndarray]) -> None:
-        """Invoke the model on the windows of every recording, as many at once as the detector takes."""
+        """Invoke the model on the windows of every recording, in batches of the detector's size."""
         remaining, lock = iter(recordings), threading.Lock()
 
         def work(interpreter: LiteRt) -> None:
@@ -48,6 +48,6 @@ class Loops:
 
 
 def parts(found: np.ndarray) -> Iterator[np.ndarray]:
-    """The windows of a recording as the detector hands them to the model."""
+    """Split the windows of a recording into the detector's batches."""
     for first in range(0, len(found), BATCH_WINDOWS):
         yield found[first : first + BATCH_WINDOWS]

@@ -1,7 +1,7 @@
-"""Telephone calls made for measuring: one speaker's recordings end to end, with ten seconds of spoof among them.
+"""Telephone calls for measuring: one speaker's recordings end to end, with ten seconds of spoof among them.
 
-They are spliced from clips of one subset of a Store alone, so that what is measured on eval calls was never heard in
-training. Which clips, in which order, is drawn by a seed.
+The clips of a call come from one subset of a Store only, so eval calls hold nothing that training used. A seed draws
+the clips and their order.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from pipeline.store.store import Store
 
 @dataclass(frozen=True)
 class Call:
-    """A call ``[samples]`` float32, and where the spoof in it begins and ends in s; ``None`` where there is none."""
+    """A call ``[samples]`` float32, and the start and end of its spoof in s; ``None`` without spoof."""
 
     wave: np.ndarray
     spoof_s: tuple[float, float] | None
@@ -26,10 +26,10 @@ class Call:
 def splice(
     store: Store, subset: str, *, calls: int, call_s: float = 60.0, spoof_s: float = 10.0, seed: int = 0
 ) -> Iterator[Call]:
-    """Calls of ``call_s`` seconds, every fourth without spoof.
+    """Yield calls of ``call_s`` seconds, every fourth without spoof.
 
-    The bonafide speech of a call is of one speaker; its spoof is of one attack, of the same speaker where there is
-    enough of it. Speakers and attacks take turns in a random order.
+    The bonafide speech of a call is of one speaker and its spoof of one attack: of the same speaker if there is enough
+    of it. Speakers and attacks take turns in a random order.
     """
     rng = np.random.default_rng(seed)
     table = store.manifest.iloc[store.subset(subset)]
@@ -54,7 +54,7 @@ def splice(
 
 
 def _joined(store: Store, rows: np.ndarray, seconds: float, rng: np.random.Generator) -> np.ndarray:
-    """Clips in a random order, all of them before any comes again, cut to the length."""
+    """Join clips in a random order, each once before any repeats, and cut them to the length."""
     size, parts = round(seconds * SAMPLE_RATE_HZ), []
     while sum(map(len, parts)) < size:
         parts += [store.waveform(int(row)) for row in rng.permutation(rows)]

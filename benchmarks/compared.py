@@ -1,7 +1,7 @@
-"""Measuring by comparison: contenders take turns on the same work, so that a machine's drift meets all of them alike.
+"""Measuring by comparison: contenders take turns on the same work, so the machine's drift affects all of them alike.
 
-A benchmark gives its ``Line``s, each with the figures that were measured and their targets. What is printed, what
-``benchmarks.run`` keeps as JSON and the table of all benchmarks come from the same lines.
+A benchmark returns ``Line``s: measured figures with their targets. The printed text, the JSON that ``benchmarks.run``
+keeps and the table of all benchmarks come from these lines.
 """
 
 import dataclasses
@@ -20,19 +20,19 @@ from pipeline.config import Config, option
 
 @dataclass(frozen=True)
 class Options:
-    """What every benchmark takes."""
+    """Options of every benchmark."""
 
     repetitions: int = option(5, "rounds in which the contenders take turns")
-    quick: bool = option(False, "the smallest size that goes the whole way: shows that it works, measures nothing")
-    json: str = option("", "file to write what was measured to; empty: none")
+    quick: bool = option(False, "the smallest size that runs every step: shows that it works, measures nothing")
+    json: str = option("", "file to write the measured lines to; empty: none")
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured figure, a value for each round, and the target of its median.
+    """One measured figure: a value per round, and the target of their median.
 
-    ``name`` says what is measured (``× the notebook's loop``, ``s from a model folder``). Without a target it is
-    reported alone.
+    ``name`` is the unit in words (``× the notebook's loop``, ``s from a model folder``). A figure without a target is
+    only reported.
     """
 
     name: str
@@ -62,12 +62,12 @@ class Figure:
 
 @dataclass(frozen=True)
 class Line:
-    """A line of the table: what was compared with what, the figures, and what each contender took.
+    """A row of the table: the two sides compared, the figures, and the measurements of each contender.
 
-    ``taken`` holds values in ``unit`` for each contender and round; ``note`` says on what they were measured.
+    ``taken`` holds a value in ``unit`` per contender and round; ``note`` names the data and the machine's cores.
     """
 
-    number: int
+    name: str
     what: str
     against: str
     figures: Sequence[Figure]
@@ -82,14 +82,14 @@ class Line:
 
     @classmethod
     def of(cls, values: dict[str, Any]) -> "Line":
-        """A line from what ``dataclasses.asdict`` made of one."""
+        """Build a line from the output of ``dataclasses.asdict``."""
         return cls(**values | {"figures": [Figure(**figure) for figure in values["figures"]]})
 
 
 def alternate(contenders: dict[str, Callable[[], object]], *, repetitions: int) -> dict[str, list[float]]:
-    """Seconds that each contender took in each of the rounds.
+    """Time each contender in each round, in seconds.
 
-    The order turns round from one round to the next, so that none always follows the same one.
+    The order reverses from one round to the next, so no contender always follows the same one.
     """
     return measured({name: _timed(work) for name, work in contenders.items()}, repetitions=repetitions)
 
@@ -97,7 +97,7 @@ def alternate(contenders: dict[str, Callable[[], object]], *, repetitions: int) 
 def measured(
     contenders: dict[str, Callable[[], float]], *, repetitions: int, unit: str = "s"
 ) -> dict[str, list[float]]:
-    """What each contender says of itself, in ``unit``, in each of the rounds; the order as in ``alternate``."""
+    """Collect the value that each contender returns, in ``unit``, per round; the order is that of ``alternate``."""
     found: dict[str, list[float]] = {name: [] for name in contenders}
     for turn in range(repetitions):
         names = list(contenders)
@@ -117,19 +117,19 @@ def _timed(work: Callable[[], object]) -> Callable[[], float]:
 
 
 def ratios(numerator: Sequence[float], denominator: Sequence[float]) -> list[float]:
-    """How many times the one is the other, round by round."""
+    """Divide the one by the other, round by round."""
     return [a / b for a, b in zip(numerator, denominator, strict=True)]
 
 
 def number(value: float) -> str:
-    """Three digits, and no exponent."""
+    """Format with three digits and no exponent."""
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def parse(
     description: str, options: type[Options], *, quick: dict[str, object], sections: Sequence[str] = (), argv=None
 ) -> tuple[Config, Any]:
-    """A benchmark's command line; ``quick`` holds the options that ``--quick`` stands for."""
+    """Parse a benchmark's command line; ``quick`` holds the options that ``--quick`` sets."""
     config, given, _ = cli.parse(description.split("\n\n")[0], sections=sections, options=options, argv=argv)
     return config, dataclasses.replace(given, **{"repetitions": 1, **quick}) if given.quick else given
 
@@ -144,9 +144,9 @@ def finish(lines: Sequence[Line], options: Options) -> int:
 
 
 def text(line: Line) -> str:
-    """A line for the terminal: its figures with their targets, then what each contender took."""
+    """Format a line for the terminal: its figures with their targets, then the measurements of each contender."""
     width = max([len(name) for name in line.taken] + [1])
-    rows = [f"{line.number}. {line.what}, against {line.against}", f"   {line.note}"]
+    rows = [f"{line.name}: {line.what}, against {line.against}", f"   {line.note}"]
     rows += [f"   {figure.measured}, target {figure.wanted}: {verdict(figure)}" for figure in line.figures]
     rows += [
         f"   {name:<{width}}  {number(statistics.median(values)):>7} {line.unit}"
@@ -157,22 +157,22 @@ def text(line: Line) -> str:
 
 
 def verdict(figure: Figure) -> str:
-    """Whether the target is reached, in a word."""
+    """One word: whether the target is reached."""
     return "-" if figure.target is None else "pass" if figure.met else "miss"
 
 
 def table(lines: Sequence[Line]) -> str:
-    """Markdown: the lines with their figures, and beneath it what each contender took."""
-    rows = ["| # | what | against | median (min to max) | target | |", "|---|---|---|---|---|---|"]
+    """Markdown table of the lines with their figures, then one of the measurements of each contender."""
+    rows = ["| name | what | against | median (min to max) | target | |", "|---|---|---|---|---|---|"]
     for line in lines:
         cells = [
             "<br>".join(part(figure) for figure in line.figures)
             for part in (lambda f: f.measured, lambda f: f.wanted, verdict)
         ]
-        rows.append(f"| {line.number} | {line.what} | {line.against} | {' | '.join(cells)} |")
-    rows += ["", "| # | contender | median (min to max) | on |", "|---|---|---|---|"]
+        rows.append(f"| `{line.name}` | {line.what} | {line.against} | {' | '.join(cells)} |")
+    rows += ["", "| name | contender | median (min to max) | on |", "|---|---|---|---|"]
     for line in lines:
         for place, (name, values) in enumerate(line.taken.items()):
             shown = f"{number(statistics.median(values))} ({number(min(values))} to {number(max(values))}) {line.unit}"
-            rows.append(f"| {line.number} | {name} | {shown} | {line.note if place == 0 else ''} |")
+            rows.append(f"| `{line.name}` | {name} | {shown} | {line.note if place == 0 else ''} |")
     return "\n".join(rows)

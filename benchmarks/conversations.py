@@ -1,9 +1,8 @@
 """Locating spoofed speech in calls: the two-state path of ``spoofed_segments`` against plain thresholds.
 
-Calls are spliced from a Store's speakers (see ``calls``). A stretch that was found counts as right when it begins and
-ends within a second of a true one. Both methods sweep the threshold, which gives precision over recall; the cost of a
-change, and the threshold of each method that is reported as a single point, are chosen on dev calls, and eval calls
-report.
+Calls are spliced from a Store's speakers (see ``calls``). A found segment is right if it begins and ends within a
+second of a true one. Both methods sweep the threshold, which gives precision over recall. Dev calls choose the cost of
+a switch and the threshold of each method's single point; eval calls are reported.
 """
 
 import argparse
@@ -26,12 +25,12 @@ RECALL = 0.8
 SWITCH_COSTS = (0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0)
 Found = list[tuple[float, float]]
 Locate = Callable[[ScoreTimeline, float], Found]
-Heard = list[tuple[ScoreTimeline, tuple[float, float] | None]]
+Scored = list[tuple[ScoreTimeline, tuple[float, float] | None]]
 
 
 @dataclass(frozen=True)
 class Point:
-    """How well stretches are located at one threshold."""
+    """Accuracy of the located segments at one threshold."""
 
     threshold: float
     right: int
@@ -41,12 +40,12 @@ class Point:
 
     @property
     def precision(self) -> float:
-        """Share of the stretches found that are right; 1 where none was found."""
+        """Share of the found segments that are right; 1 if none was found."""
         return self.right / self.found if self.found else 1.0
 
     @property
     def recall(self) -> float:
-        """Share of the true stretches that were found."""
+        """Share of the true segments that were found."""
         return self.right / max(self.true, 1)
 
     @property
@@ -55,40 +54,40 @@ class Point:
         return 2 * self.right / max(self.found + self.true, 1)
 
 
-def plain(heard: ScoreTimeline, threshold: float) -> Found:
+def plain(scored: ScoreTimeline, threshold: float) -> Found:
     """Runs of windows whose score lies below the threshold, each window by itself."""
-    edges_s = np.concatenate([[0.0], (heard.times_s[1:] + heard.times_s[:-1]) / 2, [heard.duration_s]])
-    low = (heard.scores < threshold) & heard.spoken
+    edges_s = np.concatenate([[0.0], (scored.times_s[1:] + scored.times_s[:-1]) / 2, [scored.duration_s]])
+    low = (scored.scores < threshold) & scored.spoken
     return [(float(edges_s[first]), float(edges_s[last + 1])) for first, last in spoofed_segments.runs(low)]
 
 
 def smoothed(switch_cost: float) -> Locate:
-    """What ``analyse`` does, with this cost of a change."""
-    return lambda heard, threshold: [
-        (found.start_s, found.end_s) for found in heard.spoofed_segments(threshold=threshold, switch_cost=switch_cost)
+    """The method of ``analyse``, with this cost per switch."""
+    return lambda scored, threshold: [
+        (found.start_s, found.end_s) for found in scored.spoofed_segments(threshold=threshold, switch_cost=switch_cost)
     ]
 
 
-def measure(heard: Heard, locate: Locate, threshold: float) -> Point:
-    """Count the stretches that a method finds in all calls."""
+def measure(scored: Scored, locate: Locate, threshold: float) -> Point:
+    """Count the segments that a method finds in all calls."""
     right = found = true = 0
-    for timeline, truth in heard:
+    for timeline, truth in scored:
         located = locate(timeline, threshold)
         found += len(located)
         if truth:
             true += 1
             right += any(all(abs(a - b) <= TOLERANCE_S for a, b in zip(one, truth, strict=True)) for one in located)
-    hours = sum(timeline.duration_s for timeline, _ in heard) / 3600
+    hours = sum(timeline.duration_s for timeline, _ in scored) / 3600
     return Point(threshold, right, found, true, (found - right) / hours)
 
 
-def curve(heard: Heard, locate: Locate, thresholds: Iterable[float]) -> list[Point]:
-    """One point a threshold."""
-    return [measure(heard, locate, float(threshold)) for threshold in thresholds]
+def curve(scored: Scored, locate: Locate, thresholds: Iterable[float]) -> list[Point]:
+    """One point per threshold."""
+    return [measure(scored, locate, float(threshold)) for threshold in thresholds]
 
 
 def average_precision(points: list[Point]) -> float:
-    """Area under precision over recall, where precision is the best at that recall or more."""
+    """Area under precision over recall; precision is the best at that recall or a higher one."""
     area, reached = 0.0, 0.0
     for point in sorted(points, key=lambda p: p.recall):
         best = max(p.precision for p in points if p.recall >= point.recall)
@@ -98,23 +97,23 @@ def average_precision(points: list[Point]) -> float:
 
 
 def at_recall(points: list[Point], recall: float) -> Point | None:
-    """The point with the fewest false stretches of those that reach the recall."""
+    """The point with the fewest false segments of those that reach the recall."""
     enough = [point for point in points if point.recall >= recall]
     return min(enough, key=lambda point: point.false_an_hour) if enough else None
 
 
-def hear(store: Store, subset: str, detector: Detector, *, count: int, hop_s: float, seed: int) -> Heard:
-    """The timelines of calls of a subset, and their truth."""
-    heard = []
+def score_calls(store: Store, subset: str, detector: Detector, *, count: int, hop_s: float, seed: int) -> Scored:
+    """Timelines of calls of a subset, each with its truth."""
+    scored = []
     for call in calls.splice(store, subset, calls=count, seed=seed):
         scorer = Scorer(detector, hop_s=hop_s)
         scorer.hear(call.wave)
-        heard.append((scorer.finish(), call.spoof_s))
-    return heard
+        scored.append((scorer.finish(), call.spoof_s))
+    return scored
 
 
 def line(name: str, points: list[Point], chosen: Point) -> str:
-    """A method's row of the table: the whole curve, the threshold chosen on dev, and false stretches at the recall."""
+    """A method's row of the table: the whole curve, the threshold chosen on dev, and false segments at the recall."""
     enough = at_recall(points, RECALL)
     false_an_hour = f"{enough.false_an_hour:.1f}" if enough else f"- (≤ {max(p.recall for p in points):.2f})"
     return (
@@ -134,17 +133,17 @@ def main() -> None:
     options = parser.parse_args()
     detector = Detector(model_folders.ModelFolder.load(model_folders.find(options.model)))
     store = Store.open(Path(options.store) if options.store else preprocess.ensure(preset("demo")))
-    heard = {
-        subset: hear(store, subset, detector, count=options.calls, hop_s=options.hop_s, seed=options.seed)
+    scored = {
+        subset: score_calls(store, subset, detector, count=options.calls, hop_s=options.hop_s, seed=options.seed)
         for subset in ("dev", "eval")
     }
-    thresholds = np.quantile(np.concatenate([timeline.scores for timeline, _ in heard["dev"]]), np.linspace(0, 1, 101))
-    on_dev = {cost: curve(heard["dev"], smoothed(cost), thresholds) for cost in SWITCH_COSTS}
+    thresholds = np.quantile(np.concatenate([timeline.scores for timeline, _ in scored["dev"]]), np.linspace(0, 1, 101))
+    on_dev = {cost: curve(scored["dev"], smoothed(cost), thresholds) for cost in SWITCH_COSTS}
     for cost, points in on_dev.items():
         print(f"dev, switch cost {cost:g}: average precision {average_precision(points):.3f}")
     best = max(SWITCH_COSTS, key=lambda cost: average_precision(on_dev[cost]))
-    minutes = sum(timeline.duration_s for timeline, _ in heard["eval"]) / 60
-    truths = sum(truth is not None for _, truth in heard["eval"])
+    minutes = sum(timeline.duration_s for timeline, _ in scored["eval"]) / 60
+    truths = sum(truth is not None for _, truth in scored["eval"])
     version = detector.model.model_version
     print(f"\n{version}: {options.calls} eval calls, {minutes:.0f} minutes, {truths} of them with 10 s of spoof")
     print(f"{'':<24}{'':>8}{'':>9}{'at the threshold chosen on dev':>37}{'false/h at':>16}")
@@ -153,11 +152,11 @@ def main() -> None:
         f"{f'{100 * RECALL:.0f} % recall':>16}"
     )
     for name, locate, dev_points in (
-        ("plain thresholds", plain, curve(heard["dev"], plain, thresholds)),
+        ("plain thresholds", plain, curve(scored["dev"], plain, thresholds)),
         (f"two-state path, c = {best:g}", smoothed(best), on_dev[best]),
     ):
         chosen = max(dev_points, key=lambda point: point.f1).threshold
-        print(line(name, curve(heard["eval"], locate, thresholds), measure(heard["eval"], locate, chosen)))
+        print(line(name, curve(scored["eval"], locate, thresholds), measure(scored["eval"], locate, chosen)))
 
 
 if __name__ == "__main__":

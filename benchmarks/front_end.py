@@ -1,8 +1,8 @@
-"""Line 6: the log-mel front end in the network against ``librosa.feature.melspectrogram`` in one process.
+"""``front_end``: the log-mel front end in the network against ``librosa.feature.melspectrogram`` in one process.
 
-The same clips on both sides, in a process prepared as one that trains; the front end ends in normalised decibels,
-librosa's function in powers. The Fourier transforms of all frames by themselves, on all cores, are the limit of any
-front end that makes them.
+Both sides get the same clips, in a process prepared for training. The front end ends in normalised decibels, librosa's
+function in powers. The Fourier transforms of all frames alone, on all cores, are the limit of any front end that
+computes them.
 """
 
 from dataclasses import dataclass
@@ -21,18 +21,18 @@ SECTIONS = ("front_end",)
 
 @dataclass(frozen=True)
 class Options(compared.Options):
-    """How much to transform."""
+    """Number and length of the clips."""
 
-    clips: int = option(512, "clips a round")
+    clips: int = option(512, "clips per round")
     clip_s: float = option(4.0, "seconds of each")
-    batch: int = option(32, "clips that go through the front end at once")
+    batch: int = option(32, "clips per batch")
 
 
 QUICK = {"clips": 8, "clip_s": 1.0}
 
 
 def measure(config: Config, options: Options) -> Line:
-    """The line."""
+    """Time all three."""
     devices.prepare(config)
     import keras
     import librosa
@@ -44,8 +44,8 @@ def measure(config: Config, options: Options) -> Line:
     settings = config.front_end
     samples = round(options.clip_s * SAMPLE_RATE_HZ)
     clips = np.random.default_rng(0).normal(0, 0.1, (options.clips, samples)).astype(np.float32)
-    heard = keras.Input((samples,))
-    model = keras.Model(heard, frontend.spectrogram(heard, settings))
+    waveform = keras.Input((samples,))
+    model = keras.Model(waveform, frontend.spectrogram(waveform, settings))
     front_end = tf.function(lambda x: model(x, training=False))
     parts = [tf.constant(clips[i : i + options.batch]) for i in range(0, len(clips), options.batch)]
 
@@ -53,7 +53,7 @@ def measure(config: Config, options: Options) -> Line:
         for part in parts:
             front_end(part).numpy()
 
-    def theirs() -> None:
+    def librosa_mel() -> None:
         for clip in clips:
             librosa.feature.melspectrogram(
                 y=clip,
@@ -72,10 +72,10 @@ def measure(config: Config, options: Options) -> Line:
         for part in frames:
             fft.rfft(part, workers=parallel.cores())
 
-    ours(), theirs(), limit()  # compile, and make librosa's filters
+    ours(), librosa_mel(), limit()  # compile, and build librosa's filters
     contenders = {
         "log-mel front end": ours,
-        "librosa.feature.melspectrogram": theirs,
+        "librosa.feature.melspectrogram": librosa_mel,
         f"Fourier transforms alone, {parallel.cores()} threads": limit,
     }
     taken = compared.alternate(contenders, repetitions=options.repetitions)
@@ -88,7 +88,9 @@ def measure(config: Config, options: Options) -> Line:
         Figure("× librosa's clips/s", compared.ratios(second, first), 10),
         Figure("× librosa's clips/s, Fourier transforms alone", compared.ratios(second, third)),
     ]
-    return Line(6, "log-mel front end", "librosa.feature.melspectrogram, one process", figures, taken, note=note)
+    return Line(
+        "front_end", "log-mel front end", "librosa.feature.melspectrogram, one process", figures, taken, note=note
+    )
 
 
 def main(argv: list[str] | None = None) -> int:

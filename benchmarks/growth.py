@@ -1,8 +1,8 @@
-"""How the cost and the memory of each stage grow with the corpus: at 1, 4 and 16 times the demo's size.
+"""``memory`` and ``growth``: memory and cost of each stage at 1, 4 and 16 times the demo's size.
 
-Each stage runs in a process of its own and is timed after its start-up; every copy of the corpus is shifted in time, so
-that no two recordings are equal. Memory is what a stage's processes hold for themselves at their peak, mapped files
-left out. From the costs follow the core-hours and the money for corpora of other sizes (docs/scale.md).
+Each stage runs in a separate process and is timed after its start-up. Every copy of the corpus is shifted in time, so
+no two recordings are equal. Memory is the peak of a stage's processes without mapped files. The costs give core-hours
+and money for corpora of other sizes (docs/scale.md).
 """
 
 import itertools
@@ -23,31 +23,31 @@ from pipeline.errors import ProjectError
 
 SECTIONS = ("corpus", "audio", "front_end", "augment", "model", "window", "train", "device", "decision")
 AT_MOST = 1.1
-"""Cost and memory may differ by a tenth between sizes."""
+"""Largest accepted ratio of cost or memory between sizes."""
 FLAT = ("preprocess", "training", "scoring")
-"""Stages whose memory must not grow; evaluation holds its trials."""
+"""Stages whose memory must not grow; evaluation holds its trials in memory."""
 QUICK = {"sizes": "1,2", "steps": 1}
 
 
 @dataclass(frozen=True)
 class Options(compared.Options):
-    """What to measure, and what to reckon from it."""
+    """Stages and sizes to measure, and sizes and price to extrapolate to."""
 
     repetitions: int = option(5, "rounds in which the sizes take turns")
     sizes: str = option("1,4,16", "sizes of the corpus, as multiples of the configured one, ascending")
     only: str = option(",".join(STAGES), "stages to measure; training and evaluation read preprocess's Store")
     model: str = option("", "model folder to score with; empty: the champion that register left")
-    steps: int = option(16, "training steps that are timed, at every size as many")
+    steps: int = option(16, "training steps to time, the same number at every size")
     clips: str = option(
         "1004081,182357,680774,1e9",
-        "clips to reckon core-hours and money for: ASVspoof 5, its train, its eval, and 10^9",
+        "clips to estimate core-hours and money for: ASVspoof 5, its train, its eval, and 10^9",
     )
     core_hour_price: float = option(0.05, "assumed price of a core-hour")
 
 
 @dataclass
 class Stage:
-    """A stage at one size: the clips that went through it, and what it took in each round."""
+    """A stage at one size: its clips, and seconds and peak memory per round."""
 
     clips: int = 0
     seconds: list[float] = field(default_factory=list)
@@ -59,11 +59,11 @@ class Stage:
 
 
 Growth = dict[str, dict[int, Stage]]
-"""By stage and size."""
+"""Stage and size to measurements."""
 
 
 def measure(config: Config, options: Options) -> Growth:
-    """Every stage at every size, in every round."""
+    """Run every stage at every size, in every round."""
     sizes = [int(size) for size in options.sizes.split(",")]
     found: Growth = {name: {size: Stage() for size in sizes} for name in options.only.split(",")}
     folder = artifacts_dir() / "benchmarks" / "growth" / fingerprint(config.corpus)
@@ -79,7 +79,7 @@ def measure(config: Config, options: Options) -> Growth:
 
 
 def lines(found: Growth) -> list[Line]:
-    """Memory against size, and cost against size, as lines of the table of all benchmarks."""
+    """Lines for the table of all benchmarks: memory against size, and cost against size."""
     sizes = list(next(iter(found.values())))
     span = f"{sizes[-1]}× the corpus"
     flat = [
@@ -97,15 +97,15 @@ def lines(found: Growth) -> list[Line]:
     note = ", ".join(f"{name}: {stage.clips} clips" for name, stage in every.items())
     first_step = f"towards {sizes[min(1, len(sizes) - 1)]}×"
     return [
-        Line(10, f"peak memory at {span}", f"{sizes[0]}×", flat, peaks, "MB", note),
-        Line(13, f"seconds of a further clip towards {span}", first_step, linear, seconds, "s", note),
+        Line("memory", f"peak memory at {span}", f"{sizes[0]}×", flat, peaks, "MB", note),
+        Line("growth", f"seconds of a further clip towards {span}", first_step, linear, seconds, "s", note),
     ]
 
 
 def further_cost_s(stages: list[Stage], turn: int | None = None) -> list[float]:
-    """Seconds of each further clip between one size and the next, in one round or by the medians.
+    """Seconds per further clip between one size and the next, in one round or by the medians.
 
-    Where as many clips are timed at every size, as steps of training are: seconds of each clip at each size.
+    If every size times the same number of clips (steps of training), seconds per clip at each size.
     """
     seconds = [stage.typical_s if turn is None else stage.seconds[turn] for stage in stages]
     clips = [stage.clips for stage in stages]
@@ -115,7 +115,7 @@ def further_cost_s(stages: list[Stage], turn: int | None = None) -> list[float]:
 
 
 def table(found: Growth) -> str:
-    """What every stage took at every size, and what a clip cost, by the medians."""
+    """Table of time, cost per clip and memory of every stage at every size, by the medians."""
     rows = [f"{'stage':<12}{'size':>6}{'clips':>9}{'s':>10}{'ms a clip':>11}{'ms a further':>14}{'peak MB':>9}"]
     for name, by_size in found.items():
         further = further_cost_s(list(by_size.values()))
@@ -129,8 +129,8 @@ def table(found: Growth) -> str:
     return "\n".join(rows)
 
 
-def reckoning(found: Growth, clips: list[float], core_hour_price: float) -> str:
-    """Core-hours, clips × seconds of a further clip × cores / 3600, and money, that times the price of a core-hour."""
+def estimate(found: Growth, clips: list[float], core_hour_price: float) -> str:
+    """Table of core-hours (clips × seconds per further clip × cores / 3600) and of money (core-hours × price)."""
     rows = [f"{'stage':<12}{'clips':>12}{'core-hours':>14}{'money':>12}  at {core_hour_price:g} a core-hour"]
     for name, by_size in found.items():
         for count in clips:
@@ -157,13 +157,13 @@ def _run(name: str, folder: Path, config: Config, options: Options, stage: Stage
 
 
 def _linearity(stages: list[Stage]) -> list[float]:
-    """For each round, how far apart the costs of a further clip are at the largest and at the smallest sizes."""
+    """Ratio of the costs per further clip at the largest and at the smallest sizes, per round."""
     costs = [further_cost_s(stages, turn) for turn in range(len(stages[0].seconds))]
     return _apart([cost[-1] for cost in costs], [cost[0] for cost in costs])
 
 
 def _apart(one: list[float], other: list[float]) -> list[float]:
-    """How many times the larger is the smaller, round by round."""
+    """Divide the larger by the smaller, round by round."""
     return [max(ratio, 1 / ratio) for ratio in compared.ratios(one, other)]
 
 
@@ -172,7 +172,7 @@ def main(argv: list[str] | None = None) -> int:
     config, options = compared.parse(__doc__, Options, quick=QUICK, sections=SECTIONS, argv=argv)
     found = measure(config, options)
     print(f"{parallel.cores()} cores, corpus {config.corpus.corpus}\n{table(found)}\n")
-    print(reckoning(found, [float(count) for count in options.clips.split(",")], options.core_hour_price) + "\n")
+    print(estimate(found, [float(count) for count in options.clips.split(",")], options.core_hour_price) + "\n")
     return compared.finish(lines(found), options)
 
 

@@ -1,6 +1,6 @@
-"""The stages that ``benchmarks.growth`` measures, each in a process of its own, and the corpora it measures them on.
+"""Stages and corpora for ``benchmarks.growth``, which runs each stage in a separate process.
 
-A stage gets ready, is timed, and prints how many clips went through it in how many seconds.
+A stage prepares, is timed, and prints its number of clips and its seconds as JSON.
 """
 
 import json
@@ -21,15 +21,15 @@ TABLE = "table.csv"
 STORE = "store"
 SHIFT_SAMPLES = SAMPLE_RATE_HZ // 100
 SCORED = 4
-"""Scoring, which takes the longest and hears each recording alone, takes every so many of them."""
+"""Scoring takes one recording in four: it is the slowest stage, and its recordings are independent."""
 Work = Callable[[], int]
-"""What is timed; returns how many clips went through it."""
+"""The timed part of a stage; returns its number of clips."""
 
 
 def write_corpus(config: Config, folder: Path, copies: int) -> None:
-    """A corpus in which each recording of the configured one occurs several times, each time rotated by 10 ms more.
+    """Write a corpus that repeats each recording of the configured one, each copy rotated by 10 ms more.
 
-    It is a table with the conditions that evaluation groups by; nothing is written where it is there already.
+    It is a table with the conditions that evaluation groups by; an existing one is kept.
     """
     import pandas as pd
     import soundfile
@@ -53,7 +53,7 @@ def write_corpus(config: Config, folder: Path, copies: int) -> None:
 
 
 def preprocess(folder: Path, config: Config, model: str, steps: int) -> Work:
-    """The whole stage: a Store that is not there yet, its figures, its audit of shortcuts and its run in MLflow."""
+    """The whole stage: a new Store, its figures, its shortcut audit and its run in MLflow."""
     import mlflow
 
     from pipeline import preprocess as stage
@@ -65,7 +65,7 @@ def preprocess(folder: Path, config: Config, model: str, steps: int) -> Work:
     os.environ["SPOOF_ARTIFACTS"] = str(place)
     os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{place / 'mlflow.db'}"
     tracking.check()
-    mlflow.search_experiments()  # makes the data base, which takes seconds whatever the corpus
+    mlflow.search_experiments()  # creates the database, which takes seconds at any size
 
     def work() -> int:
         made = stage.ensure(config)
@@ -78,7 +78,7 @@ def preprocess(folder: Path, config: Config, model: str, steps: int) -> Work:
 
 
 def training(folder: Path, config: Config, model: str, steps: int) -> Work:
-    """Steps of the configured training, the first one, which compiles the network, left out."""
+    """Steps of the configured training, without the first, which compiles the network."""
     from pipeline.store.store import Store
     from pipeline.training import devices
     from pipeline.training.data import Data
@@ -101,7 +101,7 @@ def training(folder: Path, config: Config, model: str, steps: int) -> Work:
 
 
 def scoring(folder: Path, config: Config, model: str, steps: int) -> Work:
-    """One recording of every ``SCORED``, from its file to its row in a file, on all cores."""
+    """One recording in ``SCORED``, from its file to its row in a file, on all cores."""
     from pipeline.scoring import inputs, model_folders, workers
     from pipeline.scoring.model_folders import ModelFolder
     from pipeline.scoring.row_file import RowFile
@@ -120,7 +120,7 @@ def scoring(folder: Path, config: Config, model: str, steps: int) -> Work:
 
 
 def evaluation(folder: Path, config: Config, model: str, steps: int) -> Work:
-    """Metrics, groups and bootstrap intervals of scored trials: the Store's eval with scores that are drawn."""
+    """Metrics, groups and bootstrap intervals of trials: the Store's eval subset with random scores."""
     from pipeline.config import BONAFIDE
     from pipeline.metrics import assessment
     from pipeline.store import manifest
@@ -149,7 +149,7 @@ STAGES: dict[str, Callable[[Path, Config, str, int], Work]] = {
 
 
 def main() -> None:
-    """Run one stage as the request on the command line says."""
+    """Run the stage that the JSON on the command line requests."""
     request = json.loads(sys.argv[1])
     values = request["config"]
     config = Config(preset=values.pop("preset")).replace(**values)

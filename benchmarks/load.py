@@ -1,4 +1,4 @@
-"""Clients that ask a server as fast as it answers, and what they saw of it."""
+"""Clients that send requests as fast as a server answers, and record its answers."""
 
 import http.client
 import itertools
@@ -13,7 +13,7 @@ from benchmarks.server import Server
 
 @dataclass
 class Load:
-    """What clients saw of a server, and what its memory did."""
+    """Answers, failures and latencies that clients recorded, and the server's memory over time."""
 
     seconds: float = 0.0
     requests_ms: list[float] = field(default_factory=list)
@@ -23,12 +23,12 @@ class Load:
 
     @property
     def failed(self) -> list[str]:
-        """What went wrong, of requests and of rows."""
+        """Failed requests and rows with an error."""
         return self.failures + [row["error"] for row in self.rows if row["error"]]
 
 
 def load(server: Server, bodies: Sequence[bytes], *, clients: int, seconds: float) -> Load:
-    """Ask a server from many clients at once, each sending its next body as soon as it has the answer."""
+    """Send requests from many clients at once; each sends its next body as soon as it has the answer."""
     found, lock = Load(), threading.Lock()
     next_body = itertools.cycle(bodies)
     started = time.monotonic()

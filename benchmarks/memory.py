@@ -1,4 +1,4 @@
-"""Peak memory of a process and its children: what they hold for themselves, without the files that they map."""
+"""Peak memory of a process and its children, without the files that they map."""
 
 import threading
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 
 EVERY_S = 0.5
-"""Each look walks all pages of a process, which is time that it does not have."""
+"""Each reading walks all pages of a process and slows it down."""
 
 
 @dataclass
@@ -21,7 +21,7 @@ class Peak:
 
 @contextmanager
 def watched(pid: int) -> Iterator[Peak]:
-    """The peak of a process and its children inside the block, looked at twice a second (Linux)."""
+    """Record the peak of a process and its children inside the block, twice per second (Linux)."""
     peak, over = Peak(), threading.Event()
 
     def watch() -> None:
@@ -38,7 +38,7 @@ def watched(pid: int) -> Iterator[Peak]:
 
 
 def _held(pid: int) -> int:
-    """Bytes of anonymous memory, pages that several processes share counted in proportion."""
+    """Bytes of anonymous memory; pages that several processes share count in proportion."""
     total = 0
     try:
         process = psutil.Process(pid)

@@ -1,8 +1,8 @@
-"""The original notebook's ways, written again as the yardstick: its feature loop, network and ``predict_audio``.
+"""The yardstick of the benchmarks: the original notebook's feature loop, network and ``predict_audio``.
 
-One second of each file through librosa, a log-mel spectrogram of 128 bands, and EfficientNetB0 asked for one file at a
-time. Its settings are the preset ``notebook``. Run as a program it scores a file as a fresh process of the notebook
-would: TensorFlow, librosa, the model's file, the answer.
+It reads one second of each file by librosa, computes a log-mel spectrogram of 128 bands and calls EfficientNetB0 one
+file at a time. The preset ``notebook`` has its settings. Run as a program it scores one file in a fresh process: import
+TensorFlow and librosa, read the model's file, predict.
 """
 
 import sys
@@ -15,14 +15,14 @@ FRAMES = 1 + SAMPLES // HOP_SAMPLES
 
 
 def load(source: object) -> "np.ndarray":  # noqa: F821
-    """A file, or an open one, decoded and resampled, ``[samples]``."""
+    """Decode and resample a file or file object, ``[samples]``."""
     import librosa
 
     return librosa.load(source, sr=RATE_HZ)[0]
 
 
 def features(wave: "np.ndarray") -> "np.ndarray":  # noqa: F821
-    """The log-mel spectrogram ``[128, 32]`` of the first second of a waveform, in dB below its maximum."""
+    """Log-mel spectrogram ``[128, 32]`` of the first second of a waveform, in dB below its maximum."""
     import librosa
     import numpy as np
 
@@ -32,19 +32,19 @@ def features(wave: "np.ndarray") -> "np.ndarray":  # noqa: F821
 
 
 def load_all(paths: Iterable[str]) -> None:
-    """The notebook's loop without the mel: one file after another in one process."""
+    """Run the notebook's loop without the mel: one file after another in one process."""
     for path in paths:
         load(path)
 
 
 def extract_all(paths: Iterable[str]) -> None:
-    """The notebook's loop over its files: features of one after another in one process."""
+    """Run the notebook's loop: features of one file after another in one process."""
     for path in paths:
         features(load(path))
 
 
 def network() -> "keras.Model":  # noqa: F821
-    """The notebook's network with fresh weights: what it costs does not depend on them."""
+    """The notebook's network with fresh weights, which do not change its speed."""
     import keras
 
     return keras.Sequential(
@@ -60,7 +60,7 @@ def network() -> "keras.Model":  # noqa: F821
 
 
 def save(path: Path) -> Path:
-    """Write the network's file, once."""
+    """Write the network's file unless it exists."""
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         network().save(path)
@@ -68,13 +68,13 @@ def save(path: Path) -> Path:
 
 
 def predict_audio(model: "keras.Model", source: object) -> float:  # noqa: F821
-    """Probability of a genuine recording, as the notebook asks for it: one ``model.predict`` a file."""
+    """Probability that a recording is genuine, by one ``model.predict`` per file as in the notebook."""
     spectrogram = features(load(source))
     return float(model.predict(spectrogram[None, ..., None], verbose=0)[0, 0])
 
 
 def main() -> None:
-    """Score one file from a fresh process: the model's file, then the recording."""
+    """Score one file: the arguments are the model's file and the recording."""
     import keras
 
     print(predict_audio(keras.models.load_model(sys.argv[1]), sys.argv[2]))

@@ -1,4 +1,4 @@
-"""The notebook's function behind MLflow's server: a model from code that MLflow runs, for the comparison of servers."""
+"""The notebook's function behind MLflow's server: a model from code, for the comparison of servers."""
 
 import base64
 import io
@@ -10,7 +10,7 @@ from benchmarks import notebook
 
 
 class NotebookModel(mlflow.pyfunc.PythonModel):
-    """Rows of recordings, as base64 in the column ``audio``, to rows with a probability."""
+    """Turn rows of recordings (base64 in the column ``audio``) into rows with a probability."""
 
     def load_context(self, context):
         """Read the network's file."""
@@ -19,7 +19,7 @@ class NotebookModel(mlflow.pyfunc.PythonModel):
         self.model = keras.models.load_model(context.artifacts["network"])
 
     def predict(self, context, model_input: pd.DataFrame, params=None):
-        """``notebook.predict_audio`` of each row."""
+        """Apply ``notebook.predict_audio`` to each row."""
         files = [io.BytesIO(base64.b64decode(text)) for text in model_input["audio"]]
         return pd.DataFrame([{"score": notebook.predict_audio(self.model, file), "error": ""} for file in files])
 

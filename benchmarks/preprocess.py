@@ -1,8 +1,8 @@
-"""Lines 1 to 3: preprocessing against the notebook's loop, against decoding alone, and again with nothing changed.
+"""``preprocess``, ``preprocess_limit``, ``unchanged``: the stage against the notebook's loop, decoding, and a rerun.
 
-The files are the demo corpus in mixed formats, each 16 times. The stage is everything between start-up and its last
-line: the reading of the corpus, the Store, its figures, the shortcut audit and the MLflow run. Decoding and
-resampling alone, on all cores, is the limit of any preprocessing that reads the same files.
+The files are the demo corpus in mixed formats, 16 copies each. The stage is everything between start-up and its last
+line: reading of the corpus, Store, figures, shortcut audit and MLflow run. Decoding and resampling alone, on all cores,
+is the limit of any preprocessing of the same files.
 """
 
 import contextlib
@@ -29,17 +29,17 @@ CHUNK_FILES = 32
 
 @dataclass(frozen=True)
 class Options(compared.Options):
-    """How much to preprocess."""
+    """Size of the corpora."""
 
     copies: int = option(16, "copies of each recording of the corpus")
-    names: int = option(100000, "utterances of the corpus that is preprocessed again with nothing changed")
+    names: int = option(100000, "utterances of the corpus that is preprocessed again unchanged")
 
 
 QUICK = {"copies": 1, "names": 200}
 
 
 def decode_files(paths: list[str]) -> None:
-    """Read and resample files, and keep nothing."""
+    """Read and resample files; discard the result."""
     import soundfile
     import soxr
 
@@ -50,7 +50,7 @@ def decode_files(paths: list[str]) -> None:
 
 
 def decode_on_all_cores(paths: list[str]) -> None:
-    """``decode_files`` in as many processes as preprocessing uses."""
+    """Run ``decode_files`` in as many processes as preprocessing uses."""
     chunks = [paths[first : first + CHUNK_FILES] for first in range(0, len(paths), CHUNK_FILES)]
     with ProcessPoolExecutor(parallel.cores(), mp_context=multiprocessing.get_context("spawn")) as pool:
         list(pool.map(decode_files, chunks))
@@ -58,7 +58,7 @@ def decode_on_all_cores(paths: list[str]) -> None:
 
 @contextlib.contextmanager
 def own_places() -> Iterator[dict[str, str]]:
-    """Artifacts and MLflow runs in a temporary folder, and the environment variables that say so."""
+    """Keep artifacts and MLflow runs in a temporary folder; yields the environment variables that name it."""
     before = dict(os.environ)
     # Not in memory: a Store is written to a disk.
     (artifacts_dir() / "benchmarks").mkdir(parents=True, exist_ok=True)
@@ -73,7 +73,7 @@ def own_places() -> Iterator[dict[str, str]]:
 
 
 def cold(config: Config) -> float:
-    """Seconds of the stage where there is no Store yet; the making of MLflow's database is not counted."""
+    """Seconds of the stage without a Store; creating MLflow's database is not counted."""
     with own_places(), contextlib.redirect_stdout(io.StringIO()):
         import mlflow
 
@@ -84,7 +84,7 @@ def cold(config: Config) -> float:
 
 
 def again(config: Config) -> float:
-    """Seconds of a whole process that finds its Store up to date."""
+    """Seconds of a whole process whose Store is up to date."""
     command = [sys.executable, "-m", "pipeline.preprocess", "--corpus", config.corpus.corpus]
     command += ["--data_dir", config.corpus.data_dir]
     started = time.perf_counter()
@@ -94,7 +94,7 @@ def again(config: Config) -> float:
 
 
 def made(config: Config, options: Options) -> list[Line]:
-    """Lines 1 and 2."""
+    """Measure ``preprocess`` and ``preprocess_limit``."""
     table, _ = corpora.read(config.corpus)
     paths = table["path"].tolist()
     notebook.extract_all(paths[:1])  # librosa compiles and imports on its first call
@@ -110,7 +110,7 @@ def made(config: Config, options: Options) -> list[Line]:
         loading: lambda: _seconds(notebook.load_all, paths),
         limit: lambda: _seconds(decode_on_all_cores, paths),
     }
-    cold(config)  # the first of a process imports MLflow and what draws figures
+    cold(config)  # the first one imports MLflow and matplotlib
     taken = compared.measured(contenders, repetitions=options.repetitions)
     note = f"{len(paths)} files in {len(recordings.FORMATS)} formats on {parallel.cores()} cores"
     first = [
@@ -120,13 +120,15 @@ def made(config: Config, options: Options) -> list[Line]:
     ]
     second = [Figure("of decoding's speed", compared.ratios(taken[limit], taken[ours]), 0.75)]
     return [
-        Line(1, "preprocess, cold Store", "the notebook's loop", first, taken, note=note),
-        Line(2, "the same", "decoding and resampling alone, all cores", second, note=note),
+        Line("preprocess", "preprocess, cold Store", "the notebook's loop", first, taken, note=note),
+        Line(
+            "preprocess_limit", "preprocess, cold Store", "decoding and resampling alone, all cores", second, note=note
+        ),
     ]
 
 
 def unchanged(small: Config, large: Config, options: Options) -> Line:
-    """Line 3."""
+    """Measure ``unchanged``."""
     sizes = {len(corpora.read(config.corpus)[0]): config for config in (small, large)}
     with own_places(), contextlib.redirect_stdout(sys.stderr):
         for config in sizes.values():
@@ -139,7 +141,7 @@ def unchanged(small: Config, large: Config, options: Options) -> Line:
         Figure(f"s at {min(sizes)} utterances", few, 3, at_most=True),
         Figure("s more for 100,000 utterances", [(b - a) / beyond for a, b in zip(few, lots, strict=True)], 1, True),
     ]
-    return Line(3, "preprocess again, nothing changed", "whole process", figures, taken)
+    return Line("unchanged", "preprocess again, nothing changed", "whole process", figures, taken)
 
 
 def _seconds(work, *arguments) -> float:

@@ -1,7 +1,7 @@
-"""Recordings to measure on: the demo corpus in the formats that people have, many times over, and the table of them.
+"""Recordings to measure on: a corpus in common formats, repeated, and its table.
 
-Each recording of a corpus is written once, in one of ``FORMATS`` in turn; its copies are links to that file, so that
-a corpus 16 times as large costs names and no disk. Nothing is made twice.
+Each recording is written once, in one of ``FORMATS`` in turn. Its copies are links to that file, so a corpus 16 times
+as large costs names and no disk. Existing files are kept.
 """
 
 from pathlib import Path
@@ -22,11 +22,11 @@ FORMATS = (
     ("flac", {"format": "FLAC"}, 48000),
     ("wav", {"format": "WAV", "subtype": "ULAW"}, 8000),
 )
-"""Suffix, libsndfile's settings and sample rate in Hz; librosa reads all of them by the same library."""
+"""Suffix, libsndfile's settings and sample rate in Hz; librosa reads all of them by libsndfile."""
 
 
 def mixed(config: Config, *, copies: int) -> Config:
-    """The configuration of a corpus in mixed formats with ``copies`` of each recording of the configured one."""
+    """Configuration of a corpus in mixed formats with ``copies`` of each recording of the configured one."""
     table, _ = corpora.read(config.corpus)
     folder = artifacts_dir() / "benchmarks" / "recordings" / f"{config.corpus.corpus}-{len(table)}"
     index = folder / f"times-{copies}.csv"
@@ -40,9 +40,9 @@ def mixed(config: Config, *, copies: int) -> Config:
 
 
 def many(folder: Path, count: int) -> Config:
-    """The configuration of a corpus of ``count`` names, all of them for six very short recordings.
+    """Configuration of a corpus of ``count`` names that link to six short recordings.
 
-    One recording for each class of each subset, so that none is the copy of another of them.
+    Each class of each subset has its own recording, so none is a duplicate across subsets.
     """
     import soundfile
 
@@ -72,7 +72,7 @@ def many(folder: Path, count: int) -> Config:
 
 
 def _copies(folder: Path, row: pd.Series, number: int, copies: int) -> list[dict[str, str]]:
-    """Rows of a recording's copies, whose file is written where it is not there."""
+    """Rows of a recording's copies; writes the file if it is missing."""
     suffix, settings, rate_hz = FORMATS[number % len(FORMATS)]
     first = folder / "00" / f"{row.utterance_id}.{suffix}"
     if not first.exists():

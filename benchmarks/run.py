@@ -1,12 +1,11 @@
-"""All benchmarks with a target, each in a process of its own, and the table of what they measured.
+"""Run all benchmarks with a target, each in a separate process, and write their table.
 
-A benchmark that fails does not stop the others. What is measured is kept as JSON under ``artifacts/benchmarks/`` for
-the state of the code that it was measured with, so a run that was killed goes on by the same command, and
-``benchmarks/results.md`` always shows all lines that are there.
+A failing benchmark does not stop the others. Measured lines are kept as JSON under ``artifacts/benchmarks/``, per state
+of the code, so the same command resumes a killed run, and ``benchmarks/results.md`` always shows all lines measured so
+far.
 """
 
 import hashlib
-import importlib.util
 import json
 import platform
 import subprocess
@@ -25,16 +24,16 @@ from pipeline.config import PROJECT_ROOT, Config, artifacts_dir, fingerprint, op
 from pipeline.errors import ConfigError
 
 MODULES = {
-    "preprocess": (1, 2, 3),
-    "training": (4, 5),
-    "front_end": (6,),
-    "scoring": (7, 8),
-    "start": (9,),
-    "growth": (10, 13),
-    "serving": (11,),
-    "bootstrap": (12,),
+    "preprocess": ("preprocess", "preprocess_limit", "unchanged"),
+    "training": ("training_step", "input_pipeline"),
+    "front_end": ("front_end",),
+    "scoring": ("batch_scoring", "scoring_limit"),
+    "start": ("cold_start",),
+    "growth": ("memory", "growth"),
+    "serving": ("serving",),
+    "bootstrap": ("bootstrap",),
 }
-"""Modules of this package and the lines of the table that each measures."""
+"""Modules of this package and the lines of the table that each measures, in the table's order."""
 TAKES_MODEL = ("scoring", "start", "growth", "serving")
 TAKES_CORPUS = ("preprocess", "training", "scoring", "start", "growth", "serving")
 RESULTS = PROJECT_ROOT / "benchmarks" / "results.md"
@@ -42,19 +41,19 @@ RESULTS = PROJECT_ROOT / "benchmarks" / "results.md"
 
 @dataclass(frozen=True)
 class Options:
-    """What to measure."""
+    """Lines to measure, and how."""
 
-    lines: str = option("", "numbers of the lines to measure, comma separated; empty: all")
+    lines: str = option("", "names of the lines to measure, comma separated, such as cold_start,memory; empty: all")
     model: str = option("", "model folder that scores; empty: the champion that register left")
-    repetitions: int = option(0, "rounds of every benchmark; 0: what each of them takes by itself")
-    quick: bool = option(False, "the smallest sizes, to see that everything works")
-    again: bool = option(False, "measure lines that are there too")
+    repetitions: int = option(0, "rounds of every benchmark; 0: the default of each")
+    quick: bool = option(False, "the smallest sizes: shows that everything works, measures nothing")
+    again: bool = option(False, "measure again lines that are already measured")
     output: str = option("", "file of the table; empty: benchmarks/results.md")
 
 
 @dataclass(frozen=True)
 class Kept:
-    """What a benchmark left: its lines, or how it failed."""
+    """Result of a benchmark: its lines or its error."""
 
     module: str
     lines: tuple[Line, ...]
@@ -63,19 +62,16 @@ class Kept:
 
 
 def chosen(lines: str) -> list[str]:
-    """The modules that measure the numbered lines, all of them for ""."""
-    try:
-        numbers = {int(part) for part in lines.split(",") if part.strip()}
-    except ValueError:
-        raise ConfigError(f"--lines {lines!r}: expected numbers such as 6,12") from None
-    known = {number for own in MODULES.values() for number in own}
-    if unknown := sorted(numbers - known):
-        raise ConfigError(f"--lines {lines!r}: there is no line {unknown[0]}, only {min(known)} to {max(known)}")
-    return [module for module, own in MODULES.items() if not numbers or numbers & set(own)]
+    """Modules that measure the named lines; all of them for ""."""
+    names = {name.strip() for name in lines.split(",") if name.strip()}
+    known = [name for own in MODULES.values() for name in own]
+    if unknown := sorted(names.difference(known)):
+        raise ConfigError(f"--lines {unknown[0]}: unknown; choose from {', '.join(known)}")
+    return [module for module, own in MODULES.items() if not names or names & set(own)]
 
 
 def measure(module: str, config: Config, options: Options, folder: Path) -> Kept:
-    """Run a benchmark; what it measured is kept in the folder."""
+    """Run a benchmark and keep its lines in the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     result = folder / f"{module}.lines"
     result.unlink(missing_ok=True)
@@ -92,14 +88,14 @@ def measure(module: str, config: Config, options: Options, folder: Path) -> Kept
     spent_s = time.monotonic() - started
     if not result.is_file():
         last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:] or ["no output"]
-        return Kept(module, (), spent_s, f"{last[0]} (all of it: {log})")
+        return Kept(module, (), spent_s, f"{last[0]} (log: {log})")
     values = {"lines": json.loads(result.read_text(encoding="utf-8")), "seconds": spent_s}
     files.write_json(folder / f"{module}.json", values)
     return read(module, folder)
 
 
 def read(module: str, folder: Path) -> Kept | None:
-    """What a benchmark left in the folder; ``None`` where it has not finished."""
+    """Read a benchmark's result from the folder; ``None`` if it has not finished."""
     try:
         values = json.loads((folder / f"{module}.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -108,14 +104,14 @@ def read(module: str, folder: Path) -> Kept | None:
 
 
 def state_of_the_code(module: str) -> str:
-    """Checksum of the code that a benchmark measures, and of that which measures; other benchmarks are left out."""
+    """Checksum of the project's code and of the benchmark's; other benchmarks are left out."""
     files = sorted(path for part in ("pipeline", "benchmarks") for path in (PROJECT_ROOT / part).rglob("*.py"))
     others = {PROJECT_ROOT / "benchmarks" / f"{name}.py" for name in MODULES if name != module}
     return hashlib.sha256(b"\0".join(path.read_bytes() for path in files if path not in others)).hexdigest()
 
 
 def machine() -> str:
-    """Processor, cores, memory and versions, as Markdown."""
+    """Processor, cores, memory and versions as Markdown."""
     names = [line.split(":", 1)[1].strip() for line in _read("/proc/cpuinfo").splitlines() if "model name" in line]
     versions = ", ".join(f"{name} {version}" for name, version in tracking.versions().items())
     processor, memory_gb = names[0] if names else platform.processor(), psutil.virtual_memory().total / 2**30
@@ -124,21 +120,21 @@ def machine() -> str:
 
 
 def document(found: list[Kept], quick: bool) -> str:
-    """The whole of the results file."""
-    lines = sorted((line for kept in found for line in kept.lines), key=lambda line: line.number)
-    missed = [str(line.number) for line in lines if not line.met]
+    """Text of the results file."""
+    lines = [line for kept in found for line in kept.lines]
+    missed = [f"`{line.name}`" for line in lines if not line.met]
     failed = [f"- `benchmarks.{kept.module}` failed: {kept.error}" for kept in found if kept.error]
     spent = ", ".join(f"`{kept.module}` {kept.seconds:.0f} s" for kept in found)
     parts = [
         "# Measured",
         "`make bench` writes this file. Each line compares its contenders in one run on the same data, in alternating "
-        "rounds; a ratio is the median of the rounds' ratios, with the smallest and the largest.",
+        "rounds; a ratio is the median of the rounds' ratios (smallest to largest).",
         machine(),
-        "Made with `--quick`: it shows that everything works, and measures nothing." if quick else "",
+        "Made with `--quick`: shows that everything works, measures nothing." if quick else "",
         compared.table(lines),
         f"Lines with a miss: {', '.join(missed) or 'none'}.",
         "\n".join(failed),
-        f"Time that each took: {spent}.",
+        f"Time per benchmark: {spent}.",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -151,18 +147,16 @@ def _read(path: str) -> str:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Measure what is not there yet and write the table; 1 where a benchmark failed."""
+    """Measure the missing lines and write the table; returns 1 if a benchmark failed."""
     config, options, _ = cli.parse(__doc__.split("\n\n")[0], sections=("corpus",), options=Options, argv=argv)
     asked = (config.corpus, config.preset, options.model, options.repetitions, options.quick)
     folders = {name: artifacts_dir() / "benchmarks" / fingerprint(state_of_the_code(name), *asked) for name in MODULES}
     output = Path(options.output) if options.output else RESULTS
     results = {module: read(module, folder) for module, folder in folders.items()}
     for module in chosen(options.lines):
-        if importlib.util.find_spec(f"benchmarks.{module}") is None:
-            continue
         if results[module] is None or options.again:
             (folders[module] / f"{module}.json").unlink(missing_ok=True)
-            print(f"== {module}: lines {', '.join(map(str, MODULES[module]))}", flush=True)
+            print(f"== {module}: {', '.join(MODULES[module])}", flush=True)
             results[module] = measure(module, config, options, folders[module])
         kept = results[module]
         print("\n".join(map(compared.text, kept.lines)) or f"failed: {kept.error}", flush=True)

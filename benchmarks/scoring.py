@@ -1,8 +1,8 @@
-"""Lines 7 and 8: batch scoring against the notebook's ``predict_audio`` loop, and against bare LiteRT.
+"""``batch_scoring`` and ``scoring_limit``: batch scoring against the notebook's ``predict_audio`` and bare LiteRT.
 
-The notebook hears one second of each file, and its speed counts those seconds; ours counts the whole recordings. Both
-are timed after their imports. The notebook's loop, file after file, is timed on a tenth of them, drawn at random. Bare
-LiteRT invokes the model on the same windows, cut before, on the same cores.
+The notebook reads one second of each file, and its speed counts those seconds; ours counts whole recordings. Both are
+timed after their imports. The notebook's loop is timed on a random tenth of the files. Bare LiteRT invokes the model on
+the same windows, cut beforehand, on the same cores.
 """
 
 import contextlib
@@ -30,21 +30,21 @@ SECTIONS = ("corpus", "audio")
 
 @dataclass(frozen=True)
 class Options(compared.Options):
-    """What to score."""
+    """Model and number of files."""
 
     model: str = option("", "model folder; empty: the champion that register left")
-    files: int = option(5000, "recordings to score: the corpus in mixed formats, over and over")
+    files: int = option(5000, "recordings to score: the corpus in mixed formats, repeated")
 
 
 QUICK = {"files": 16}
 NOTEBOOK_SHARE = 0.1
-"""Share of the files that the notebook's loop is timed on."""
+"""Share of the files that time the notebook's loop."""
 PROFILED = 200
-"""Files whose parts are timed one by one, to say what a miss is made of."""
+"""Files to time part by part, to explain a miss."""
 
 
 def score_all(model: Path, paths: list[str], place: Path) -> None:
-    """What ``python -m pipeline.score LIST --output FILE`` does once it has started."""
+    """Do what ``python -m pipeline.score LIST --output FILE`` does after start-up."""
     listed, output = place / "list.csv", place / "scores.csv"
     listed.write_text("\n".join(["path", *paths]), encoding="utf-8")
     output.unlink(missing_ok=True)
@@ -54,29 +54,29 @@ def score_all(model: Path, paths: list[str], place: Path) -> None:
 
 
 def measure(config: Config, options: Options) -> list[Line]:
-    """Lines 7 and 8."""
+    """Measure both lines."""
     model = ModelFolder.load(model_folders.find(options.model).resolve())
     known, _ = corpora.read(config.corpus)
     table, _ = corpora.read(recordings.mixed(config, copies=-(-options.files // len(known))).corpus)
     table = table.sort_values("path").head(options.files)
     paths = table["path"].tolist()
-    # Copies are links to one file, whose windows are cut once.
+    # Copies are links to one file: cut its windows once.
     files = [os.stat(path).st_ino for path in paths]
     cut = {number: bare.cut(model, path) for number, path in dict(zip(files, paths, strict=True)).items()}
     windows = [cut[number] for number in files]
-    spoken_s = {number: _seconds(path) for number, path in dict(zip(files, paths, strict=True)).items()}
-    audio_s = sum(spoken_s[number] for number in files)
+    length_s = {number: _seconds(path) for number, path in dict(zip(files, paths, strict=True)).items()}
+    audio_s = sum(length_s[number] for number in files)
     import keras
 
     loops = bare.Loops(model)
-    theirs = keras.models.load_model(notebook.save(artifacts_dir() / "benchmarks" / "notebook.keras"))
-    notebook.predict_audio(theirs, paths[0])  # compiles
+    network = keras.models.load_model(notebook.save(artifacts_dir() / "benchmarks" / "notebook.keras"))
+    notebook.predict_audio(network, paths[0])  # compiles
     asked = random.Random(0).sample(paths, max(round(NOTEBOOK_SHARE * len(paths)), 1))
     ours, plain, limit = "pipeline.score", f"the notebook's predict_audio, {len(asked)} files", "bare LiteRT"
 
     def predict_all() -> None:
         for path in asked:
-            notebook.predict_audio(theirs, path)
+            notebook.predict_audio(network, path)
 
     with tempfile.TemporaryDirectory() as place:
         contenders = {
@@ -86,7 +86,7 @@ def measure(config: Config, options: Options) -> list[Line]:
         }
         score_all(model.folder, paths[:16], Path(place)), loops.run(windows[:16])  # imports and allocates
         taken = compared.alternate(contenders, repetitions=options.repetitions)
-    # Seconds of audio a second: of ours all of it, of the notebook one a file.
+    # Seconds of audio per second: ours counts all of it, the notebook one second per file.
     per_s = [len(asked) / s for s in taken[plain]]
     speeds = compared.ratios([audio_s / s for s in taken[ours]], per_s)
     named, window_s = f"{model.model_version} ({model.config.model.backbone})", model.clip_samples / SAMPLE_RATE_HZ
@@ -95,20 +95,28 @@ def measure(config: Config, options: Options) -> list[Line]:
         f"{window_s:g} s, {named}, {parallel.cores()} cores"
     )
     first = [
-        Figure("× the notebook's seconds of audio a second", speeds, 12),
-        Figure("× its files a second", compared.ratios([len(paths) / s for s in taken[ours]], per_s)),
+        Figure("× the notebook's seconds of audio per second", speeds, 12),
+        Figure("× its files per second", compared.ratios([len(paths) / s for s in taken[ours]], per_s)),
     ]
-    second = [Figure("of bare LiteRT's windows a second", compared.ratios(taken[limit], taken[ours]), 0.8)]
+    second = [Figure("of bare LiteRT's windows per second", compared.ratios(taken[limit], taken[ours]), 0.8)]
     parts = [parts_ms(model, paths[:PROFILED]) for _ in range(options.repetitions)]
     spent_ms = {f"{name}, a file on one core": [one[name] for one in parts] for name in parts[0]}
     return [
-        Line(7, "batch scoring", "the notebook's predict_audio loop", first, taken, note=note),
-        Line(8, "the same", "bare LiteRT on the same windows and cores", second, spent_ms, unit="ms", note=note),
+        Line("batch_scoring", "batch scoring", "the notebook's predict_audio loop", first, taken, note=note),
+        Line(
+            "scoring_limit",
+            "batch scoring",
+            "bare LiteRT on the same windows and cores",
+            second,
+            spent_ms,
+            unit="ms",
+            note=note,
+        ),
     ]
 
 
 def parts_ms(model: ModelFolder, paths: list[str]) -> dict[str, float]:
-    """Milliseconds of one core that each part of scoring takes for a file, on average."""
+    """Milliseconds on one core per part of scoring, averaged over files."""
     detector, spent_s = Detector(model, threads=1), {"decoding": 0.0, "the network": 0.0, "finding speech": 0.0}
     for path in paths:
         moments = [time.thread_time()]

@@ -1,4 +1,4 @@
-"""A real ``mlflow models serve`` process for tests and benchmarks: started, asked, watched and stopped."""
+"""A real ``mlflow models serve`` process for tests and benchmarks: start, request, measure, stop."""
 
 import json
 import os
@@ -27,7 +27,7 @@ class Server:
     process: psutil.Process
 
     def post(self, body: bytes, content_type: str = "application/json", timeout_s: float = 120) -> tuple[int, dict]:
-        """Status and answer to a body."""
+        """Send a body; returns status and answer."""
         request = urllib.request.Request(f"{self.url}/invocations", body, {"Content-Type": content_type})
         try:
             with urllib.request.urlopen(request, timeout=timeout_s) as answer:
@@ -36,23 +36,23 @@ class Server:
             return error.code, json.loads(error.read())
 
     def score(self, **body: object) -> list[dict]:
-        """The rows of an answer with status 200."""
+        """Score a request that must succeed; returns its rows."""
         status, answer = self.post(json.dumps(body).encode())
         assert status == 200, answer
         return answer["predictions"]
 
     def memory_bytes(self) -> int:
-        """Memory that the server's processes hold for themselves."""
+        """Resident memory of the server's processes."""
         return sum(child.memory_info().rss for child in [self.process, *self.process.children(recursive=True)])
 
 
 def mlflow_command(*arguments: str, env_manager: str = "local") -> list[str]:
-    """A call of ``mlflow models`` from this environment."""
+    """Command line of ``mlflow models`` in this environment."""
     return [str(Path(sys.executable).with_name("mlflow")), "models", *arguments, "--env-manager", env_manager]
 
 
 def free_port() -> int:
-    """A port of this machine that nobody listens on."""
+    """A free port of this machine."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -60,7 +60,7 @@ def free_port() -> int:
 
 @contextmanager
 def serving(*, log: Path, model: str = MODEL, environment: dict[str, str] | None = None) -> Iterator[Server]:
-    """A server on a free port of this machine, its output in ``log``; stopped after the block."""
+    """Serve on a free port of this machine, with output in ``log``; stops after the block."""
     port = free_port()
     command = mlflow_command("serve", "-m", model, "-p", str(port), "-h", "127.0.0.1")
     with running(command, f"http://127.0.0.1:{port}", "ping", log=log, environment=environment) as process:
@@ -71,7 +71,7 @@ def serving(*, log: Path, model: str = MODEL, environment: dict[str, str] | None
 def running(
     command: Sequence[str], url: str, ready: str, *, log: Path, environment: dict[str, str] | None = None
 ) -> Iterator[psutil.Process]:
-    """The process of a server that answers at the page ``ready``; stopped after the block with all it started."""
+    """Start a server, wait until the page ``ready`` answers; stops it and its children after the block."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     with log.open("w") as output:
         process = psutil.Popen(

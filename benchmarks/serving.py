@@ -1,8 +1,8 @@
-"""Line 11: the served model under load, against the same server around the notebook's function, and bare LiteRT.
+"""``serving``: the served model under load, against the same server around the notebook's function, and bare LiteRT.
 
-Both models are registered in a store of their own and served by a real ``mlflow models serve``; clients ask the one
-server and then the other, each sending its next recording as soon as it has an answer. Bare LiteRT invokes the model
-on the same windows, cut before, on the same cores, with neither decoding nor HTTP.
+Both models run in a real ``mlflow models serve``. Clients load one server, then the other; each sends its next
+recording as soon as it has an answer. Bare LiteRT invokes the model on the same windows, cut beforehand, on the same
+cores, without decoding or HTTP.
 """
 
 import base64
@@ -35,20 +35,20 @@ MAX_GROWTH = 0.05
 
 @dataclass(frozen=True)
 class Options(compared.Options):
-    """What to serve, and the load."""
+    """Model and load."""
 
     model: str = option("", "model folder; empty: the champion that register left")
     clips: int = option(64, "recordings of the corpus to send in turn")
-    rows: int = option(1, "recordings a request")
+    rows: int = option(1, "recordings per request")
     clients: int = option(8, "clients at once")
-    seconds: float = option(20.0, "length of a round's load, in s")
+    seconds: float = option(20.0, "length of a round's load in s")
 
 
 QUICK = {"clips": 4, "clients": 2, "seconds": 1.0}
 
 
 def serve_notebook(stack: ExitStack, place: Path) -> Server:
-    """A server around the notebook's function."""
+    """Serve the notebook's function."""
     import mlflow
 
     network = notebook.save(artifacts_dir() / "benchmarks" / "notebook.keras")
@@ -65,14 +65,14 @@ def serve_notebook(stack: ExitStack, place: Path) -> Server:
 
 
 def bodies_of(clips: Sequence[bytes], rows: int) -> list[bytes]:
-    """Requests with so many recordings each."""
+    """Requests of ``rows`` recordings each."""
     records = [{"audio": base64.b64encode(clip).decode()} for clip in clips]
     groups = [records[i : i + rows] for i in range(0, len(records) - rows + 1, rows)]
     return [json.dumps({"dataframe_records": group}).encode() for group in groups]
 
 
 def bare_clips_per_s(loops: bare.Loops, recordings: Sequence[np.ndarray], seconds: float) -> float:
-    """Recordings whose windows LiteRT alone gets through in a second."""
+    """Recordings per second whose windows LiteRT alone scores."""
     count, started = 0, time.monotonic()
     while (spent_s := time.monotonic() - started) < seconds:
         loops.run(recordings)
@@ -81,7 +81,7 @@ def bare_clips_per_s(loops: bare.Loops, recordings: Sequence[np.ndarray], second
 
 
 def measure(config: Config, options: Options) -> Line:
-    """The line; raises ``ProjectError`` where a request failed."""
+    """Load both servers; raises ``ProjectError`` if a request failed."""
     model = ModelFolder.load(model_folders.find(options.model).resolve())
     table, _ = corpora.read(config.corpus)
     paths = table.sort_values("utterance_id")["path"].iloc[:: max(1, len(table) // options.clips)].head(options.clips)
@@ -125,7 +125,7 @@ def measure(config: Config, options: Options) -> Line:
         f"clip, {model.model_version} ({model.config.model.backbone}), {parallel.cores()} cores"
     )
     return Line(
-        *(11, "mlflow models serve", "the same server around the notebook's function", figures),
+        *("serving", "mlflow models serve", "the same server around the notebook's function", figures),
         taken=taken,
         unit="clips/s",
         note=note,
@@ -133,7 +133,7 @@ def measure(config: Config, options: Options) -> Line:
 
 
 def _memory(found: Load) -> float:
-    """The middle one of a round's readings, in bytes."""
+    """Median of a round's readings, in bytes."""
     return float(np.median([size for _, size in found.memory_bytes]))
 
 

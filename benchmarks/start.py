@@ -1,8 +1,8 @@
-"""Line 9: one file from the start of the process to its score, against the notebook's way.
+"""``cold_start``: one file from the start of the process to its score, against the notebook.
 
-Ours is ``python -m pipeline.score FILE``, from a model folder and through the registry of a tracking store of its own;
-the notebook's is a fresh process that imports TensorFlow and librosa, reads the network's file and predicts. A process
-that imports of MLflow what a read of the registry needs, and does nothing, is the limit of the way through it.
+Ours is ``python -m pipeline.score FILE``, from a model folder and through the registry of a temporary tracking store.
+The notebook's is a fresh process that imports TensorFlow and librosa, reads the network's file and predicts. A process
+that only imports the parts of MLflow that read the registry is the limit of scoring through it.
 """
 
 import os
@@ -24,7 +24,7 @@ SECTIONS = ("corpus",)
 
 @dataclass(frozen=True)
 class Options(compared.Options):
-    """What to score, and with which model."""
+    """Model to score with."""
 
     model: str = option("", "model folder; empty: the champion that register left")
 
@@ -34,17 +34,17 @@ IMPORTS = "import mlflow.artifacts, mlflow.store.tracking.sqlalchemy_store"
 
 
 def registered(model: Path, place: Path) -> dict[str, str]:
-    """Environment variables of a tracking store in a folder, where a model folder is champion."""
+    """Make a model folder the champion of a tracking store in ``place``; returns its environment variables."""
     own = {"SPOOF_ARTIFACTS": str(place), "MLFLOW_TRACKING_URI": f"sqlite:///{place}/mlflow.db"}
     command = [sys.executable, "-m", "pipeline.register", "--model", str(model)]
-    # The folder that it runs in decides where MLflow keeps what is logged.
+    # MLflow keeps artifacts in the working directory.
     elsewhere = os.environ | own | {"PYTHONPATH": str(PROJECT_ROOT)}
     subprocess.run(command, cwd=place, env=elsewhere, check=True, stdout=sys.stderr)
     return own
 
 
 def measure(config: Config, options: Options) -> Line:
-    """The line."""
+    """Time all four."""
     model = model_folders.find(options.model).resolve()
     path = corpora.read(config.corpus)[0]["path"].iat[0]
     network = notebook.save(artifacts_dir() / "benchmarks" / "notebook.keras")
@@ -61,7 +61,7 @@ def measure(config: Config, options: Options) -> Line:
             imports: lambda: _run([sys.executable, "-c", IMPORTS], environment),
         }
         for work in contenders.values():
-            work()  # what is on disk is then in memory, for all alike
+            work()  # warms the disk cache for all alike
         taken = compared.alternate(contenders, repetitions=options.repetitions)
     figures = [
         Figure("× as fast as the notebook's way", compared.ratios(taken[plain], taken[folder]), 6),
@@ -71,7 +71,12 @@ def measure(config: Config, options: Options) -> Line:
     ]
     note = f"{model_folders.ModelFolder.load(model).model_version}, disk warm, {parallel.cores()} cores"
     return Line(
-        9, "one file, process start to score", "the notebook's way from process start", figures, taken, note=note
+        "cold_start",
+        "one file, process start to score",
+        "the notebook's way from process start",
+        figures,
+        taken,
+        note=note,
     )
 
 

@@ -1,7 +1,7 @@
-"""The stream under a clock: latency of its steps, time to its first score, and its memory over an hour of audio.
+"""Latency of the stream's steps, time to its first score, and its memory over an hour of audio.
 
-The audio is noise, fed through a pipe as fast as it is scored: what a step costs does not depend on what is heard. The
-time to the first score counts from the start of the process, Python's own start included.
+The audio is noise, fed through a pipe as fast as it is scored: the cost of a step does not depend on it. The time
+to the first score starts with the process and includes Python's start.
 """
 
 import argparse
@@ -19,12 +19,12 @@ from pipeline.config import PROJECT_ROOT, SAMPLE_RATE_HZ
 from pipeline.scoring import model_folders
 
 WARM_AUDIO_S = 60.0
-"""Audio after which the memory at the beginning is read: by then everything is loaded."""
+"""Audio before the first reading of memory: by then everything is loaded."""
 TARGETS = "targets on 2 cores: p99 ≤ 60 ms, real-time factor ≤ 0.15, first score ≤ 1.0 s, no growth"
 
 
 def command(model: str) -> list[str]:
-    """The stream's command line."""
+    """Command line of the stream."""
     return [sys.executable, "-m", "pipeline.stream", "--model", model, "--pace", "fast"]
 
 
@@ -56,7 +56,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--model", default="", help="model folder (default: the champion)")
     parser.add_argument("--hours", type=float, default=1.0, help="hours of audio (default: %(default)s)")
-    parser.add_argument("--starts", type=int, default=5, help="starts that are timed (default: %(default)s)")
+    parser.add_argument("--starts", type=int, default=5, help="starts to time (default: %(default)s)")
     options = parser.parse_args()
     model = str(model_folders.find(options.model).resolve())
     starts_s = [first_score_s(model) for _ in range(options.starts)]

@@ -1,8 +1,8 @@
-"""Lines 4 and 5: a training step with everything against the bare network, and the input pipeline by itself.
+"""``training_step`` and ``input_pipeline``: a full training step against the bare network, and the batches alone.
 
-The bare network is EfficientNetB0 with its head behind an input that never changes, so it takes no time but its own;
-the ratio says what share of the clips a second full augmentation, front end and batches leave. Clips and batches are
-those of the preset ``default``; ``--backbone``, ``--mixed_precision`` and the like measure others.
+The bare network is EfficientNetB0 with its head on a constant input. The ratio is the share of its speed that remains
+with full augmentation, front end and batches. Clips and batches are those of the preset ``default``; ``--backbone``,
+``--mixed_precision`` and other options measure others.
 """
 
 from dataclasses import dataclass
@@ -21,35 +21,35 @@ SECTIONS = ("corpus", "audio", "front_end", "augment", "model", "window", "train
 
 @dataclass(frozen=True)
 class Options(compared.Options):
-    """What to time."""
+    """Store and number of steps."""
 
     store: str = option("", "folder of a Store; empty: preprocess the corpus first")
-    steps: int = option(6, "batches a round; at most an epoch")
+    steps: int = option(6, "batches per round; at most an epoch")
 
 
 QUICK = {"steps": 2}
 FULL = {"augment_strength": 1.0, "augment_reverb": 1.0, "stages": 7}
 """Every part of the augmentation at its full strength, and the whole of EfficientNetB0."""
 SMALL = {"stages": 1, "clip_s": 1.0, "batch_size": 8}
-"""What ``--quick`` makes of the network and its batches, whatever else was typed."""
+"""Network and batches of ``--quick``; override other options."""
 
 
 def bare(config: Config) -> "keras.Model":  # noqa: F821
-    """Backbone and head on a spectrogram (or waveform) that is given."""
+    """Backbone and head on a spectrogram (or waveform) as input."""
     import keras
 
     from pipeline.network import front_end, networks
 
-    heard = keras.Input((config.window.clip_samples,))
+    features = keras.Input((config.window.clip_samples,))
     if not networks.hears_waveform(config):
-        heard = front_end.spectrogram(heard, config.front_end)
-    given = keras.Input(heard.shape[1:])
+        features = front_end.spectrogram(features, config.front_end)
+    given = keras.Input(features.shape[1:])
     backbone = networks.BACKBONES[config.model.backbone]
     return keras.Model(given, networks.head(backbone.features(given, config.model), config.model))
 
 
 def measure(config: Config, options: Options) -> list[Line]:
-    """Lines 4 and 5."""
+    """Measure both lines."""
     from pipeline import preprocess
     from pipeline.store.store import Store
     from pipeline.training import devices
@@ -83,16 +83,23 @@ def measure(config: Config, options: Options) -> list[Line]:
     taken = compared.alternate(contenders, repetitions=options.repetitions)
     cores = parallel.cores()
     note = f"{shape}, {clips} clips in batches of {batch} on {device.name}, {device.precision}, {cores} cores"
-    share = Figure("of the bare network's steps a second", compared.ratios(taken[alone], taken[everything]), 0.85)
+    share = Figure("of the bare network's steps per second", compared.ratios(taken[alone], taken[everything]), 0.85)
     ample = Figure("× what the training step consumes", compared.ratios(taken[everything], taken[pipeline]), 5)
     return [
-        Line(4, "training step, full augmentation", f"bare {name} step on constants", [share], taken, note=note),
-        Line(5, "input pipeline alone", "what the training step consumes", [ample], note=note),
+        Line(
+            "training_step",
+            "training step, full augmentation",
+            f"bare {name} step on constants",
+            [share],
+            taken,
+            note=note,
+        ),
+        Line("input_pipeline", "input pipeline alone", "what the training step consumes", [ample], note=note),
     ]
 
 
 def _constant(spectrograms: np.ndarray, labels: np.ndarray, steps: int) -> "tf.data.Dataset":  # noqa: F821
-    """The same batch over and over, without any work for it."""
+    """Repeat one batch at no cost."""
     import tensorflow as tf
 
     options = tf.data.Options()

@@ -1,7 +1,7 @@
-"""Searches with and without pruning: trials an hour, and the best dev EER of each, study seed by study seed.
+"""Searches with and without pruning: trials per hour, and the best dev EER, for each study seed.
 
-All sides start from the same configuration and run the same number of trials. The hours are those that the trials ran,
-as the study has them, shared among its workers, so a benchmark that was stopped goes on by the same command.
+All searches start from the same configuration and run the same number of trials. The hours are the sum of the trials'
+durations in the study, divided by its workers, so the same command resumes a stopped benchmark.
 """
 
 import argparse
@@ -21,7 +21,7 @@ MODES = {PLAIN: ["--no_pruning"], "hyperband": ["--pruner", "hyperband"], "halvi
 
 
 def run(seed: int, mode: str, storage: str, options: argparse.Namespace, more: list[str]) -> tuple[float, float, str]:
-    """What ``measured`` says of one search."""
+    """Run one search; returns the values of ``measured``."""
     name = f"{options.preset}-{options.epochs}-{mode.replace(' ', '-')}-{seed}"
     folder = artifacts_dir() / "tuning" / "benchmark" / name
     command = ["--preset", options.preset, "--epochs", str(options.epochs), "--trials", str(options.trials)]
@@ -32,7 +32,7 @@ def run(seed: int, mode: str, storage: str, options: argparse.Namespace, more: l
 
 
 def measured(own: optuna.Study, trials: int, workers: int) -> tuple[float, float, str]:
-    """Trials an hour, the best dev EER, and how the trials ended; of the first ones alone where a study has more."""
+    """Trials per hour, best dev EER and counts by state, of the first ``trials`` trials."""
     first = own.get_trials(deepcopy=False, states=study.FINISHED)[:trials]
     hours = sum(one.duration.total_seconds() for one in first) / 3600 / workers
     complete = [one for one in first if one.state == TrialState.COMPLETE]
@@ -64,7 +64,7 @@ def main() -> None:
         best = statistics.mean(100 * eer for (name, _), (_, eer, _) in found.items() if name == mode)
         print(f"{mode}: mean of the best dev EERs {best:.2f} %")
         if mode != PLAIN:
-            print(Figure("× as many trials an hour", compared.ratios(rates[mode], rates[PLAIN])).measured)
+            print(Figure("× as many trials per hour", compared.ratios(rates[mode], rates[PLAIN])).measured)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The benchmarks: medians, targets and the table on values made by hand, and the runner with its real processes."""
+"""Benchmarks: medians, targets and the table on values made by hand, and the runner with real processes."""
 
 import json
 
@@ -32,8 +32,12 @@ def test_the_median_decides_a_target_in_either_direction():
     assert Figure("× the loop", [0.512, 123.4, 9.0]).measured == "9 (0.512 to 123) × the loop"
 
 
+LINES = [name for names in run.MODULES.values() for name in names]
 LINE = Line(
-    *(7, "ours", "theirs", [Figure("× theirs", [11.0, 12.0, 12.5], 12), Figure("s", [1.0, 1.2, 3.0], 1, True)]),
+    name="batch_scoring",
+    what="ours",
+    against="theirs",
+    figures=[Figure("× theirs", [11.0, 12.0, 12.5], 12), Figure("s", [1.0, 1.2, 3.0], 1, True)],
     taken={"us": [1.0, 2.0, 4.0]},
     note="8 clips",
 )
@@ -48,19 +52,19 @@ def test_a_line_is_printed_with_its_targets_and_survives_json(tmp_path, capsys):
     assert "   12 (11 to 12.5) × theirs, target ≥ 12: pass" in shown
     assert "   1.2 (1 to 3) s, target ≤ 1: miss" in shown
     assert compared.table([LINE]).splitlines()[2:] == [
-        "| 7 | ours | theirs | 12 (11 to 12.5) × theirs<br>1.2 (1 to 3) s | ≥ 12<br>≤ 1 | pass<br>miss |",
+        "| `batch_scoring` | ours | theirs | 12 (11 to 12.5) × theirs<br>1.2 (1 to 3) s | ≥ 12<br>≤ 1 | pass<br>miss |",
         "",
-        "| # | contender | median (min to max) | on |",
+        "| name | contender | median (min to max) | on |",
         "|---|---|---|---|",
-        "| 7 | us | 2 (1 to 4) s | 8 clips |",
+        "| `batch_scoring` | us | 2 (1 to 4) s | 8 clips |",
     ]
 
 
 def test_every_line_belongs_to_one_benchmark():
-    assert sorted(number for own in run.MODULES.values() for number in own) == list(range(1, 14))
-    assert run.chosen("12,2") == ["preprocess", "bootstrap"]
+    assert len(LINES) == len(set(LINES)) == 13
+    assert run.chosen("bootstrap, preprocess_limit") == ["preprocess", "bootstrap"]
     assert run.chosen("") == list(run.MODULES)
-    for wrong in ("14", "x"):
+    for wrong in ("14", "warm_start"):
         with pytest.raises(ConfigError, match=wrong):
             run.chosen(wrong)
 
@@ -89,7 +93,7 @@ def test_many_names_keep_their_utterances(tmp_path):
     assert store.manifest["sha256"].nunique() == 6
 
 
-def test_the_notebook_hears_one_second_in_decibels_below_its_maximum(voice, tmp_path):
+def test_the_notebook_reads_one_second_in_decibels_below_its_maximum(voice, tmp_path):
     import soundfile
 
     soundfile.write(tmp_path / "a.wav", voice, 16000)
@@ -111,23 +115,23 @@ def test_a_benchmark_that_fails_stops_no_other_and_what_is_measured_is_kept(argu
     options, output = arguments
     missing = tmp_path / "missing"
     for _ in range(2):
-        assert run.main([*options, "--lines", "8,12", "--model", str(missing)]) == 1
+        assert run.main([*options, "--lines", "scoring_limit,bootstrap", "--model", str(missing)]) == 1
         table = output.read_text()
-        assert "| 12 | bootstrap interval of the EER |" in table
+        assert "| `bootstrap` | bootstrap interval of the EER |" in table
         assert f"- `benchmarks.scoring` failed: error: {missing}: no model folder" in table
     shown = capfd.readouterr().out
-    assert shown.count("== scoring: lines 7, 8") == 2
-    assert shown.count("== bootstrap: lines 12") == 1, "what was measured is not measured again"
-    assert run.main([*options, "--lines", "12", "--model", str(missing), "--again"]) == 0
-    assert "== bootstrap: lines 12" in capfd.readouterr().out
+    assert shown.count("== scoring: batch_scoring, scoring_limit") == 2
+    assert shown.count("== bootstrap: bootstrap") == 1, "what was measured is not measured again"
+    assert run.main([*options, "--lines", "bootstrap", "--model", str(missing), "--again"]) == 0
+    assert "== bootstrap: bootstrap" in capfd.readouterr().out
 
 
 def test_the_runner_measures_batch_scoring(arguments, make_model_folder):
     options, output = arguments
-    assert run.main([*options, "--lines", "7", "--model", str(make_model_folder().folder)]) == 0
+    assert run.main([*options, "--lines", "batch_scoring", "--model", str(make_model_folder().folder)]) == 0
     table = output.read_text()
-    for number in (7, 8):
-        assert f"\n| {number} | " in table
+    for name in ("batch_scoring", "scoring_limit"):
+        assert f"\n| `{name}` | " in table
     assert "Made with `--quick`" in table
     assert "cores" in table
 
@@ -138,5 +142,5 @@ def test_the_runner_measures_every_line(arguments, make_model_folder):
     options, output = arguments
     assert run.main([*options, "--model", str(make_model_folder().folder)]) == 0
     table = output.read_text()
-    for number in range(1, 14):
-        assert f"\n| {number} | " in table
+    for name in LINES:
+        assert f"\n| `{name}` | " in table

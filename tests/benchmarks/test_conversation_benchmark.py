@@ -1,4 +1,4 @@
-"""The benchmark of conversations: calls of eval speakers alone, and counting that is right on calls made by hand."""
+"""Benchmark of conversations: calls of eval speakers only, and counts on calls made by hand."""
 
 import numpy as np
 import pytest
@@ -44,16 +44,16 @@ def test_plain_thresholds_take_each_window_by_itself():
     assert conversations.plain(timeline([2, -1, 2, -1, -1, 2]), 0.0) == [(1.0, 2.0), (3.0, 5.0)]
 
 
-def test_a_stretch_is_right_within_a_second_at_both_ends():
-    heard = timeline([2.0] * 10)
+def test_a_segment_is_right_within_a_second_at_both_ends():
+    scored = timeline([2.0] * 10)
     found = {(2.0, 6.0): 1, (3.0, 7.0): 1, (2.0, 7.1): 0, (0.9, 6.0): 0}
     for located, right in found.items():
-        point = conversations.measure([(heard, (2.0, 6.0))], lambda *_, located=located: [located], 0.0)
+        point = conversations.measure([(scored, (2.0, 6.0))], lambda *_, located=located: [located], 0.0)
         assert (point.right, point.found, point.true) == (right, 1, 1)
         assert point.false_an_hour == (1 - right) * 360
 
 
-def test_stretches_in_calls_without_spoof_are_false():
+def test_segments_in_calls_without_spoof_are_false():
     point = conversations.measure([(timeline([1.0] * 10), None)], lambda *_: [(0.0, 5.0), (6.0, 7.0)], 0.0)
     assert (point.right, point.found, point.true, point.false_an_hour) == (0, 2, 0, 720.0)
     assert (point.precision, point.recall) == (0.0, 0.0)
@@ -70,12 +70,12 @@ def test_the_area_takes_the_best_precision_at_each_recall_or_more():
 
 def test_the_path_beats_plain_thresholds_where_windows_err():
     rng = np.random.default_rng(0)
-    heard = []
+    scored = []
     for _ in range(6):
         scores = rng.normal(1.5, 1.5, 60)
         scores[20:30] = rng.normal(-1.5, 1.5, 10)
-        heard.append((timeline(scores), (20.0, 30.0)))
+        scored.append((timeline(scores), (20.0, 30.0)))
     thresholds = np.linspace(-3, 3, 25)
-    plain = conversations.average_precision(conversations.curve(heard, conversations.plain, thresholds))
-    path = conversations.average_precision(conversations.curve(heard, conversations.smoothed(2.0), thresholds))
+    plain = conversations.average_precision(conversations.curve(scored, conversations.plain, thresholds))
+    path = conversations.average_precision(conversations.curve(scored, conversations.smoothed(2.0), thresholds))
     assert path > plain + 0.3

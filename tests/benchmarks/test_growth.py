@@ -1,4 +1,4 @@
-"""The growth benchmark: its arithmetic by hand, its measure of memory on a real process, and the whole way once."""
+"""Growth benchmark: arithmetic by hand, memory of a real process, and one run of all stages."""
 
 import subprocess
 import sys
@@ -27,7 +27,7 @@ def test_what_is_linear_and_flat_meets_both_lines():
     found = {"preprocess": stages((10, 3.0, 100.0), (40, 9.0, 90.0), (160, 33.0, 105.0))}
     assert growth.further_cost_s(list(found["preprocess"].values())) == pytest.approx([0.2, 0.2])
     flat, linear = growth.lines(found)
-    assert (flat.number, linear.number) == (10, 13)
+    assert (flat.name, linear.name) == ("memory", "growth")
     assert flat.figures[0].values == pytest.approx([1.05])
     assert linear.figures[0].values == pytest.approx([1.0])
     assert flat.met
@@ -51,7 +51,7 @@ def test_steps_that_are_as_many_at_every_size_cost_the_same():
 
 def test_core_hours_and_money_follow_from_a_further_clip():
     found = {"scoring": stages((10, 3.0, 1.0), (40, 9.0, 1.0), (160, 33.0, 1.0))}
-    name, clips, hours, money = growth.reckoning(found, [9000.0], 2.0).splitlines()[1].split()
+    name, clips, hours, money = growth.estimate(found, [9000.0], 2.0).splitlines()[1].split()
     assert (name, float(clips)) == ("scoring", 9000)
     assert float(hours) == pytest.approx(0.5 * cores())
     assert float(money) == pytest.approx(1.0 * cores())
