@@ -1,4 +1,4 @@
-"""Training on the synthetic Store: what a run holds, repeatability, and going on after a kill."""
+"""Training on the synthetic Store: what a run holds, repeatability, and resumption after a kill."""
 
 import json
 import os
@@ -20,7 +20,7 @@ from pipeline.metrics import calibration
 from pipeline.scoring.detector import Detector
 from pipeline.scoring.model_folders import ModelFolder
 from pipeline.store.store import Store
-from pipeline.training import checkpoint, devices, gradient_descent
+from pipeline.training import checkpoint, devices, gradient_descent, loop
 from pipeline.training.data import Data
 
 EPOCHS = 3
@@ -84,7 +84,7 @@ def test_the_exported_model_scores_as_the_keras_model(trained, synthetic_store, 
     _, folder, *_ = trained
     model = keras.saving.load_model(folder / "model.keras", compile=False)
     rows = synthetic_store.subset("eval")[:12]
-    of_keras = train.utterance_logits(model, synthetic_store, rows, config)
+    of_keras = loop.utterance_logits(model, synthetic_store, rows, config)
     waves = (synthetic_store.waveform(row) for row in rows)
     np.testing.assert_allclose(list(Detector(ModelFolder.load(folder)).utterance_logits(waves)), of_keras, atol=1e-3)
 
@@ -108,7 +108,7 @@ def test_training_again_does_nothing(trained, synthetic_store, config, monkeypat
 
 @pytest.mark.parametrize("finished", [0, 1, EPOCHS])
 def test_killed_and_run_again_ends_as_if_never_stopped(finished, trained, synthetic_store, config, tmp_path):
-    """Kills before the first epoch is complete, in the middle, and after the last; each goes on in its own run."""
+    """Kills before the first epoch is complete, in the middle, and after the last; each resumes in its own run."""
     _, folder, _, _, history = trained
     process = subprocess.Popen(
         command(synthetic_store, config), env=environment(tmp_path), cwd=PROJECT_ROOT, start_new_session=True,
@@ -140,21 +140,21 @@ class EnoughError(Exception):
     """Ends a training."""
 
 
-def test_who_listens_after_each_epoch_can_end_the_training(synthetic_store, smoke, tmp_path):
+def test_a_callback_after_each_epoch_can_end_the_training(synthetic_store, smoke, tmp_path):
     config = smoke.replace(backbone="lcnn", dense_units=8, epochs=9)
-    heard = []
+    seen = []
 
-    def listener(progress):
-        heard.append((progress.epoch, progress.best_epoch, set(progress.history[-1])))
+    def after_epoch(progress):
+        seen.append((progress.epoch, progress.best_epoch, set(progress.history[-1])))
         if progress.epoch == 2:
             raise EnoughError
 
-    data = train.Data.of(synthetic_store, config)
+    data = Data.of(synthetic_store, config)
     with tracking.run("trial", stage="trial") as run, pytest.raises(EnoughError):
-        train.fit(config, data, devices.prepare(config), None, None, run.info.run_id, listener)
-    assert [epoch for epoch, *_ in heard] == [1, 2]
-    assert all(0 <= best < epoch for epoch, best, _ in heard)
-    assert {"dev/eer", "dev/auc", "dev/loss", "dev/min_dcf", "dev/cllr"} <= heard[0][2]
+        loop.fit(config, data, devices.prepare(config), run.info.run_id, after_epoch=after_epoch)
+    assert [epoch for epoch, *_ in seen] == [1, 2]
+    assert all(0 <= best < epoch for epoch, best, _ in seen)
+    assert {"dev/eer", "dev/auc", "dev/loss", "dev/min_dcf", "dev/cllr"} <= seen[0][2]
     assert not (tmp_path / "artifacts").exists(), "nothing is left on disk without a state file"
 
 
@@ -162,35 +162,35 @@ def test_who_listens_after_each_epoch_can_end_the_training(synthetic_store, smok
 def test_patience_counts_the_epochs_since_the_best(patience, ends_after, synthetic_store, smoke, monkeypatch):
     eers = [0.4, 0.3, 0.3, 0.35, 0.2, 0.2, 0.5, 0.1, 0.3]
     config = smoke.replace(backbone="lcnn", dense_units=8, epochs=len(eers), patience=patience)
-    of_one = train._epoch
+    of_one = loop._epoch
 
-    def epoch(model, learn, data, config, number):
-        return of_one(model, learn, data, config, number) | {"dev/eer": eers[number], "dev/loss": 0.0}
+    def epoch(model, run_epoch, data, config, number):
+        return of_one(model, run_epoch, data, config, number) | {"dev/eer": eers[number], "dev/loss": 0.0}
 
-    monkeypatch.setattr(train, "_epoch", epoch)
-    monkeypatch.setattr(gradient_descent, "learner", lambda *_: lambda number: 0.0)
-    data = train.Data.of(synthetic_store, config)
+    monkeypatch.setattr(loop, "_epoch", epoch)
+    monkeypatch.setattr(gradient_descent, "epoch_runner", lambda *_: lambda number: 0.0)
+    data = Data.of(synthetic_store, config)
     with tracking.run("trial", stage="trial") as run:
-        progress, _ = train.fit(config, data, devices.prepare(config), None, None, run.info.run_id)
+        progress, _ = loop.fit(config, data, devices.prepare(config), run.info.run_id)
     assert progress.epoch == ends_after
 
 
-def test_dev_is_heard_without_overlap_while_training(synthetic_store, smoke):
+def test_dev_is_scored_without_overlap_while_training(synthetic_store, smoke):
     config = smoke.replace(backbone="lcnn", dense_units=8)
     data = Data.of(synthetic_store, config)
     model = gradient_descent.build(config, data.steps())
 
     def loss(mode: str) -> float:
-        logits = train.utterance_logits(model, synthetic_store, data.dev, config.replace(windows=mode))
+        logits = loop.utterance_logits(model, synthetic_store, data.dev, config.replace(windows=mode))
         return metrics.cross_entropy(logits, data.bonafide[data.dev])
 
     losses = {mode: loss(mode) for mode in ("all", "consecutive", "first")}
-    for own, heard in (("all", "consecutive"), ("consecutive", "consecutive"), ("first", "first")):
-        found = train._epoch(model, lambda number: 0.0, data, config.replace(windows=own), 0)["dev/loss"]
-        assert [mode for mode in losses if found == pytest.approx(losses[mode], rel=1e-5)] == [heard], own
+    for own, used in (("all", "consecutive"), ("consecutive", "consecutive"), ("first", "first")):
+        found = loop._epoch(model, lambda number: 0.0, data, config.replace(windows=own), 0)["dev/loss"]
+        assert [mode for mode in losses if found == pytest.approx(losses[mode], rel=1e-5)] == [used], own
 
 
-def test_weight_decay_shrinks_kernels_alone(smoke):
+def test_weight_decay_shrinks_only_kernels(smoke):
     config = smoke.replace(backbone="lcnn", dense_units=8, weight_decay=0.1, schedule="constant", learning_rate=0.01)
     model = gradient_descent.build(config, 1)
     variables = model.trainable_variables

@@ -23,8 +23,8 @@ from pipeline.training.checkpoint import Progress
 from tuning import abandoned, objective, space, study
 from tuning.study import Settings
 
-STATE, ERROR, DEV, EPOCHS = "state", "error", "dev", "epochs"
-"""What a trial's attributes say besides its parameters: how it failed, the metrics it kept, the epochs it ran."""
+ERROR, DEV, EPOCHS = "error", "dev", "epochs"
+"""Attributes of a trial besides its parameters: its error, the metrics on dev it kept, the epochs it ran."""
 
 
 @dataclass(frozen=True)
@@ -99,16 +99,16 @@ def run_trial(trial: optuna.Trial, own: optuna.Study, task: Task) -> list[float]
 def _train(trial: optuna.Trial, config: Config, settings: Settings, store: Path, run_id: str) -> list[float]:
     import mlflow
 
-    from pipeline import train
     from pipeline.store.store import Store
     from pipeline.training import devices
     from pipeline.training.data import Data
 
     data = Data.of(Store.open(store), config)
-    device = devices.prepare(config)
-    listen = listener(trial, config, settings)
+    device = devices.prepare(config)  # before TensorFlow is imported
+    from pipeline.training import loop
+
     try:
-        progress, _ = train.fit(config, data, device, None, None, run_id, listen)
+        progress, _ = loop.fit(config, data, device, run_id, after_epoch=epoch_callback(trial, config, settings))
         metrics = dict(objective.kept(progress, config.train.keep))
         if "latency" in settings.objectives:
             metrics[objective.LATENCY] = objective.latency_ms(config)
@@ -120,8 +120,8 @@ def _train(trial: optuna.Trial, config: Config, settings: Settings, store: Path,
     return objective.values(settings.objectives, metrics)
 
 
-def listener(trial: optuna.Trial, config: Config, settings: Settings) -> Callable[[Progress], None]:
-    """What hears of every epoch: it reports what the trial is worth so far, and ends it where that is too little."""
+def epoch_callback(trial: optuna.Trial, config: Config, settings: Settings) -> Callable[[Progress], None]:
+    """Callback for the end of an epoch: report the value of the trial so far, and end it if the pruner says so."""
     may_be_pruned = len(settings.objectives) == 1 and trial.user_attrs.get(study.SOURCE) != study.DEFAULT
 
     def after_epoch(progress: Progress) -> None:

@@ -1,1 +1,1 @@
-"""Fitting a network: the data of an epoch, the ways of fitting, pseudo-spoofs, devices and the state on disk."""
+"""Training: data of an epoch, the loop, two ways of fitting, pseudo-spoofs, devices and the state on disk."""

@@ -1,7 +1,7 @@
-"""Training batches: which window of which clip goes into which batch, and the tf.data pipeline that cuts them.
+"""Training batches: the plan of an epoch (which window of which clip) and the tf.data pipeline that cuts it.
 
-The plan of an epoch is a pure function of the seed and the epoch's number, so a run that goes on after a kill sees the
-batches it would have seen.
+The plan is a pure function of the seed and the number of the epoch, so a run resumed after a kill sees the batches it
+would have seen.
 """
 
 from collections.abc import Iterator
@@ -23,25 +23,25 @@ class Plan:
     starts: np.ndarray
 
     def first(self, clips: int) -> "Plan":
-        """The plan's first clips."""
+        """First clips of the plan."""
         return Plan(self.rows[:clips], self.starts[:clips])
 
     def batches(self, batch_size: int) -> Iterator["Plan"]:
-        """The plan cut into batches, the last one possibly smaller."""
+        """Cut the plan into batches, the last one possibly smaller."""
         for first in range(0, len(self.rows), batch_size):
             part = slice(first, first + batch_size)
             yield Plan(self.rows[part], self.starts[part])
 
 
 def plan(rows: np.ndarray, bonafide: np.ndarray, samples: np.ndarray, config: Config, epoch: int) -> Plan:
-    """The windows of one epoch: as many as there are clips.
+    """Plan one epoch: as many windows as there are clips.
 
     Parameters
     ----------
     rows : Store rows of the subset, ``[clips]``.
     bonafide : which of them are bonafide, ``[clips]`` bool.
     samples : length of each, ``[clips]``.
-    epoch : number of the epoch; each has an order and crops of its own.
+    epoch : number of the epoch; each has another order and other crops.
 
     With ``balance`` each batch holds bonafide and spoof in turn, each class going through all its clips before it
     repeats one.
@@ -63,7 +63,7 @@ def plan(rows: np.ndarray, bonafide: np.ndarray, samples: np.ndarray, config: Co
 
 
 def load(store: Store, chosen: Plan, config: Config) -> np.ndarray:
-    """The waveforms of a plan, ``[clips, clip_samples]`` float32 in −1…1."""
+    """Waveforms of a plan, ``[clips, clip_samples]`` float32 in −1…1."""
     cut = [
         windows.cut(store.samples(row), start, config.window)
         for row, start in zip(chosen.rows, chosen.starts, strict=True)
@@ -72,7 +72,7 @@ def load(store: Store, chosen: Plan, config: Config) -> np.ndarray:
 
 
 def dataset(store: Store, chosen: Plan, bonafide: np.ndarray, config: Config) -> "tf.data.Dataset":  # noqa: F821
-    """A tf.data pipeline of ``(waveforms [batch, clip_samples], labels [batch, 1])`` with 1 = bonafide.
+    """Build a tf.data pipeline of ``(waveforms [batch, clip_samples], labels [batch, 1])`` with 1 = bonafide.
 
     ``bonafide`` is indexed by Store row.
     """
@@ -87,7 +87,7 @@ def dataset(store: Store, chosen: Plan, bonafide: np.ndarray, config: Config) ->
         tf.TensorSpec((None, 1), tf.float32),
     )
     steps = -(-len(chosen.rows) // config.train.batch_size)
-    # Nothing here is left to autotuning, and its thread takes seconds to stop at the end of each epoch.
+    # Autotuning has nothing to tune here, and its thread takes seconds to stop at the end of each epoch.
     options = tf.data.Options()
     options.autotune.enabled = False
     data = tf.data.Dataset.from_generator(generate, output_signature=signature)
@@ -95,7 +95,7 @@ def dataset(store: Store, chosen: Plan, bonafide: np.ndarray, config: Config) ->
 
 
 def all_windows(store: Store, rows: np.ndarray, config: Config) -> tuple[Plan, np.ndarray]:
-    """The windows that score the rows, and for each the index into ``rows`` that it belongs to."""
+    """Windows that score the rows, and for each window its index into ``rows``."""
     size = config.window.clip_samples
     starts = [windows.starts(samples, size, config.window.windows) for samples in store.lengths()[rows]]
     owner = np.repeat(np.arange(len(rows)), [len(s) for s in starts])

@@ -1,6 +1,6 @@
-"""The state of a training run on disk: one file, replaced atomically after every epoch.
+"""State of a training on disk: one file, replaced atomically after every epoch.
 
-It holds everything that the next epoch depends on (weights, optimiser, random state of the layers), the weights of the
+The file holds all that the next epoch depends on (weights, optimiser, random state of the layers), the weights of the
 best epoch so far, and the history. Plain arrays in an ``.npz``, no pickles.
 """
 
@@ -18,9 +18,9 @@ from pipeline.errors import ProjectError
 
 @dataclass
 class Progress:
-    """How far training is.
+    """Progress of a training.
 
-    ``history`` holds one dict an epoch (``train/loss``, ``dev/eer`` …); ``epoch`` counts the finished ones;
+    ``history`` holds one dict per epoch (``train/loss``, ``dev/eer`` …); ``epoch`` counts the finished ones;
     ``best_epoch`` is the number, from 0, of the epoch with the best ``best_score`` (dev EER, then dev loss).
     """
 
@@ -43,13 +43,13 @@ def save(path: Path, progress: Progress, variables: list[np.ndarray], best: list
 
 
 def load(path: Path) -> tuple[Progress, list[np.ndarray], list[np.ndarray]] | None:
-    """Progress, variables and best weights as ``save`` got them; ``None`` where nothing was saved.
+    """Load progress, variables and best weights; ``None`` if nothing was saved.
 
-    Raises ``ProjectError`` where the file is damaged: each array lies there with its CRC-32.
+    Raises ``ProjectError`` if the file is damaged: it holds the CRC-32 of each array.
     """
     if not path.exists():
         return None
-    with path.open("rb") as file:  # what cannot be opened is not damaged
+    with path.open("rb") as file:  # a file that cannot be opened is not damaged
         try:
             with np.load(file, allow_pickle=False) as saved:
                 progress = Progress(**json.loads(saved["progress"].tobytes()))

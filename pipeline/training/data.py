@@ -1,4 +1,4 @@
-"""What training hears of a Store: which rows fit, which choose, and the batches of an epoch."""
+"""Data of a training: rows to fit, rows to choose by, and the batches of an epoch."""
 
 import math
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from pipeline.store.store import Store
 from pipeline.training import batches
 
 TRAIN_SAMPLE = 100
-"""Clips of the train subset that are measured beside dev after every epoch, by their first window."""
+"""Clips of the train subset measured beside dev after every epoch, by their first window."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Data:
 
     @classmethod
     def of(cls, store: Store, config: Config) -> "Data":
-        """Raises ``ConfigError`` when train or dev lacks one of the classes, ``StoreError`` where audio has changed."""
+        """Raise ``ConfigError`` if train or dev lacks a class, ``StoreError`` if audio has changed."""
         bonafide = (store.manifest["label"] == BONAFIDE).to_numpy()
         kept = bonafide | ~left_out(store, config)
         rows = {name: store.subset(name) for name in ("train", "dev")}
@@ -41,7 +41,7 @@ class Data:
                     f"{store.folder}: {name} holds {counts[0]} bonafide and {counts[1]} spoof clips; both are needed. "
                     "Read more parts of the corpus, choose another split_by or leave fewer attacks out"
                 )
-        # Before hours of training, and not in the middle of them.
+        # Now, rather than after hours of training.
         store.verify()
         rng = np.random.default_rng(config.train.seed)
         train = rows["train"]
@@ -49,31 +49,31 @@ class Data:
         return cls(store, bonafide, store.lengths(), train, np.sort(np.concatenate(sample)), rows["dev"], config)
 
     def steps(self, devices: int = 1) -> int:
-        """Batches an epoch."""
+        """Batches per epoch."""
         return math.ceil(self._shared(devices) / self.config.train.batch_size)
 
     def epoch(self, number: int, devices: int = 1) -> "tf.data.Dataset":  # noqa: F821
-        """The batches of an epoch, each of which so many devices can share evenly."""
+        """Batches of an epoch; ``devices`` can share each of them evenly."""
         chosen = batches.plan(self.train, self.bonafide[self.train], self.samples[self.train], self.config, number)
         chosen = chosen.first(self._shared(devices))
         return batches.dataset(self.store, chosen, self.bonafide, self.config)
 
     def _shared(self, devices: int) -> int:
-        """Clips an epoch: of unequal parts of the last batch, each would count for as much as a larger one."""
+        """Clips per epoch, a multiple of ``devices``: each part of a batch counts the same, whatever its size."""
         return len(self.train) - len(self.train) % devices
 
     def windows(self) -> "tf.data.Dataset":  # noqa: F821
-        """Every window of the train subset once, in order."""
+        """Windows of the train subset, each once, in order."""
         chosen, _ = batches.all_windows(self.store, self.train, self.config)
         return batches.dataset(self.store, chosen, self.bonafide, self.config)
 
 
 def left_out(store: Store, config: Config) -> np.ndarray:
-    """Rows of the attacks that ``leave_out`` names, ``[rows]`` bool; raises ``ConfigError`` where it names none."""
+    """Rows of the attacks that ``leave_out`` names, ``[rows]`` bool; raises ``ConfigError`` if it names none."""
     attacks = store.manifest["attack"]
     spoof = store.manifest["label"] != BONAFIDE
     for pattern in filter(None, config.train.leave_out.split(",")):
         if not (spoof & matching(attacks, pattern)).any():
             known = ", ".join(sorted(set(attacks[spoof])))
-            raise ConfigError(f"--leave_out {pattern!r}: no attack of {store.folder} is called so; there are {known}")
+            raise ConfigError(f"--leave_out {pattern!r}: no such attack in {store.folder}; it has {known}")
     return (spoof & matching(attacks, config.train.leave_out)).to_numpy()

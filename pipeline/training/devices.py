@@ -1,9 +1,10 @@
-"""What TensorFlow computes on: GPUs if there are any, memory growth, precision, and the seeds of it all.
+"""Devices that TensorFlow computes on: GPUs if there are any, memory growth, precision and seeds.
 
-Several devices each hold a copy of the model and hear an equal part of every batch; their gradients are averaged before
-each step, so that all copies stay the same.
+Each of several devices holds a copy of the model and gets an equal part of every batch. Gradients are averaged before
+each step, so all copies stay the same.
 """
 
+import ctypes
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -12,12 +13,15 @@ from functools import cache
 
 from pipeline.config import Config
 from pipeline.errors import ConfigError
-from pipeline.training import heap
+
+TRIM_THRESHOLD, MMAP_MAX, ARENA_MAX = -1, -4, -8
+"""Parameters of mallopt(3), as glibc's ``malloc.h`` numbers them."""
+NEVER = 2**31 - 1
 
 
 @dataclass(frozen=True)
 class Device:
-    """The hardware of a run: a readable name, the devices that train together, and Keras' precision policy."""
+    """Hardware of a run: a readable name, the devices that train together, and Keras' precision policy."""
 
     name: str
     places: tuple[str, ...]
@@ -25,7 +29,7 @@ class Device:
 
     @property
     def count(self) -> int:
-        """How many devices train together."""
+        """Number of devices that train together."""
         return len(self.places)
 
     def scope(self) -> AbstractContextManager:
@@ -35,10 +39,10 @@ class Device:
 
 @cache
 def _strategy(places: tuple[str, ...]) -> "tf.distribute.Strategy":  # noqa: F821
-    """What keeps copies of a model alike, the same for all models of a process.
+    """Strategy that keeps the copies of a model alike; one per process.
 
-    Each strategy numbers the exchanges between its devices from the same number on, and TensorFlow takes those of a
-    second for those of the first.
+    Every strategy numbers the exchanges between its devices from the same start, so TensorFlow would mistake those of
+    a second strategy for those of the first.
     """
     import tensorflow as tf
 
@@ -47,7 +51,7 @@ def _strategy(places: tuple[str, ...]) -> "tf.distribute.Strategy":  # noqa: F82
 
 @contextmanager
 def _without_start_up_notices() -> Iterator[None]:
-    """Silence what TensorFlow's libraries write to standard error while they are loaded; errors are exceptions."""
+    """Silence the start-up notices of TensorFlow's libraries on standard error; real errors are exceptions."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     kept = os.dup(2)
     with open(os.devnull, "wb") as nowhere:
@@ -63,10 +67,10 @@ def prepare(config: Config) -> Device:
     """Choose the device, set precision and seeds, make CPU arithmetic repeatable, and keep memory between steps.
 
     Raises ``ConfigError`` when ``require_gpu`` is set and TensorFlow sees none, and for a batch that several devices
-    cannot share evenly. To be called before TensorFlow is imported, which reads some of it but once.
+    cannot share evenly. Call it before TensorFlow is imported, which reads some settings only once.
     """
-    heap.keep_freed()
-    # oneDNN's convolutions, TensorFlow's choice on some newer processors alone, are quicker than its own on others too.
+    keep_freed_memory()
+    # TensorFlow enables oneDNN only on some newer CPUs; it is faster on the others too.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     with _without_start_up_notices():
         import keras
@@ -94,3 +98,16 @@ def prepare(config: Config) -> Device:
         )
     names = [tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in gpus]
     return Device(", ".join(names) or "CPU", places, precision)
+
+
+def keep_freed_memory() -> None:
+    """Keep the memory that this process frees for its next step; the process stays as large as its peak.
+
+    glibc returns large freed blocks to the system, which clears every page before it hands it out again. Call this
+    before threads start: existing threads keep their own heaps. Does nothing if the C library is not glibc.
+    """
+    library = ctypes.CDLL(None)
+    if not hasattr(library, "gnu_get_libc_version"):
+        return
+    for parameter, value in ((ARENA_MAX, 1), (MMAP_MAX, 0), (TRIM_THRESHOLD, NEVER)):
+        library.mallopt(parameter, value)

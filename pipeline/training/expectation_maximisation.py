@@ -1,7 +1,7 @@
-"""Fitting the two mixtures of the ``gmm`` model by expectation-maximisation, an iteration an epoch.
+"""Expectation-maximisation: fit the two mixtures of the ``gmm`` model, one iteration per epoch.
 
-The iterations are scikit-learn's. What they start from is in the model's weights alone, so that a fit that was killed
-goes on after its last epoch like any other training.
+scikit-learn runs the iterations. Each starts from the weights of the model only, so a killed fit resumes after its
+last epoch like any other training.
 """
 
 import warnings
@@ -16,22 +16,22 @@ from pipeline.network.backbones.gmm import LAYER, LikelihoodRatio
 from pipeline.training.data import Data
 
 FRAMES = 200_000
-"""Frames of each class that a mixture is fitted to at most, drawn evenly over all clips."""
+"""Most frames of each class to fit a mixture to, drawn evenly over all clips."""
 VARIANCE_FLOOR = 1e-3
 
 
 def build(config: Config, steps: int) -> keras.Model:
-    """The model before its first iteration."""
+    """Build the model before its first iteration."""
     return networks.build(config)
 
 
 def state(model: keras.Model) -> list[keras.Variable]:
-    """Everything that the next epoch depends on."""
+    """Variables that the next epoch depends on."""
     return model.variables
 
 
-def learner(model: keras.Model, data: Data, config: Config, devices: int = 1) -> Callable[[int], float]:
-    """What does one epoch: a function of its number that changes the model and returns its loss.
+def epoch_runner(model: keras.Model, data: Data, config: Config, devices: int = 1) -> Callable[[int], float]:
+    """Return the function that fits one epoch: epoch number in, loss out.
 
     The loss is the mean negative log-likelihood of a frame under its own class's mixture, in nats.
     """
@@ -41,9 +41,9 @@ def learner(model: keras.Model, data: Data, config: Config, devices: int = 1) ->
     rng = np.random.default_rng(seed)
     frames: list[list[np.ndarray]] = [[], []]
     for waves, labels in data.windows().as_numpy_iterator():
-        heard = front_end.predict_on_batch(waves)  # (clips, frames, coefficients)
+        spectrograms = front_end.predict_on_batch(waves)  # (clips, frames, coefficients)
         for number in range(2):
-            frames[number].extend(heard[labels[:, 0] == number])
+            frames[number].extend(spectrograms[labels[:, 0] == number])
     samples = []
     for clips in frames:
         all_frames = np.concatenate(clips)
@@ -62,7 +62,7 @@ def learner(model: keras.Model, data: Data, config: Config, devices: int = 1) ->
 
 
 def _iteration(layer: LikelihoodRatio, which: int, frames: np.ndarray, seed: int, *, first: bool):
-    """One iteration from the layer's state; the first starts from k-means."""
+    """Run one iteration from the state of the layer; the first starts from k-means."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
 

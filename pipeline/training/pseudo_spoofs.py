@@ -1,41 +1,64 @@
-"""Spoofs made from the bonafide clips of a batch, on the device, afresh at every step.
+"""Pseudo-spoofs: processed copies of the bonafide clips of a batch, made on the device, new at every step.
 
-A corpus has few synthesisers; what all of them do to speech has few forms. Each method here does one of them to a
-bonafide clip (coarse spectra, smoothed envelopes with another excitation, lost phase, a loudspeaker in a room), with
-random parameters. Since the copy says the same words in the same voice and channel as its original in the batch, only
-the processing is left to learn from, as with self-blended images in forged faces (Shiohara & Yamasaki 2022).
+A corpus has few synthesisers, but all of them change speech in a few ways. Each method here applies one of them to a
+bonafide clip with random parameters: coarse spectra, smoothed envelopes with another excitation, lost phase, a
+loudspeaker in a room. The copy has the words, voice and channel of its original in the batch, so only the processing
+is left to learn from, as with self-blended images of forged faces (Shiohara & Yamasaki 2022).
 """
 
 from collections.abc import Callable
 from functools import partial
 
+import keras
 import numpy as np
 import scipy.fft
 import tensorflow as tf
 
 from pipeline.config import SAMPLE_RATE_HZ
+from pipeline.errors import ConfigError
 from pipeline.network.augmentation import band_pass
 
 FRAME, HOP = 512, 128
 BINS = FRAME // 2 + 1
 MEL_BANDS = (24, 40, 64, 80)
 LIFTERS = (12, 40)
-"""Fewest and most cepstral coefficients that describe an envelope."""
+"""Range of the number of cepstral coefficients that describe an envelope."""
 PITCH_HZ = (80.0, 260.0)
 PHASE_ROUNDS = 4
-"""Iterations of Griffin and Lim (1984) from random phase: few, so that their traces stay."""
+"""Iterations of Griffin and Lim (1984) from random phase: few, so that traces stay."""
 SHORTEST_RT60_S, LONGEST_RT60_S = 0.08, 0.6
 SEEDS_A_CLIP = 30
-"""More than a method takes, so that no two draws of a batch are alike."""
+"""More than a method uses, so that no two draws of a batch are alike."""
+
+
+class PseudoSpoofing(keras.Model):
+    """A built model, trained on batches in which ``share`` of the spoofs are pseudo-spoofs.
+
+    The seed of a draw follows the number of the step, so a training resumed after a kill sees the batches it would have
+    seen. Weights and inference are those of the given model.
+    """
+
+    def __init__(self, model: keras.Model, *, share: float, seed: int):
+        if not 0 < share <= 1:
+            raise ConfigError(f"--pseudo_spoofs {share:g}: expected 0 to 1")
+        super().__init__(inputs=model.inputs, outputs=model.outputs, name=model.name)
+        self.share = share
+        self.seed = seed
+
+    def train_step(self, data):
+        waves, labels = data
+        step = tf.cast(self.optimizer.iterations, tf.int32)
+        waves = replace(waves, labels, share=self.share, seed=tf.stack([self.seed, 1000 * step]))
+        return super().train_step((waves, labels))
 
 
 def replace(waves: tf.Tensor, labels: tf.Tensor, *, share: float, seed: tf.Tensor) -> tf.Tensor:
-    """The batch with a share of its spoofs replaced by processed copies of its bonafide clips.
+    """Replace a share of the spoofs of a batch by processed copies of its bonafide clips.
 
     Parameters
     ----------
     waves : ``[batch, samples]`` float32.
-    labels : ``[batch, 1]``, 1 = bonafide; they hold for the result too.
+    labels : ``[batch, 1]``, 1 = bonafide; the same for the result.
     share : of the spoofs, 0 to 1.
     seed : ``[2]`` int32; the same seed gives the same batch.
     """
@@ -50,9 +73,9 @@ def replace(waves: tf.Tensor, labels: tf.Tensor, *, share: float, seed: tf.Tenso
 
 
 def process(waves: tf.Tensor, others: tf.Tensor, *, seed: tf.Tensor) -> tf.Tensor:
-    """Each wave through one of the methods, at its own level; ``others`` are further voices, all ``[clips, samples]``.
+    """Process each wave by one of the methods and keep its level; ``others`` are other voices, ``[clips, samples]``.
 
-    The methods take turns, and the seed decides which begins: of few clips each method gets its share over the steps.
+    The methods take turns and the seed chooses the first, so each gets its share even with few clips per step.
     """
     begin = tf.random.stateless_uniform([], seed + 2, 0, len(METHODS), tf.int32)
 
@@ -66,7 +89,7 @@ def process(waves: tf.Tensor, others: tf.Tensor, *, seed: tf.Tensor) -> tf.Tenso
 
 
 def coarse_spectrum(waves: tf.Tensor, _: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Through few mel bands and back, with the phase kept: what a vocoder's acoustic features lose."""
+    """Reduce the spectrum to few mel bands and back, keeping the phase: the loss of a vocoder's acoustic features."""
     import librosa
 
     projections = []
@@ -84,7 +107,7 @@ def coarse_spectrum(waves: tf.Tensor, _: tf.Tensor, seed: tf.Tensor) -> tf.Tenso
 
 
 def other_excitation(waves: tf.Tensor, _: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """The smoothed envelope with a source of its own: pulses at one pitch mixed with noise, a source-filter vocoder."""
+    """Excite the smoothed envelope with pulses at one pitch mixed with noise: a source-filter vocoder."""
     clips, samples = tf.shape(waves)[0], tf.shape(waves)[1]
     pitch_hz = tf.random.stateless_uniform([clips, 1], seed, *PITCH_HZ)
     glide = tf.random.stateless_uniform([clips, 1], seed + 1, -0.25, 0.25)
@@ -101,20 +124,20 @@ def other_excitation(waves: tf.Tensor, _: tf.Tensor, seed: tf.Tensor) -> tf.Tens
 
 
 def swapped_excitation(waves: tf.Tensor, others: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """The smoothed envelope of each clip on the excitation of another (its own, where the batch has no other)."""
+    """Put the smoothed envelope of each clip on the excitation of another (its own if the batch has no other)."""
     envelope = _envelope(tf.abs(_stft(waves)), seed + 1)
     return _istft(tf.complex(envelope, 0.0) * _flat(_stft(others), seed), waves)
 
 
 def smoothed_envelope(waves: tf.Tensor, _: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """The clip's own excitation under an envelope with less detail, as a statistical model's averaging leaves it."""
+    """Smooth the envelope and keep the excitation, as the averaging of a statistical model does."""
     spectrum = _stft(waves)
     rough, smooth = (_envelope(tf.abs(spectrum), seed, over_frames=n) for n in (1, 5))
     return _istft(spectrum * tf.complex(smooth / rough, 0.0), waves)
 
 
 def lost_phase(waves: tf.Tensor, _: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """The magnitudes with a phase found by a few rounds of Griffin and Lim."""
+    """Keep the magnitudes and find a phase by a few rounds of Griffin and Lim."""
     magnitude = tf.abs(_stft(waves))
     angle = tf.random.stateless_uniform(tf.shape(magnitude), seed, -np.pi, np.pi)
     made = _istft(tf.cast(magnitude, tf.complex64) * tf.exp(tf.complex(0.0, angle)), waves)
@@ -124,7 +147,7 @@ def lost_phase(waves: tf.Tensor, _: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 
 
 def replayed(waves: tf.Tensor, _: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Through a loudspeaker (band, soft clipping), a room and a recorder (band, noise)."""
+    """Play through a loudspeaker (band, soft clipping), a room and a recorder (band, noise)."""
     clips, samples = tf.shape(waves)[0], tf.shape(waves)[1]
     drive = tf.random.stateless_uniform([clips, 1], seed, 0.5, 4.0)
     peak = tf.reduce_max(tf.abs(waves), axis=1, keepdims=True) + 1e-9
@@ -135,10 +158,10 @@ def replayed(waves: tf.Tensor, _: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     time_s = tf.range(length, dtype=tf.float32)[None] / SAMPLE_RATE_HZ
     tail = tf.random.stateless_normal([clips, length], seed + 5) * tf.exp(-np.log(1000.0) * time_s / rt60_s)
     tail *= 10.0 ** (-direct_db / 20.0) / tf.sqrt(tf.reduce_sum(tail**2, axis=1, keepdims=True))
-    heard = played + _convolve(played, tail)[:, :samples]
+    recorded = played + _convolve(played, tail)[:, :samples]
     snr_db = tf.random.stateless_uniform([clips, 1], seed + 6, 15.0, 40.0)
-    noise = tf.random.stateless_normal(tf.shape(waves), seed + 7) * _rms(heard) * 10.0 ** (-snr_db / 20.0)
-    return _band(heard + noise, seed + 8, low_hz=(40.0, 200.0), high_hz=(4500.0, 8000.0))
+    noise = tf.random.stateless_normal(tf.shape(waves), seed + 7) * _rms(recorded) * 10.0 ** (-snr_db / 20.0)
+    return _band(recorded + noise, seed + 8, low_hz=(40.0, 200.0), high_hz=(4500.0, 8000.0))
 
 
 METHODS: tuple[Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor], ...] = (
@@ -166,21 +189,21 @@ def _istft(spectrum: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
 
 
 def _with_phase_of(magnitude: tf.Tensor, spectrum: tf.Tensor) -> tf.Tensor:
-    """``magnitude`` with the phase of ``spectrum``; silent where that is, as silence has no phase."""
+    """``magnitude`` with the phase of ``spectrum``; silent where that is silent."""
     size = tf.cast(tf.abs(spectrum), tf.complex64)
     return tf.cast(magnitude, tf.complex64) * tf.math.divide_no_nan(spectrum, size)
 
 
 def _envelope(magnitude: tf.Tensor, seed: tf.Tensor, over_frames: int = 1) -> tf.Tensor:
-    """Cepstrally smoothed magnitude ``[clips, frames, bins]``, averaged over so many frames."""
-    # A product of matrices, as transforms of so odd a length are slow.
+    """Cepstrally smoothed magnitude ``[clips, frames, bins]``, averaged over ``over_frames``."""
+    # A matrix product: transforms of this odd length are slow.
     cosines = scipy.fft.dct(np.eye(BINS, dtype=np.float32), type=2, norm="ortho", axis=0)  # orthonormal
     logarithm = tf.math.log(magnitude + 1e-5)
     if over_frames > 1:
         logarithm = tf.nn.avg_pool1d(logarithm, over_frames, 1, "SAME")
     cepstrum = tf.matmul(logarithm, cosines, transpose_b=True)
     kept = tf.random.stateless_uniform([tf.shape(magnitude)[0], 1, 1], seed, *LIFTERS)
-    # A soft edge, since a hard one rings through the spectrum.
+    # A soft edge: a hard one rings through the spectrum.
     lifter = tf.sigmoid((kept - tf.range(BINS, dtype=tf.float32)[None, None]) / 2.0)
     return tf.exp(tf.matmul(cepstrum * lifter, cosines))
 

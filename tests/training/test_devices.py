@@ -1,7 +1,8 @@
-"""Several devices: two logical ones on this machine's CPU learn what one learns from the same batches."""
+"""Two logical devices on this machine's CPU learn what one learns from the same batches; freed memory is reused."""
 
 import json
 import os
+import platform
 import subprocess
 import sys
 
@@ -17,9 +18,8 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from pipeline import train
 from pipeline.network import networks
-from pipeline.training import devices, gradient_descent
+from pipeline.training import devices, gradient_descent, loop
 from pipeline.config import preset
 from pipeline.network.backbones.normalisation import BatchNormalization
 from pipeline.store.store import Store
@@ -57,8 +57,8 @@ def fitted(config, count, change):
     with device.scope():
         model = gradient_descent.build(config, data.steps(device.count))
         change(model)
-    loss = gradient_descent.learner(model, data, config, device.count)(0)
-    logits = train.utterance_logits(model, data.store, data.dev, config)
+    loss = gradient_descent.epoch_runner(model, data, config, device.count)(0)
+    logits = loop.utterance_logits(model, data.store, data.dev, config)
     copies = {v.path: [c.numpy().tolist() for c in getattr(v.value, "values", [v.value])] for v in model.variables}
     copies = {path: values for path, values in copies.items() if "seed_generator" not in path}
     return {"loss": loss, "logits": list(logits), "copies": copies}
@@ -124,3 +124,32 @@ def test_augmentation_and_dropout_learn_on_two_devices(synthetic_store):
     found = learned(synthetic_store, "augmented")["augmented"]
     assert 0 < found["2"]["loss"] < 2
     assert different(found) == []
+
+
+PAGES, TIMES = 16384, 10
+TAKE_AND_FREE = f"""
+import resource, sys, threading
+from pipeline.training import devices
+
+def take_and_free():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range({TIMES}):
+        b"x" * ({PAGES} * resource.getpagesize())
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+
+if sys.argv[1] == "kept":
+    devices.keep_freed_memory()
+thread = threading.Thread(target=take_and_free)
+thread.start()
+thread.join()
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library keeps memory in ways of its own")
+def test_pages_are_cleared_once():
+    def faults(how: str) -> int:
+        command = [sys.executable, "-c", TAKE_AND_FREE, how]
+        return int(subprocess.run(command, check=True, capture_output=True, cwd=PROJECT_ROOT).stdout)
+
+    assert faults("returned") > TIMES * PAGES * 0.9, "the system's way, or there is nothing to gain here"
+    assert faults("kept") < 2 * PAGES

@@ -53,8 +53,8 @@ def test_the_layer_is_the_difference_of_scikit_learns_log_likelihoods():
 
 def test_iterations_raise_the_likelihood_and_equal_an_unbroken_fit(data):
     model = networks.build(CONFIG)
-    learn = expectation_maximisation.learner(model, data, CONFIG)
-    losses = [learn(epoch) for epoch in range(4)]
+    run_epoch = expectation_maximisation.epoch_runner(model, data, CONFIG)
+    losses = [run_epoch(epoch) for epoch in range(4)]
     assert losses == sorted(losses, reverse=True)
     frames = frames_of(model, data)
     whole = GaussianMixture(

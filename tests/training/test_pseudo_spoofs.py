@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from pipeline.config import SAMPLE_RATE_HZ
 from pipeline.training import pseudo_spoofs
-from pipeline.training.blending import PseudoSpoofing
+from pipeline.training.pseudo_spoofs import PseudoSpoofing
 
 METHODS = sorted(set(pseudo_spoofs.METHODS), key=lambda method: method.__name__)
 SEED = tf.constant([0, 7])

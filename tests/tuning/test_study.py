@@ -128,14 +128,14 @@ def ends(own: optuna.Study, eers: list[float], source: str = "") -> int:
     one = own.ask(study.settings_of(own).space)
     one.set_user_attr("source", source)
     config = study.settings_of(own).config
-    listen = trial.listener(one, config, study.settings_of(own))
+    after_epoch = trial.epoch_callback(one, config, study.settings_of(own))
     progress = Progress("run")
     for eer in eers:
         progress.history.append({"dev/eer": eer, "dev/cllr": 0.5, "dev/loss": 1.0})
         best = int(np.argmin([row["dev/eer"] for row in progress.history]))
         progress.best_epoch, progress.epoch = best, progress.epoch + 1
         try:
-            listen(progress)
+            after_epoch(progress)
         except optuna.TrialPruned:
             own.tell(one, state=TrialState.PRUNED)
             return progress.epoch
@@ -159,8 +159,8 @@ def test_nothing_is_pruned_with_two_objectives(place):
     own = study.create(place, "one", settings(objectives=("eer", "cllr"), pruner="none"))
     study.equip(own, 0)
     one = own.ask(study.settings_of(own).space)
-    listen = trial.listener(one, settings().config, study.settings_of(own))
-    listen(Progress("run", epoch=1, best_epoch=0, history=[{"dev/eer": 0.5, "dev/cllr": 1.0}]))
+    after_epoch = trial.epoch_callback(one, settings().config, study.settings_of(own))
+    after_epoch(Progress("run", epoch=1, best_epoch=0, history=[{"dev/eer": 0.5, "dev/cllr": 1.0}]))
     assert own.get_trials()[0].user_attrs["dev"] == {"dev/eer": 0.5, "dev/cllr": 1.0}
 
 

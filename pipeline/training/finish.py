@@ -1,0 +1,62 @@
+"""End of a training: calibrate on dev, export, and write and log the model folder."""
+
+import shutil
+from pathlib import Path
+
+import keras
+import mlflow
+import numpy as np
+
+from pipeline import metrics, tracking
+from pipeline.config import Config
+from pipeline.metrics import calibration
+from pipeline.network import formats, networks, summary
+from pipeline.scoring import model_folders
+from pipeline.training import loop
+from pipeline.training.checkpoint import Progress
+from pipeline.training.data import Data
+
+
+def finish(
+    config: Config, data: Data, progress: Progress, weights: list[np.ndarray], folder: Path, version: str, key: str
+) -> None:
+    """Write the model folder of the kept weights and log it to the active run."""
+    keras.config.set_dtype_policy("float32")
+    model = networks.build(config)
+    model.set_weights(weights)
+    logits = loop.utterance_logits(model, data.store, data.dev, config)
+    labels = data.bonafide[data.dev]
+    fitted = calibration.fit(logits, labels)
+    scores = fitted.apply(logits)
+    work = folder.with_name(folder.name + ".work")
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    formats.litert(model, work / "model.tflite")
+    model.save(work / "model.keras")
+    dev = data.store.manifest.iloc[data.dev][["utterance_id", "label", "speaker"]].assign(score=scores)
+    written = model_folders.write(
+        folder,
+        litert=work / "model.tflite",
+        keras=work / "model.keras",
+        config=config,
+        calibration=fitted,
+        dev_scores=dev,
+        operating_points=calibration.operating_points(
+            scores, labels, (*calibration.NAMED, config.decision.operating_point)
+        ),
+        operating_point=config.decision.operating_point,
+        model_version=version,
+        run_id=progress.run_id,
+        fingerprint=key,
+        versions=tracking.versions(),
+        dev_trials=data.store.trials("dev"),
+        dev_eer=metrics.eer(scores, labels),
+    )
+    shutil.rmtree(work)
+    tracking.log_epochs(progress.run_id, progress.history, patient=True)
+    mlflow.log_metric("best_epoch", progress.best_epoch if config.train.keep == "best" else progress.epoch - 1)
+    mlflow.log_text(summary.text(model), "architecture/model.txt")
+    mlflow.log_figure(summary.picture(model), "architecture/model.png")
+    # The index goes last: a run that holds it holds the whole folder.
+    for path in sorted(written.folder.iterdir(), key=lambda path: path.name == model_folders.INDEX):
+        mlflow.log_artifact(str(path), "bundle")

@@ -1,0 +1,142 @@
+"""Training loop: fit one epoch, measure train and dev, keep the best weights, save the state.
+
+State and metrics are on disk before they are logged, so a killed run resumes after its last epoch with the same
+result. Only dev chooses the epoch that is kept.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from pipeline import metrics, tracking
+from pipeline.config import Config
+from pipeline.errors import ProjectError
+from pipeline.metrics import calibration
+from pipeline.store.store import Store
+from pipeline.training import batches, checkpoint, expectation_maximisation, gradient_descent
+from pipeline.training.checkpoint import Progress
+from pipeline.training.data import Data
+from pipeline.training.devices import Device
+
+MIN_SCORED_S = 64.0
+"""Least seconds of audio per batch when scoring: training batches are small, and slow to score."""
+
+
+def fit(
+    config: Config,
+    data: Data,
+    device: Device,
+    run_id: str,
+    *,
+    state_file: Path | None = None,
+    saved: tuple[Progress, list[np.ndarray], list[np.ndarray]] | None = None,
+    after_epoch: Callable[[Progress], None] = lambda progress: None,
+) -> tuple[Progress, list[np.ndarray]]:
+    """Train until the last epoch or until patience ends; return the progress and the kept weights.
+
+    Parameters
+    ----------
+    run_id : MLflow run that the epochs are logged to.
+    state_file : file of the state; without one nothing is left on disk.
+    saved : state to resume from, as ``checkpoint.load`` returns it.
+    after_epoch : called with the progress after each epoch; may end the training with an exception.
+    """
+    settings = config.train
+    method = expectation_maximisation if config.model.backbone == "gmm" else gradient_descent
+    steps = data.steps(device.count)
+    with device.scope():
+        model = method.build(config, steps)
+    state = method.state(model)
+    if saved:
+        progress, values, best = saved
+        progress.run_id = run_id
+        for variable, value in zip(state, values, strict=True):
+            variable.assign(value)
+        print(f"resuming after epoch {progress.epoch} of {settings.epochs}")
+    else:
+        progress, best = Progress(run_id), []
+        if state_file:
+            checkpoint.save(state_file, progress, [v.numpy() for v in state], best)
+    print(
+        f"train {len(data.train)} clips, dev {len(data.dev)} clips, {steps} steps per epoch on {device.name}, "
+        f"{device.precision}; the first step compiles the network",
+        flush=True,
+    )
+    run_epoch = method.epoch_runner(model, data, config, device.count)
+    try:
+        while progress.epoch < settings.epochs and not _out_of_patience(progress, settings.patience):
+            measured = _epoch(model, run_epoch, data, config, progress.epoch)
+            score = [measured["dev/eer"], measured["dev/loss"]]
+            better = progress.best_epoch < 0 or score < progress.best_score
+            if better:
+                progress.best_epoch, progress.best_score = progress.epoch, score
+            if better or settings.keep == "last":
+                best = [v.numpy() for v in model.weights]
+            print(_line(progress.epoch, settings.epochs, measured, better), flush=True)
+            progress.history.append(measured)
+            progress.epoch += 1
+            if state_file:
+                checkpoint.save(state_file, progress, [v.numpy() for v in state], best)
+            tracking.log_epochs(progress.run_id, progress.history, patient=False)
+            after_epoch(progress)
+    finally:
+        if not state_file:  # metrics that are not on disk cannot be sent later
+            tracking.log_epochs(progress.run_id, progress.history, patient=True)
+    return progress, best
+
+
+def utterance_logits(model: keras.Model, store: Store, rows: np.ndarray, config: Config) -> np.ndarray:
+    """Mean logit over the windows of each row, ``[rows]`` float64."""
+    chosen, owner = batches.all_windows(store, rows, config)
+    batch_size = max(config.train.batch_size, round(MIN_SCORED_S / config.window.clip_s))
+    unlabelled = np.zeros(len(store), dtype=bool)
+    data = batches.dataset(store, chosen, unlabelled, config.replace(batch_size=batch_size))
+    logits = model.predict(data, verbose=0).astype(np.float64)[:, 0]  # (windows,)
+    return np.bincount(owner, weights=logits) / np.bincount(owner)
+
+
+def _epoch(
+    model: keras.Model, run_epoch: Callable[[int], float], data: Data, config: Config, epoch: int
+) -> dict[str, float]:
+    """Fit one epoch and measure the train sample and dev."""
+    started = time.monotonic()
+    measured = {"train/batch_loss": run_epoch(epoch)}
+    trained_s = time.monotonic() - started
+    if not math.isfinite(measured["train/batch_loss"]):
+        raise ProjectError(f"training diverged: the loss of epoch {epoch + 1} is not finite; lower --learning_rate")
+    # The sample shows the fit and chooses nothing. Overlapping windows of dev would take twice as long.
+    windows_of_dev = "first" if config.window.windows == "first" else "consecutive"
+    for name, rows, windows in (("train", data.sample, "first"), ("dev", data.dev, windows_of_dev)):
+        logits = utterance_logits(model, data.store, rows, config.replace(windows=windows))
+        labels = data.bonafide[rows]
+        measured |= {
+            f"{name}/loss": metrics.cross_entropy(logits, labels),
+            f"{name}/accuracy": float(np.mean((logits >= 0) == labels)),
+            f"{name}/auc": metrics.auc(logits, labels),
+            f"{name}/eer": metrics.eer(logits, labels),
+            f"{name}/min_dcf": metrics.min_dcf(logits, labels),
+            f"{name}/cllr": metrics.cllr(calibration.fit(logits, labels).apply(logits), labels),
+        }
+    return measured | {
+        "speed/clips_per_s": len(data.train) / trained_s,
+        "speed/epoch_s": time.monotonic() - started,
+    }
+
+
+def _out_of_patience(progress: Progress, patience: int) -> bool:
+    return patience > 0 and progress.epoch - 1 - progress.best_epoch >= patience
+
+
+def _line(epoch: int, epochs: int, measured: dict[str, float], better: bool) -> str:
+    parts = [f"epoch {epoch + 1:>{len(str(epochs))}}/{epochs}"]
+    for name in ("train", "dev"):
+        parts.append(
+            f"{name}: loss {measured[f'{name}/loss']:.3f} acc {measured[f'{name}/accuracy']:.3f} "
+            f"AUC {measured[f'{name}/auc']:.3f} EER {100 * measured[f'{name}/eer']:5.2f} %"
+        )
+    parts.append(f"{measured['speed/clips_per_s']:.0f} clips/s {measured['speed/epoch_s']:.0f} s")
+    return " | ".join(parts) + (" | best" if better else "")
