@@ -41,7 +41,7 @@ def bare(config: Config) -> "keras.Model":  # noqa: F821
     from pipeline.network import front_end, networks
 
     features = keras.Input((config.window.clip_samples,))
-    if not networks.hears_waveform(config):
+    if not networks.takes_waveform(config):
         features = front_end.spectrogram(features, config.front_end)
     given = keras.Input(features.shape[1:])
     backbone = networks.BACKBONES[config.model.backbone]

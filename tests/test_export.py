@@ -119,7 +119,7 @@ def test_more_than_half_a_point_of_eer_is_marked():
 
 
 def test_a_spectrum_by_matrix_is_the_spectrum_by_transform():
-    from pipeline.network.front_end import PowerSpectrogram
+    from pipeline.network.spectra import PowerSpectrogram
 
     wave = np.random.default_rng(0).normal(0, 0.1, (2, 4000)).astype(np.float32)
     settings = {"n_fft": 400, "hop_samples": 160}

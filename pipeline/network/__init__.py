@@ -1,1 +1,1 @@
-"""The network: front end, augmentation, backbones and head as one Keras model, and the files it becomes."""
+"""The network: front end, augmentation, backbones and head as one Keras model, and the files it is exported to."""

@@ -1,6 +1,6 @@
-"""The files that a trained Keras model becomes: LiteRT in three precisions, and ONNX. Needs TensorFlow.
+"""Export formats of a trained Keras model: LiteRT in three precisions, and ONNX. Needs TensorFlow.
 
-Every one takes windows ``[windows, clip_samples]`` in any number and gives logits ``[windows, 1]``.
+Each file takes windows ``[windows, clip_samples]`` in any number and returns logits ``[windows, 1]``.
 """
 
 import contextlib
@@ -17,35 +17,35 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from pipeline.network.front_end import PowerSpectrogram
+from pipeline.network.spectra import PowerSpectrogram
 
 OPSET = 17
 
 
 def litert(model: keras.Model, path: Path) -> None:
-    """LiteRT in float32."""
+    """Write LiteRT in float32."""
     _litert(model, path)
 
 
 def litert_float16(model: keras.Model, path: Path) -> None:
-    """LiteRT with float16 weights, computed in float32."""
+    """Write LiteRT with float16 weights, computed in float32."""
     _litert(model, path, optimizations=[tf.lite.Optimize.DEFAULT], target_spec={"supported_types": [tf.float16]})
 
 
 def litert_int8(model: keras.Model, path: Path) -> None:
-    """LiteRT with int8 weights; what they are multiplied with is quantised as it comes (dynamic range)."""
+    """Write LiteRT with int8 weights; activations are quantised on the fly (dynamic range)."""
     _litert(model, path, optimizations=[tf.lite.Optimize.DEFAULT])
 
 
 def onnx(model: keras.Model, path: Path) -> None:
-    """ONNX in float32, by way of a SavedModel: only that bakes constants in, which onnxruntime needs.
+    """Write ONNX in float32, through a SavedModel: only that bakes in constants, which onnxruntime needs.
 
-    Raises ``RuntimeError`` with what the converter says where it fails.
+    Raises ``RuntimeError`` with the message of the converter if it fails.
     """
     with tempfile.TemporaryDirectory() as saved:
-        # ONNX' own Fourier transform is out of the converter's reach.
+        # The converter does not know the Fourier transform of ONNX.
         with_matrix_transform(model).export(saved, format="tf_saved_model", verbose=False)
-        # A process of its own, as the converter's library for this takes a command line alone.
+        # A separate process: the converter offers this only as a command line.
         command = [sys.executable, "-m", "tf2onnx.convert", "--saved-model", saved, "--opset", str(OPSET)]
         done = subprocess.run([*command, "--output", str(path)], capture_output=True, text=True)
     if done.returncode:
@@ -58,17 +58,17 @@ WRITERS: dict[str, tuple[str, Callable[[keras.Model, Path], None]]] = {
     "litert-int8": (".tflite", litert_int8),
     "onnx": (".onnx", onnx),
 }
-"""Format to the suffix of its file and what writes it."""
+"""Suffix and writer of the file of each format."""
 
 
 def as_function(model: keras.Model) -> tf.types.experimental.PolymorphicFunction:
-    """The model as a TensorFlow function of windows in any number, traced once."""
+    """Wrap the model in a TensorFlow function of any number of windows, traced once."""
     signature = [tf.TensorSpec((None, model.input_shape[1]), tf.float32, name="waveform")]
     return tf.function(lambda waveform: model(waveform, training=False), input_signature=signature)
 
 
 class MatrixSpectrogram(PowerSpectrogram):
-    """The same power spectrum by multiplication with cosines and sines; slower, and within reach of any runtime."""
+    """Power spectrum by multiplication with cosines and sines: slower, but every runtime can compute it."""
 
     def call(self, waveform):
         sample, half = np.arange(self.n_fft), self.n_fft // 2
@@ -81,7 +81,7 @@ class MatrixSpectrogram(PowerSpectrogram):
 
 
 def with_matrix_transform(model: keras.Model) -> keras.Model:
-    """A copy of the model, weights included, whose power spectrum needs no Fourier transform."""
+    """Copy the model with its weights; the power spectrum of the copy needs no Fourier transform."""
 
     def replaced(layer: keras.Layer) -> keras.Layer:
         kind = MatrixSpectrogram if isinstance(layer, PowerSpectrogram) else type(layer)

@@ -1,8 +1,8 @@
-"""Networks: a registry of backbones by name, and the model every backbone becomes.
+"""Networks: the backbones by name, and the model built around each.
 
-A model takes waveforms ``[batch, samples]`` in −1…1 and returns one logit a window ``[batch, 1]``, higher = bonafide.
-Augmentation, front end, backbone and head are layers of it. A backbone is a module with ``INPUT``, what it hears
-(``spectrogram`` or ``waveform``), and ``features(x, config)``, or ``logit(x, config)`` where it needs no head.
+A model takes waveforms ``[batch, samples]`` in −1…1 and returns one logit per window ``[batch, 1]``, higher = bonafide.
+Augmentation, front end, backbone and head are layers of it. A backbone is a module with ``INPUT``
+(``spectrogram`` or ``waveform``) and ``features(x, config)``, or ``logit(x, config)`` if it needs no head.
 """
 
 from functools import partial
@@ -26,19 +26,19 @@ BACKBONES = {
 }
 
 
-def hears_waveform(config: Config) -> bool:
-    """Whether the configured backbone has no spectrogram, so that front end and what acts on it are left out."""
+def takes_waveform(config: Config) -> bool:
+    """Whether the configured backbone takes the waveform, so that the model has no front end."""
     return BACKBONES[config.model.backbone].INPUT == "waveform"
 
 
 def build(config: Config) -> keras.Model:
-    """The uncompiled model of a configuration, with fresh weights drawn from Keras' global seed.
+    """Build the uncompiled model of a configuration, with fresh weights drawn from Keras' global seed.
 
     The output layer computes in float32 under any precision policy.
     """
     waveform = keras.Input((config.window.clip_samples,), dtype="float32", name="waveform")
     x = chain.waveform(waveform, config.augment)
-    if not hears_waveform(config):
+    if not takes_waveform(config):
         octave = config.front_end.bins_per_octave if config.front_end.front_end == "cqt" else 0
         on_power = partial(chain.power, config=config.augment, bins_per_octave=octave)
         x = front_end.spectrogram(x, config.front_end, on_power=on_power)
@@ -53,9 +53,9 @@ def build(config: Config) -> keras.Model:
 
 
 def load(path: Path) -> keras.Model:
-    """The uncompiled model of a Keras file; raises ``ModelFolderError`` where it is damaged or could run code.
+    """Load the uncompiled model of a Keras file; raises ``ModelFolderError`` if it is damaged or could run code.
 
-    In safe mode Keras takes no code from a file, and of classes those of its own and the registered layers here.
+    In safe mode Keras loads no code from a file, and only its own classes and the registered layers of this package.
     """
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
@@ -64,7 +64,7 @@ def load(path: Path) -> keras.Model:
 
 
 def synchronise_batch_norm(model: keras.Model) -> None:
-    """Have batch normalisation, wherever it is in a model, take its statistics over the parts of all devices."""
+    """Make all batch normalisation of a model take its statistics over the parts of all devices."""
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.synchronized = True
@@ -73,7 +73,7 @@ def synchronise_batch_norm(model: keras.Model) -> None:
 
 
 def head(features: keras.KerasTensor, config: ModelConfig) -> keras.KerasTensor:
-    """Features ``[batch, channels]``, or maps of them, which are averaged, to the logit ``[batch, 1]``."""
+    """Features ``[batch, channels]``, or feature maps, which are averaged, to the logit ``[batch, 1]``."""
     if len(features.shape) == 4:  # (batch, rows, columns, channels)
         features = keras.layers.GlobalAveragePooling2D(name="pool")(features)  # (batch, channels)
     hidden = keras.layers.Dense(config.dense_units, activation="relu", name="dense")(features)

@@ -1,4 +1,4 @@
-"""The architecture of a model as text and as a picture: its layers in order, shapes and parameters."""
+"""Architecture of a model as text and as a picture: layers in order, shapes and parameters."""
 
 import keras
 from matplotlib.figure import Figure
@@ -8,14 +8,14 @@ LINE_LENGTH = 110
 
 
 def text(model: keras.Model) -> str:
-    """Keras' summary of the model with its nested backbone."""
+    """Summarise the model and its nested backbone with Keras."""
     lines: list[str] = []
     model.summary(print_fn=lambda line, **_: lines.append(line), expand_nested=True, line_length=LINE_LENGTH)
     return "\n".join(lines) + "\n"
 
 
 def picture(model: keras.Model) -> Figure:
-    """One box a layer from waveform to logit, each with its kind, output shape and parameter count."""
+    """Draw one box per layer from waveform to logit, with its name, output shape and parameter count."""
     layers = model.layers
     figure = Figure(figsize=(6.4, 0.62 * len(layers) + 0.6), layout="constrained")
     axes = figure.add_subplot()

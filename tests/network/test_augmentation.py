@@ -9,7 +9,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from pipeline.config import SAMPLE_RATE_HZ, AugmentConfig, FrontEndConfig
 from pipeline.errors import ConfigError
-from pipeline.network import formats, front_end
+from pipeline.network import formats, front_end, spectra
 from pipeline.network.augmentation import band_pass, chain, spectrogram, waveform
 
 PARTS = chain.WAVEFORM | chain.POWER | chain.SPECTROGRAM
@@ -27,7 +27,7 @@ def given(part: str, clips: np.ndarray) -> np.ndarray:
     """What a part acts on: waveforms, power spectra, or bands in dB."""
     if part in chain.WAVEFORM:
         return 0.1 * clips
-    power = np.array(front_end.PowerSpectrogram(n_fft=512, hop_samples=160)(clips))
+    power = np.array(spectra.PowerSpectrogram(n_fft=512, hop_samples=160)(clips))
     return power if part in chain.POWER else 10 * np.log10(power + 1e-9)
 
 
@@ -170,11 +170,11 @@ def steady() -> np.ndarray:
 
 
 def power_of(wave: np.ndarray) -> np.ndarray:
-    return np.array(front_end.PowerSpectrogram(n_fft=512, hop_samples=160)(wave[None].astype(np.float32)))[0]
+    return np.array(spectra.PowerSpectrogram(n_fft=512, hop_samples=160)(wave[None].astype(np.float32)))[0]
 
 
 def log_mel(power: np.ndarray) -> np.ndarray:
-    bands = front_end.MelBands(n_mels=80, fmin_hz=20.0, fmax_hz=8000.0)(power[None].astype(np.float32))
+    bands = spectra.MelBands(n_mels=80, fmin_hz=20.0, fmax_hz=8000.0)(power[None].astype(np.float32))
     return 10 * np.log10(np.maximum(np.array(bands)[0], 1e-10))
 
 

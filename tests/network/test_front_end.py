@@ -11,7 +11,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from pipeline.config import SAMPLE_RATE_HZ, FrontEndConfig
 from pipeline.errors import ConfigError
-from pipeline.network import formats, front_end
+from pipeline.network import formats, front_end, spectra
 
 LOGMEL = FrontEndConfig(front_end="logmel", normalisation="none")
 SETTINGS = [
@@ -210,11 +210,11 @@ def test_front_end_is_float32_under_mixed_precision(waveform):
 
 
 def test_declared_shapes_are_the_computed_ones(waveform):
-    layer = front_end.PowerSpectrogram(n_fft=400, hop_samples=160)
+    layer = spectra.PowerSpectrogram(n_fft=400, hop_samples=160)
     assert layer.compute_output_shape((1, len(waveform))) == tuple(layer(waveform[None]).shape)
-    bands = front_end.MelBands(n_mels=20, fmin_hz=0.0, fmax_hz=8000.0)
-    linear = [front_end.LinearBands(n_bands=n, fmin_hz=300.0, fmax_hz=8000.0) for n in (0, 30)]
-    constant = front_end.ConstantQ(hop_samples=160, bins_per_octave=12, fmin_hz=62.5, fmax_hz=8000.0)
+    bands = spectra.MelBands(n_mels=20, fmin_hz=0.0, fmax_hz=8000.0)
+    linear = [spectra.LinearBands(n_bands=n, fmin_hz=300.0, fmax_hz=8000.0) for n in (0, 30)]
+    constant = spectra.ConstantQ(hop_samples=160, bins_per_octave=12, fmin_hz=62.5, fmax_hz=8000.0)
     assert constant.compute_output_shape((1, len(waveform))) == tuple(constant(waveform[None]).shape)
     for made in (bands, *linear, front_end.Cepstrum(n_coefficients=12)):
         assert made.compute_output_shape((1, 7, 201)) == tuple(made(np.ones((1, 7, 201), "float32")).shape)

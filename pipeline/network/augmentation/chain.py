@@ -1,7 +1,7 @@
-"""Augmentation: Keras layers that change what training hears, both classes alike, and do nothing at inference.
+"""Augmentation: Keras layers that change the clips of both classes in training and do nothing at inference.
 
-They sit inside the model, before and behind the front end, so they run on the device, draw afresh for every clip of
-every batch, and are serialised with the network. One strength in 0…1 drives them all; 0 is the identity.
+They sit inside the model, before and after the front end, so they run on the device, draw anew for every clip of every
+batch, and are serialised with the network. One strength in 0…1 controls all of them; 0 is the identity.
 """
 
 import keras
@@ -26,7 +26,7 @@ SPECTROGRAM = {"masks": Masks}
 
 
 def strength_of(config: AugmentConfig, part: str) -> float:
-    """Strength of a part; raises ``ConfigError`` outside 0…1 (but for -1, which means ``augment_strength``)."""
+    """Strength of a part, -1 standing for ``augment_strength``; raises ``ConfigError`` outside 0…1."""
     own, common = getattr(config, f"augment_{part}"), config.augment_strength
     for name, value, least in ((f"augment_{part}", own, "-1, or 0"), ("augment_strength", common, "0")):
         if not (0 <= value <= 1 or (value == -1 and name != "augment_strength")):
@@ -35,17 +35,17 @@ def strength_of(config: AugmentConfig, part: str) -> float:
 
 
 def waveform(x: keras.KerasTensor, config: AugmentConfig) -> keras.KerasTensor:
-    """The parts that act on waveforms ``[batch, samples]``."""
+    """Apply the parts that act on waveforms ``[batch, samples]``."""
     return _chain(x, config, WAVEFORM)
 
 
 def power(x: keras.KerasTensor, config: AugmentConfig, *, bins_per_octave: int = 0) -> keras.KerasTensor:
-    """The parts that act on power spectrograms ``[batch, frames, bins]``; ``bins_per_octave``: see ``PitchShift``."""
+    """Apply the parts that act on power ``[batch, frames, bins]``; ``bins_per_octave``: see ``PitchShift``."""
     return _chain(x, config, POWER, pitch={"bins_per_octave": bins_per_octave})
 
 
 def spectrogram(x: keras.KerasTensor, config: AugmentConfig) -> keras.KerasTensor:
-    """The parts that act on what the network sees, ``[batch, frames, bands]``."""
+    """Apply the parts that act on the normalised spectrogram, ``[batch, frames, bands]``."""
     return _chain(x, config, SPECTROGRAM)
 
 

@@ -1,13 +1,13 @@
-"""What every part of the augmentation is: a Keras layer with a strength, which changes clips in training alone."""
+"""Base of all augmentation: a Keras layer with a strength that changes clips only in training."""
 
 import keras
 import tensorflow as tf
 
 
 class Augmentation(keras.layers.Layer):
-    """What all parts share: a strength, random numbers of their own, float32, and nothing to do at inference.
+    """Augmentation layer: a strength, its own random numbers, float32; the identity at inference.
 
-    Input and output shape are equal. A part defines ``change(x)``, what it does to a batch in training.
+    Input and output shape are equal. A part defines ``change(x)``, its effect on a batch in training.
 
     Parameters
     ----------
@@ -29,20 +29,20 @@ class Augmentation(keras.layers.Layer):
         return {**super().get_config(), "strength": self.strength}
 
     def uniform(self, x, low: float = 0.0, high: float = 1.0, shape: tuple[int, ...] = (1,)):
-        """A number for each clip, ``[batch, *shape]``."""
+        """Draw a number for each clip, ``[batch, *shape]``."""
         return keras.random.uniform((tf.shape(x)[0], *shape), low, high, seed=self.seed_generator)
 
     def normal(self, shape):
-        """Standard normal numbers."""
+        """Draw standard normal numbers."""
         return keras.random.normal(shape, seed=self.seed_generator)
 
     def noise(self, x, gain):
-        """Gaussian noise in the shape of ``x`` with a gain over frequency ``[batch, bins]``."""
+        """Draw Gaussian noise in the shape of ``x`` with a gain over frequency ``[batch, bins]``."""
         real, imaginary = self.normal(tf.shape(gain)), self.normal(tf.shape(gain))
         return tf.signal.irfft(tf.complex(gain * real, gain * imaginary), [tf.shape(x)[1]])
 
     def in_some(self, x, change, share: float):
-        """``change`` in a share of the clips drawn for each batch, at least one; only these are computed."""
+        """Apply ``change`` to a share of the clips, drawn for each batch, at least one; only these are computed."""
         clips = tf.shape(x)[0]
         count = tf.cast(tf.math.ceil(share * tf.cast(clips, tf.float32)), tf.int32)
         chosen = tf.argsort(self.uniform(x)[:, 0])[:count]

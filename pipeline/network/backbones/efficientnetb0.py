@@ -1,10 +1,10 @@
 """EfficientNetB0 (Tan & Le 2019, arXiv:1905.11946) on a spectrogram taken as a picture; 4.0 M parameters.
 
-Its later stages were made to name the thousand things in photographs and hold nine tenths of the parameters; from
-hundreds of clips they learn slowly. ``stages`` says how many of the seven are kept: four have 0.3 M parameters.
+The later stages, made for the thousand classes of ImageNet, hold nine tenths of the parameters and learn slowly from
+hundreds of clips. ``stages`` sets how many of the seven are kept: four have 0.3 M parameters.
 
-Keras' EfficientNetB0 begins with a division by 255 made for pictures, which no argument turns off; ``picture`` is the
-one place that decides what it gets.
+Keras' EfficientNetB0 begins with a division by 255 made for pictures, which no argument turns off; only ``picture``
+decides on the input of that division.
 """
 
 from functools import partial
@@ -18,7 +18,7 @@ from pipeline.network.backbones.normalisation import BatchNormalization
 
 INPUT = "spectrogram"
 HALVINGS = {1: 1, 2: 2, 3: 3, 4: 4, 5: 4, 6: 5, 7: 5}
-"""Times that a network of so many stages halves frames and bands; it needs two to that power of both."""
+"""Halvings of frames and bands by number of stages; a network needs at least two to that power of both."""
 LAST_LAYER = {
     1: "block1a_project_bn",
     2: "block2b_add",
@@ -28,7 +28,7 @@ LAST_LAYER = {
     6: "block6d_add",
     7: "top_activation",
 }
-"""Where a network of so many stages ends; the seventh with the convolution behind it."""
+"""Last layer by number of stages; the seventh stage includes the convolution after it."""
 PICTURE_MAXIMUM = 255.0
 IMAGENET_MEAN, IMAGENET_DEVIATION = 0.449, 0.226
 """Mean over the colour channels of the statistics that ImageNet weights were trained with."""
@@ -38,7 +38,7 @@ def features(spectrogram: keras.KerasTensor, config: ModelConfig) -> keras.Keras
     """Spectrogram ``[batch, frames, bands]`` to feature maps ``[batch, frames / n, bands / n, channels]``.
 
     With all seven stages n is 32 and there are 1280 channels, with four 16 and 80. Raises ``ConfigError`` for a
-    spectrogram under n × n, for another number of stages, and for weights that cannot be had.
+    spectrogram under n × n, for another number of stages, and for weights that cannot be loaded.
     """
     if config.stages not in HALVINGS:
         raise ConfigError(f"--stages {config.stages}: efficientnetb0 has 1 to {max(HALVINGS)}")
@@ -56,23 +56,23 @@ def features(spectrogram: keras.KerasTensor, config: ModelConfig) -> keras.Keras
     backbone.set_weights(kept.get_weights())
     for layer in backbone.layers:
         if isinstance(layer, keras.layers.Normalization):
-            layer.finalize_state()  # it computes with what it made of its weights, here those of pictures
+            layer.finalize_state()  # recompute the constants it derives from its weights
     return backbone(pictures)
 
 
 def _own(layer: keras.layers.Layer, *, momentum: float) -> keras.layers.Layer:
-    """A layer like the one given, with our batch normalisation and its momentum in place of Keras'."""
+    """Copy a layer; batch normalisation becomes ours, with ``momentum``."""
     if isinstance(layer, keras.layers.BatchNormalization):
         return BatchNormalization.from_config(layer.get_config() | {"momentum": momentum})
     return layer.__class__.from_config(layer.get_config())
 
 
 def picture(spectrogram: keras.KerasTensor, config: ModelConfig) -> keras.KerasTensor:
-    """What the backbone's division by 255 gets, ``[batch, frames, bands, channels]``.
+    """Input of the backbone's division by 255, ``[batch, frames, bands, channels]``.
 
     With ``rescale_input`` the spectrogram as it is, so that the network sees it divided by 255, as the original
-    notebook's did. Without, 255 times the spectrogram, so that the network sees its values. Weights that were trained
-    on pictures want three channels of mean 0.449 and deviation 0.226.
+    notebook's did. Without, 255 times the spectrogram, so that the network sees its values. Weights trained on pictures
+    need three channels of mean 0.449 and deviation 0.226.
     """
     image = keras.layers.Reshape((*spectrogram.shape[1:], 1), name="picture")(spectrogram)
     pretrained = config.weights != "none"

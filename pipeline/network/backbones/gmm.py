@@ -1,9 +1,9 @@
 """Two Gaussian mixtures, one for each class: the classical baseline (Todisco et al. 2016, the ASVspoof challenges').
 
 Each frame of the spectrogram (LFCC, in the field) is a vector; the logit of a window is the mean over its frames of
-the log-likelihood ratio of the mixtures. They are fitted by expectation-maximisation (``mixtures``) and not by
-gradients, and kept as plain arrays. 2 · components · (2 · coefficients + 1) parameters: 15,488 for 64 components on 20
-LFCC with deltas.
+the log-likelihood ratio of the mixtures. They are fitted by expectation-maximisation
+(``training.expectation_maximisation``), not by gradients, and kept as plain arrays. 2 · components ·
+(2 · coefficients + 1) parameters: 15,488 for 64 components on 20 LFCC with deltas.
 """
 
 import math

@@ -14,7 +14,7 @@ from pipeline.network.backbones.normalisation import BatchNormalization
 
 INPUT = "spectrogram"
 SMALLEST_SIDE = 16
-"""Frames and bands that the four halvings need at least."""
+"""Least frames and bands for the four halvings."""
 
 
 @keras.saving.register_keras_serializable(package="spoof")
@@ -33,7 +33,7 @@ class MaxFeatureMap(keras.layers.Layer):
 
 
 def features(x: keras.KerasTensor, config: ModelConfig) -> keras.KerasTensor:
-    """Spectrogram ``[batch, frames, bands]`` to ``[batch, bands // 16 · 32]``: maps averaged over time alone.
+    """Spectrogram ``[batch, frames, bands]`` to ``[batch, bands // 16 · 32]``: maps averaged over time only.
 
     Raises ``ConfigError`` for a spectrogram under 16 × 16 and for weights.
     """
@@ -48,7 +48,7 @@ def features(x: keras.KerasTensor, config: ModelConfig) -> keras.KerasTensor:
 
     def convolve(maps, channels: int, size: int, *, halve: bool = False):
         maps = keras.layers.Conv2D(2 * channels, size, padding="same")(maps)
-        # The maximum of maxima is the same in any order, and in this one the second has a quarter to compare.
+        # Maxima commute; in this order the second has only a quarter to compare.
         return MaxFeatureMap()(keras.layers.MaxPooling2D()(maps) if halve else maps)
 
     def normalise(maps):

@@ -1,4 +1,4 @@
-"""Batch normalisation of feature maps in one operation, which TensorFlow has and Keras does not use."""
+"""Batch normalisation of feature maps by TensorFlow's fused operation, which Keras does not use."""
 
 import keras
 import tensorflow as tf
@@ -6,10 +6,10 @@ import tensorflow as tf
 
 @keras.saving.register_keras_serializable(package="spoof")
 class BatchNormalization(keras.layers.BatchNormalization):
-    """Keras' layer, which takes its statistics of maps ``[batch, rows, columns, channels]`` in one pass in training.
+    """Keras' layer with the statistics of maps ``[batch, rows, columns, channels]`` computed in one pass in training.
 
-    Keras takes a dozen, each over all maps, forth and back. The moving variance is that of a sample (n - 1) in place
-    of the maps themselves (n). Other shapes and options, masks, and statistics over several devices are left to Keras.
+    Keras needs a dozen passes over all maps, forward and backward. The moving variance is the sample variance (n - 1
+    in place of n). Keras handles other shapes and options, masks, and statistics over several devices.
     """
 
     def call(self, inputs, training=None, mask=None):

@@ -1,8 +1,8 @@
 """ResNet-18 (He et al. 2016, arXiv:1512.03385) on a spectrogram taken as a picture; 11.2 M parameters.
 
-Blocks, widths and max-pooling are the published ones. Two things differ in the stem: it has one input channel, and it
-convolves 3 × 3 at full resolution in place of 7 × 7 with stride 2, as is common for spectrograms, whose finest traces
-a first stride would lose. 11,177,280 parameters, of which 11,167,680 are trained: the published 11,689,512 less the
+Blocks, widths and max-pooling are the published ones. The stem differs in two things: it has one input channel, and it
+convolves 3 × 3 at full resolution in place of 7 × 7 with stride 2, as is common for spectrograms: a first stride would
+lose their finest traces. 11,177,280 parameters, of which 11,167,680 are trained: the published 11,689,512 less the
 classifier's 513,000 and the 8,832 that the stem saves.
 """
 
@@ -15,7 +15,7 @@ from pipeline.network.backbones.normalisation import BatchNormalization
 
 INPUT = "spectrogram"
 SMALLEST_SIDE = 16
-"""Frames and bands that the four halvings need at least."""
+"""Least frames and bands for the four halvings."""
 WIDTHS = (64, 128, 256, 512)
 BLOCKS = 2
 """Residual blocks of each width."""

@@ -1,8 +1,8 @@
 """A small VGG (Simonyan & Zisserman 2015, arXiv:1409.1556) with batch normalisation; 1.2 M parameters.
 
-Two 3 × 3 convolutions a block as in the paper's thirteen-layer network, half its widths, four blocks for its five, and
-the head's averaging for its last pooling and its fully connected layers. 1,174,560 parameters, of which 1,172,640 are
-trained.
+Two 3 × 3 convolutions per block as in the paper's thirteen-layer network, half its widths, and four blocks for its
+five; the averaging of the head replaces its last pooling and its fully connected layers. 1,174,560 parameters, of which
+1,172,640 are trained.
 """
 
 import keras
@@ -14,7 +14,7 @@ from pipeline.network.backbones.normalisation import BatchNormalization
 
 INPUT = "spectrogram"
 SMALLEST_SIDE = 8
-"""Frames and bands that the three halvings need at least."""
+"""Least frames and bands for the three halvings."""
 WIDTHS = (32, 64, 128, 256)
 CONVOLUTIONS = 2
 """Convolutions of each width."""
