@@ -1,7 +1,6 @@
-"""The figures of a study: the table of its trials in, a matplotlib ``Figure`` out.
+"""Figures of a study: table of trials in, matplotlib ``Figure`` out.
 
-Optuna's own figures leave pruned trials out and cut their labels; these show every trial, in the look of the project's
-other figures.
+Optuna's own figures leave out pruned trials and cut labels; these show every trial, in the style of the other figures.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,27 +9,22 @@ import numpy as np
 import optuna
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.trial import TrialState
 
 from pipeline.reporting import style
-from pipeline.reporting.style import BLUE, GREY, INK, ORANGE
+from pipeline.reporting.style import BLUE, INK, ORANGE
 from tuning import results, study
 from tuning.objective import OBJECTIVES
 
-COLOURS = LinearSegmentedColormap.from_list("trials", ("#08306b", BLUE, "#9ecae1", "#deebf7"))
-"""Dark is good."""
 LIGHT = "#b5b5b5"
-BEHIND = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.8}
-"""Keeps the lines that cross a label from making it unreadable."""
 MIN_IMPORTANCE_TRIALS = 4
 
 
 def draw(own: optuna.Study) -> dict[str, bytes]:
-    """The figures as PNG by name; those that the study holds too little for are left out."""
+    """Draw the figures as PNG by name; leave out those that the study has too few trials for."""
     settings, table = study.settings_of(own), results.table(own)
     shown = table[table["state"].isin(["complete", "pruned"])].reset_index(drop=True)
     if not (shown["state"] == "complete").any():
@@ -43,14 +37,13 @@ def draw(own: optuna.Study) -> dict[str, bytes]:
     elif curves := {t.number: t.intermediate_values for t in own.get_trials(deepcopy=False) if t.intermediate_values}:
         drawn["intermediate_values"] = intermediate_values(curves, shown, first)
     drawn["slices"] = slices(shown, settings.space, first)
-    drawn["parallel_coordinates"] = parallel_coordinates(shown, settings.space, first)
     if weights := importances(own):
         drawn["importances"] = importance(weights, first)
     return {name: style.png(figure) for name, figure in drawn.items()}
 
 
 def importances(own: optuna.Study) -> dict[str, float]:
-    """Share of the variance that each parameter explains (fANOVA); empty where there is too little to tell."""
+    """Share of the variance that each parameter explains (fANOVA); empty if there are too few trials."""
     complete = own.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     values = {one.values[0] for one in complete}
     varied = {name for one in complete for name in one.params}
@@ -62,7 +55,7 @@ def importances(own: optuna.Study) -> dict[str, float]:
 
 @style.styled
 def history(table: pd.DataFrame, objective: str) -> Figure:
-    """Every trial in its order, and the best so far."""
+    """Objective of every trial in order, and the best so far."""
     figure, axes = _one(9.6, 4.4)
     values = _values(table, objective)
     complete = (table["state"] == "complete").to_numpy()
@@ -80,7 +73,7 @@ def history(table: pd.DataFrame, objective: str) -> Figure:
 
 @style.styled
 def intermediate_values(curves: Mapping[int, Mapping[int, float]], table: pd.DataFrame, objective: str) -> Figure:
-    """What each trial was worth after each of its epochs."""
+    """Objective of each trial after each of its epochs."""
     figure, axes = _one(9.6, 4.4)
     best = _best(table, objective)
     states = dict(zip(table["trial"], table["state"], strict=True))
@@ -109,7 +102,7 @@ def intermediate_values(curves: Mapping[int, Mapping[int, float]], table: pd.Dat
 
 @style.styled
 def slices(table: pd.DataFrame, space: Mapping[str, BaseDistribution], objective: str) -> Figure:
-    """The objective over each parameter."""
+    """Objective over each parameter."""
     columns = len(space) if len(space) < 5 else 3
     rows = -(-len(space) // columns)
     figure = Figure(figsize=(9.6, 1.1 + 2.9 * rows), layout="constrained")
@@ -132,59 +125,6 @@ def slices(table: pd.DataFrame, space: Mapping[str, BaseDistribution], objective
 
 
 @style.styled
-def parallel_coordinates(table: pd.DataFrame, space: Mapping[str, BaseDistribution], objective: str) -> Figure:
-    """Every trial as one line over the parameters to the objective; the best are dark, pruned ones grey."""
-    figure, axes = _one(9.6, 4.4)
-    values = _values(table, objective)
-    complete = (table["state"] == "complete").to_numpy()
-    low, high = values.min(), values.max()
-    span = (high - low) or 1.0
-    heights, marks = [], []
-    for name, about in space.items():
-        positions, ticks = _positions(table[name], about)
-        if ticks:
-            places = np.linspace(0.05, 0.95, len(ticks))
-            heights.append(np.interp(positions, range(len(ticks)), places))
-            marks.append(list(zip(places, ticks, strict=True)))
-            continue
-        ends = np.array([about.low, about.high], dtype=float)
-        scaled = np.log10([*ends, *positions]) if about.log else np.array([*ends, *positions])
-        heights.append((scaled[2:] - scaled[0]) / (scaled[1] - scaled[0]))
-        middle = 10 ** scaled[:2].mean() if about.log else ends.mean()
-        marks.append([(0.0, f"{about.low:.2g}"), (0.5, f"{middle:.2g}"), (1.0, f"{about.high:.2g}")])
-    heights.append((values - low) / span)
-    marks.append([(share, f"{low + share * span:.3g}") for share in (0.0, 0.5, 1.0)])
-    best_and_worst = values[complete].min(), values[complete].max()
-    colour = Normalize(*(best_and_worst[::-1] if _maximised(objective) else best_and_worst))
-    # The best are drawn last, over the others.
-    order = np.argsort(values if _maximised(objective) else -values, kind="stable")
-    for row in sorted(order, key=lambda r: complete[r]):
-        shown = {"color": COLOURS(colour(values[row])), "linewidth": 1.8} if complete[row] else {"color": "#d8d8d8"}
-        axes.plot(range(len(heights)), [height[row] for height in heights], **({"linewidth": 1.0} | shown))
-    for place, ticks in enumerate(marks):
-        axes.axvline(place, color=GREY, linewidth=1.0, zorder=0)
-        for height, text in ticks:
-            axes.annotate(
-                text,
-                (place, height),
-                (5, 0),
-                textcoords="offset points",
-                va="center",
-                fontsize=9,
-                bbox=BEHIND,
-                zorder=9,
-            )
-    axes.set_xticks(range(len(marks)), [*space, _label(objective)])
-    axes.set_xlim(-0.1, len(marks) - 1 + 0.35)
-    axes.set_yticks([])
-    axes.grid(visible=False)
-    for side in axes.spines.values():
-        side.set_visible(False)
-    axes.set_title("Parallel coordinates (the darker, the better; grey: pruned)")
-    return figure
-
-
-@style.styled
 def importance(weights: Mapping[str, float], objective: str) -> Figure:
     """Share of the objective's variance that each parameter explains."""
     figure, axes = _one(7.4, 1.4 + 0.45 * len(weights))
@@ -202,7 +142,7 @@ def importance(weights: Mapping[str, float], objective: str) -> Figure:
 
 @style.styled
 def pareto_front(table: pd.DataFrame, objectives: Sequence[str], front: Sequence[int]) -> Figure:
-    """Two objectives against each other; the front is what no other trial beats in both."""
+    """Two objectives against each other; no trial beats one of the front in both."""
     figure, axes = _one(9.6, 4.8)
     across, up = (_values(table, name) for name in reversed(objectives))
     _scatter(axes, across, up, table)
@@ -238,7 +178,7 @@ def _scatter(axes: Axes, x: np.ndarray, y: np.ndarray, table: pd.DataFrame, *, l
 
 
 def _positions(values: pd.Series, about: BaseDistribution) -> tuple[np.ndarray, list[str]]:
-    """Where values stand on an axis, and the axis' labels where it is one of names."""
+    """Positions of values on an axis, and tick labels if the axis is categorical."""
     if isinstance(about, CategoricalDistribution):
         choices = list(about.choices)
         return np.array([choices.index(value) for value in values], dtype=float), [str(choice) for choice in choices]

@@ -18,7 +18,7 @@ def folder(searched, tmp_path):
 
 def test_everything_is_there(folder):
     names = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
-    figures = ("history", "intermediate_values", "slices", "parallel_coordinates", "importances")
+    figures = ("history", "intermediate_values", "slices", "importances")
     assert names == {"trials.csv", "best_params.yaml", "study.html", *(f"figures/{name}.png" for name in figures)}
     assert all((folder / "figures" / f"{n}.png").read_bytes().startswith(b"\x89PNG") for n in figures)
 
@@ -48,7 +48,7 @@ def test_the_best_configuration_is_a_configuration_file(searched, folder):
 
 def test_the_page_needs_nothing_else(folder):
     page = (folder / "study.html").read_text()
-    assert page.count("data:image/png;base64,") == 5
+    assert page.count("data:image/png;base64,") == 4
     assert "http" not in page
     assert "<script" not in page
     assert page.count("default parameters") == 1
