@@ -1,7 +1,6 @@
 """The synthetic corpus: quick, repeatable, and in the layout that the reader of ASVspoof 2017 reads."""
 
 import hashlib
-import time
 from pathlib import Path
 
 from pipeline import corpora
@@ -29,9 +28,7 @@ def test_it_says_that_it_means_nothing(synthetic_corpus):
 
 
 def test_the_same_bytes_again(synthetic_corpus, tmp_path):
-    started = time.monotonic()
     synthetic.build(tmp_path / "again")
-    assert time.monotonic() - started < 30
     assert checksum(tmp_path / "again") == checksum(synthetic_corpus)
 
 

@@ -1,4 +1,7 @@
-"""What a trial is worth."""
+"""Values of a trial."""
+
+import itertools
+from types import SimpleNamespace
 
 import pytest
 
@@ -42,6 +45,8 @@ def test_objectives_that_make_no_sense_are_named():
         objective.names("latency")
 
 
-def test_latency_counts_the_windows_of_a_second():
-    short = preset("smoke").replace(backbone="lcnn", dense_units=8)
-    assert 0 < objective.latency_ms(short) < 1000
+def test_latency_counts_the_windows_of_a_second(monkeypatch):
+    ticks = itertools.count(step=0.01)
+    monkeypatch.setattr(objective, "time", SimpleNamespace(perf_counter=lambda: next(ticks)))
+    short = preset("smoke").replace(backbone="lcnn", dense_units=8, clip_s=0.5)
+    assert objective.latency_ms(short) == pytest.approx(10 * 4), "windows that overlap by half, 10 ms each"
