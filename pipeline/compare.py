@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline import cli, tracking
-from pipeline.config import BONAFIDE, PRESETS, SMALL_OF_DEMO, Config, artifacts_dir, option
+from pipeline.config import BONAFIDE, PRESETS, Config, artifacts_dir, option
 from pipeline.errors import ConfigError
 from pipeline.metrics.assessment import metric_key
 from pipeline.reporting import comparison
@@ -32,7 +32,7 @@ class CompareOptions:
     """What to compare, on what."""
 
     configs: str = option(
-        f"notebook,gmm,demo,demo+backbone={SMALL_OF_DEMO}",
+        "notebook,gmm,demo,demo-lcnn",
         "presets and YAML files, each with any number of +option=value, comma separated; the first is the yardstick",
     )
     seeds: str = option("0,1,2", "seeds of each, comma separated")

@@ -95,7 +95,10 @@ def run(
     folder = output or artifacts_dir() / "evaluations" / model.model_version
     tags = {} if own else {"model_version": model.model_version, **tracking.tags(model.config, store)}
     with tracking.run(
-        f"evaluate {model.model_version}", stage="evaluate", tags=tags, run_id=model.run_id if own else None
+        f"evaluate {tracking.model_name(model.config, store.name)}",
+        stage="evaluate",
+        tags=tags,
+        run_id=model.run_id if own else None,
     ):
         if not own:
             tracking.log_inputs(store, subsets)

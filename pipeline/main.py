@@ -1,8 +1,8 @@
-"""The whole way at once: corpus, Store, trainings, evaluations, registration and the first score of a file.
+"""All stages at once: corpus, Store, trainings, evaluations, registration and the first score of a file.
 
-One MLflow run holds the runs of the stages and their timeline: seconds from the start of the process on. Every network
-is trained and registered in turn, and the registry's rule decides which becomes champion. Every stage does nothing
-where it has nothing left to do, so a run that was stopped goes on by the same command.
+One MLflow run holds the runs of the stages and their timeline, in seconds since the process started. Each network is
+trained and registered in turn, and the registry's rule decides which becomes champion. A stage with nothing left to do
+does nothing, so the same command resumes a run that was stopped.
 """
 
 import dataclasses
@@ -10,24 +10,20 @@ import json
 import math
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pipeline import cli, tracking
-from pipeline.config import (
-    PROJECT_ROOT,
-    REGISTERED_MODEL,
-    SECTIONS,
-    SMALL_BACKBONE,
-    SMALL_OF_DEMO,
-    Config,
-    ModelConfig,
-    option,
-)
+from pipeline.config import PRESETS, PROJECT_ROOT, REGISTERED_MODEL, SECTIONS, Config, ModelConfig, option
 from pipeline.errors import ConfigError
 
 BACKBONES = next(f.metadata["choices"] for f in dataclasses.fields(ModelConfig) if f.name == "backbone")
 NONE = "none"
 AUTO = "auto"
+HEADLINE = ("dev/eer", "eval/eer", "eval/seen/eer", "eval/unseen/eer", "eval/auc", "eval/min_dcf", "eval/cllr")
+"""Metrics of the champion that the run of main carries, so that the first screen of ``mlflow ui`` shows them."""
+SMALL = "lcnn"
+"""The best small network."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +32,9 @@ class MainOptions:
 
     rivals: str = option(
         AUTO,
-        "further networks, comma separated, each with any number of +option=value, else trained with the same "
-        f"settings; the registry's rule makes one of all champion. {AUTO}: {SMALL_BACKBONE}, in the preset demo "
-        f"{SMALL_OF_DEMO}; none: no other",
+        "further networks, comma separated: backbones, trained with the same settings, or presets, each with any "
+        f"number of +option=value; the registry's rule makes one of all champion. {AUTO}: demo-lcnn for the preset "
+        f"demo, else {SMALL}; none: no other",
     )
 
 
@@ -53,7 +49,8 @@ def run(configs: list[Config]) -> None:
     seconds: dict[str, float] = {}
     evaluations: dict[str, Path] = {}
     config = configs[0]
-    with tracking.run(config.preset, stage="main", tags={"preset": config.preset}):
+    names = " and ".join(own.model.backbone for own in configs)
+    with tracking.run(f"{names} · {config.corpus.corpus}", stage="main", tags={"preset": config.preset}):
         tracking.log_config(config)
 
         def note(name, spent_s):
@@ -68,8 +65,8 @@ def run(configs: list[Config]) -> None:
             return result
 
         note("start", _process_s())
-        stage("corpus", corpora.read, config.corpus)
-        store_folder = stage("preprocess", preprocess.ensure, config)
+        corpus = stage("corpus", corpora.read, config.corpus)
+        store_folder = stage("preprocess", partial(preprocess.ensure, corpus=corpus), config)
         for own in configs:
             backbone = own.model.backbone
             model_folder = stage(f"train {backbone}", train.train, own, store_folder)
@@ -79,28 +76,44 @@ def run(configs: list[Config]) -> None:
         example = store.manifest.iloc[store.subset("eval")[0]]["path"]
         stage("score", score.main, [example])
         note("total", _process_s())
-    champion = model_folders.ModelFolder.load(model_folders.champion_dir()).model_version
+        champion = model_folders.ModelFolder.load(model_folders.champion_dir())
+        mlflow.set_tag("champion", champion.model_version)
+        mlflow.log_metrics(_headline(champion))
     print("\n== summary ==")
     print(timeline(seconds))
-    print(f"\n{_models_text(evaluations, champion)}\n")
-    shown = evaluations.get(champion) or list(evaluations.values())[-1]
+    print(f"\n{_models_text(evaluations, champion.model_version)}\n")
+    shown = evaluations.get(champion.model_version) or list(evaluations.values())[-1]
     print(evaluate.table_text(shown))
     print(_next_steps(shown))
 
 
+def _headline(champion: "ModelFolder") -> dict[str, float]:  # noqa: F821
+    """Headline metrics of the champion, from the run that trained and evaluated it; none if that run is gone."""
+    import mlflow
+
+    if not (champion.run_id and tracking.exists(champion.run_id)):
+        return {}
+    known = mlflow.MlflowClient().get_run(champion.run_id).data.metrics
+    return {name: known[name] for name in HEADLINE if name in known}
+
+
 def rivals(config: Config, given: str) -> list[Config]:
-    """The configurations of further networks; raises ``ConfigError`` for an unknown network or option."""
+    """Configurations of further networks; raises ``ConfigError`` for an unknown network, preset or option."""
     if given == AUTO:
-        given = SMALL_OF_DEMO if config.preset == "demo" else SMALL_BACKBONE
-        given = NONE if config.model.backbone == SMALL_BACKBONE else given
+        given = "demo-lcnn" if config.preset == "demo" else SMALL
+        given = NONE if config.model.backbone == SMALL else given
     found: dict[str, Config] = {}
     for rival in (name.strip() for name in given.split(",") if name.strip() != NONE):
         name, *changes = rival.split("+")
-        if name not in BACKBONES:
-            raise ConfigError(f"--rivals {rival!r}: choose among {', '.join(BACKBONES)}, or {NONE}")
-        if name in found or name == config.model.backbone:
+        if name in PRESETS:
+            base = dataclasses.replace(config.replace(**PRESETS[name]), preset=name)
+        elif name in BACKBONES:
+            base = config.replace(backbone=name)
+        else:
+            raise ConfigError(f"--rivals {rival!r}: choose among {', '.join((*BACKBONES, *PRESETS))}, or {NONE}")
+        if name in found or base == config:
             raise ConfigError(f"--rivals {given!r}: {name} twice; compare trains a network in several ways")
-        found[name] = cli.changed(config.replace(backbone=name), changes, f"--rivals {rival!r}")
+        found[name] = cli.changed(base, changes, f"--rivals {rival!r}")
     return list(found.values())
 
 

@@ -30,16 +30,26 @@ STAGE_VERSION = 2
 """Raised when a change of this stage changes what the same corpus becomes."""
 
 
-def ensure(config: Config, *, aside: bool = True, otherwise: str = "speaker", engine: EngineOptions = LOCAL) -> Path:
-    """Folder of the configured corpus' Store, made or completed where needed.
+def ensure(
+    config: Config,
+    *,
+    aside: bool = True,
+    otherwise: str = "speaker",
+    engine: EngineOptions = LOCAL,
+    corpus: tuple[pd.DataFrame, list[Rejected]] | None = None,
+) -> Path:
+    """Folder of the configured corpus' Store, made or completed if needed.
 
-    ``aside``: another stage is what this process is for, and has the run that ``mlflow run`` opened. ``otherwise``:
-    what ``split_by=auto`` means for a corpus without official splits.
+    Parameters
+    ----------
+    aside : log to a new MLflow run and leave the one opened by ``mlflow run`` to a later stage.
+    otherwise : meaning of ``split_by=auto`` for a corpus without official splits.
+    corpus : what ``corpora.read`` returned, if the caller has read the corpus already.
 
     Raises ``CorpusError`` for a corpus that cannot be read, ``StoreError`` when another process is making the same
     Store or when no recording of the corpus is usable.
     """
-    table, rejected = corpora.read(config.corpus)
+    table, rejected = corpus or corpora.read(config.corpus)
     split_by = manifest.resolve_split_by(table, config.corpus.split_by, otherwise=otherwise)
     key = fingerprint(STAGE_VERSION, config.audio, split_by, config.corpus.split_seed, _sources(table))
     folder = artifacts_dir() / "data" / f"{_name(config)}-{key}"

@@ -156,6 +156,12 @@ def log_config(config: Config) -> None:
     mlflow.log_params({f"config/{name}": value for name, value in config.flat().items()})
 
 
+def model_name(config: Config, corpus: str) -> str:
+    """Name of a model's run in ``mlflow ui``: ``lcnn logspec 1 s · demo · seed 0``."""
+    front_end = "" if config.model.backbone == "rawnet2" else f" {config.front_end.front_end}"
+    return f"{config.model.backbone}{front_end} {config.window.clip_s:g} s · {corpus} · seed {config.train.seed}"
+
+
 def tags(config: Config, store: "Store") -> dict[str, str]:  # noqa: F821
     """Tags that tell runs of models apart in ``mlflow ui``, the same in every stage."""
     return {

@@ -59,7 +59,9 @@ def train(config: Config, store_folder: Path) -> Path:
     data = Data.of(store, config)
     saved = checkpoint.load(state_file)
     known_run = saved[0].run_id if saved and tracking.exists(saved[0].run_id) else None
-    with tracking.run(version, stage="train", run_id=known_run, tags=tracking.tags(config, store)) as run:
+    name = tracking.model_name(config, store.name)
+    tags = {"model_version": version, **tracking.tags(config, store)}
+    with tracking.run(name, stage="train", run_id=known_run, tags=tags) as run:
         if known_run is None:
             _log_start(config, data, device, key)
         progress, weights = fit(config, data, device, run.info.run_id, state_file=state_file, saved=saved)

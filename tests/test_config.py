@@ -47,7 +47,7 @@ def test_notebook_is_the_original_notebooks_training():
 
 
 def test_unknown_preset_names_the_known_ones():
-    with pytest.raises(ConfigError, match="'demmo'; choose one of default, demo, smoke, gmm, notebook"):
+    with pytest.raises(ConfigError, match="'demmo'; choose one of default, demo, demo-lcnn, smoke, gmm, notebook"):
         preset("demmo")
 
 

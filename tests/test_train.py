@@ -69,7 +69,7 @@ def environment(place: Path) -> dict[str, str]:
 def test_the_run_holds_what_a_reader_needs(trained, config):
     _, folder, run, files, history = trained
     assert run.info.status == "FINISHED"
-    assert run.info.run_name == folder.name
+    assert run.data.tags["model_version"] == folder.name
     assert run.data.params["config/epochs"] == str(EPOCHS)
     assert run.data.params["device"] == "CPU"
     assert run.data.params["version/keras"] == keras.__version__
