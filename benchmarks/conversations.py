@@ -107,7 +107,7 @@ def score_calls(store: Store, subset: str, detector: Detector, *, count: int, ho
     scored = []
     for call in calls.splice(store, subset, calls=count, seed=seed):
         scorer = Scorer(detector, hop_s=hop_s)
-        scorer.hear(call.wave)
+        scorer.add(call.wave)
         scored.append((scorer.finish(), call.spoof_s))
     return scored
 

@@ -65,7 +65,7 @@ def listen(recording: audio.Source, detector: Detector, *, mix: bool, hop_s: flo
     for block in audio.blocks(recording, mix=mix):
         scorers = scorers or [Scorer(detector, hop_s=hop_s) for _ in range(block.shape[1])]
         for scorer, samples in zip(scorers, block.T, strict=True):
-            scorer.hear(samples)
+            scorer.add(samples)
         samples_heard += len(block)
         if time.monotonic() - told >= LOG_EVERY_S:
             told = time.monotonic()

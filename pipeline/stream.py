@@ -96,7 +96,7 @@ class Listener:
         # A window that is not full yet is filled as that of a short clip is.
         window = self._detector.cut(step.window, [0])
         score = float(model.calibration.apply(self._detector.window_logits(window))[0])
-        fresh_speech, speech_s = self._meter.hear(step.fresh, gap=step.gap)
+        fresh_speech, speech_s = self._meter.add(step.fresh, gap=step.gap)
         time_s = step.end / SAMPLE_RATE_HZ
         enough = speech_s >= MIN_SPEECH_S
         if enough:

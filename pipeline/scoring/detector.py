@@ -25,7 +25,7 @@ from pipeline.scoring.runtimes import LiteRt
 
 Network = Callable[[np.ndarray], np.ndarray]
 BATCH_WINDOWS = 16
-"""Windows a call of the model at most: memory stays bounded however long a recording is."""
+"""Most windows per call of the model: memory stays bounded however long a recording is."""
 NO_SPEECH = "no_speech"
 MIN_SPEECH_S = 0.3
 """Recordings and windows with less speech get the label ``no_speech`` instead of a guess; they keep their score."""
@@ -33,11 +33,11 @@ MIN_SPEECH_S = 0.3
 
 @dataclass(frozen=True)
 class Row:
-    """What is said of one recording, or of one window of it, the same columns wherever rows appear.
+    """Result of one recording, or of one window of it; every table of rows has these columns.
 
     ``speech_s`` is the speech between ``start_s`` and ``end_s``; ``duration_s`` and ``latency_ms`` are those of the
     whole recording. ``score`` is a calibrated log-likelihood ratio, higher = bonafide; ``spoof_probability`` holds at
-    the prior of the operating point. What cannot be scored has an ``error`` and neither score nor label.
+    the prior of the operating point. A recording that cannot be scored has an ``error`` and neither score nor label.
     """
 
     source: str
@@ -54,11 +54,11 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Hearing:
-    """What was heard in a recording of ``samples`` samples: all that its rows are made of.
+class ScoredWindows:
+    """Everything that the rows of a recording of ``samples`` samples are made from.
 
-    ``logits`` ``[windows]`` belong to the windows that begin at the samples ``starts``; the model's own rule takes the
-    first ``scored`` of them for the recording. ``speech`` ``[chunks]`` are probabilities, see ``audio.speech``.
+    ``logits`` ``[windows]`` belong to the windows that begin at the samples ``starts``; the recording's score is the
+    mean of the first ``scored``. ``speech`` ``[chunks]`` are probabilities, see ``audio.speech``.
     """
 
     samples: int
@@ -69,16 +69,16 @@ class Hearing:
 
 
 class Detector:
-    """A model folder made ready to score.
+    """Model folder loaded for scoring.
 
     Parameters
     ----------
     model : the model folder.
     threads : threads of the LiteRT interpreter; 0 takes all cores that this process may use.
-    network : what gives windows ``[windows, clip_samples]`` their logits ``[windows]``, in place of the folder's
+    network : function from windows ``[windows, clip_samples]`` to logits ``[windows]`` that replaces the folder's
         LiteRT file.
 
-    An instance is not safe to share between threads: take one for each, or a ``Pool``.
+    Threads cannot share an instance: make one per thread, or use a ``Pool``.
     """
 
     def __init__(self, model: ModelFolder, threads: int = 0, network: Network | None = None):
@@ -116,14 +116,14 @@ class Detector:
         if sizes:
             yield from self._means(pending, sizes)
 
-    def hear(self, wave: np.ndarray, *, every_window: bool = False) -> Hearing:
-        """Listen to a recording ``[samples]`` float32 in −1…1 at 16 kHz.
+    def score_windows(self, wave: np.ndarray, *, every_window: bool = False) -> ScoredWindows:
+        """Score the windows of a recording ``[samples]`` float32 in −1…1 at 16 kHz.
 
-        ``every_window`` also takes windows that the model's own rule leaves out of a recording's score.
+        ``every_window`` also scores windows that do not count for the recording's score.
         """
         scored = self.starts(wave)
         starts = windows.starts(len(wave), self.model.clip_samples) if every_window else scored
-        return Hearing(len(wave), starts, self._logits_at(wave, starts), len(scored), speech.probabilities(wave))
+        return ScoredWindows(len(wave), starts, self._logits_at(wave, starts), len(scored), speech.probabilities(wave))
 
     def point(self, operating_point: str = "", threshold: float | None = None) -> OperatingPoint:
         """An operating point of the model by name, perhaps with another threshold on the calibrated score."""
@@ -159,41 +159,46 @@ class Detector:
         """The row of one recording, or the rows of its windows with ``timeline``; otherwise like ``row``."""
         started = time.perf_counter()
         try:
-            wave = audio.decode(recording, config=self.model.config.audio, limits=limits)
+            scored = self.score_windows(self.decode(recording, limits=limits), every_window=timeline)
         except AudioError as error:
-            found = [Row(source, model_version=self.model.model_version, error=str(error))]
+            found = [self.error_row(source, error)]
         else:
-            heard = self.hear(wave, every_window=timeline)
-            found = self.window_rows(source, heard, point) if timeline else [self.whole_row(source, heard, point)]
+            found = self.window_rows(source, scored, point) if timeline else [self.whole_row(source, scored, point)]
         latency_ms = 1000 * (time.perf_counter() - started)
         return [dataclasses.replace(row, latency_ms=latency_ms) for row in found]
 
-    def timeline(self, wave: np.ndarray, *, source: str = "", point: OperatingPoint | None = None) -> list[Row]:
-        """A row for every window of a recording ``[samples]`` float32 in −1…1 at 16 kHz, in order of time."""
-        return self.window_rows(source, self.hear(wave, every_window=True), point or self.point())
+    def decode(self, recording: audio.Source, *, limits: audio.Limits = audio.DEFAULT_LIMITS) -> np.ndarray:
+        """The samples of a recording, within the model's own limits and these; raises ``AudioError``."""
+        return audio.decode(recording, config=self.model.config.audio, limits=limits)
 
-    def whole_row(self, source: str, heard: Hearing, point: OperatingPoint) -> Row:
-        """The row of a recording that was heard, but for its latency."""
-        logit = float(heard.logits[: heard.scored].mean())
-        return self._row(source, heard, point, logit, 0, heard.samples)
+    def error_row(self, source: str, error: AudioError) -> Row:
+        """The row of a recording that cannot be decoded, without its latency."""
+        return Row(source, model_version=self.model.model_version, error=str(error))
 
-    def window_rows(self, source: str, heard: Hearing, point: OperatingPoint) -> list[Row]:
-        """A row for each window that was heard, but for its latency."""
+    def whole_row(self, source: str, scored: ScoredWindows, point: OperatingPoint) -> Row:
+        """The row of a recording, without its latency."""
+        logit = float(scored.logits[: scored.scored].mean())
+        return self._row(source, scored, point, logit, 0, scored.samples)
+
+    def window_rows(self, source: str, scored: ScoredWindows, point: OperatingPoint) -> list[Row]:
+        """A row for each scored window, without its latency."""
         size = self.model.clip_samples
         return [
-            self._row(source, heard, point, float(logit), start, min(start + size, heard.samples))
-            for start, logit in zip(heard.starts, heard.logits, strict=True)
+            self._row(source, scored, point, float(logit), start, min(start + size, scored.samples))
+            for start, logit in zip(scored.starts, scored.logits, strict=True)
         ]
 
-    def _row(self, source: str, heard: Hearing, point: OperatingPoint, logit: float, start: int, end: int) -> Row:
+    def _row(
+        self, source: str, scored: ScoredWindows, point: OperatingPoint, logit: float, start: int, end: int
+    ) -> Row:
         score = float(self.model.calibration.apply(logit))
-        speech_s = speech.seconds(heard.speech, start, end)
+        speech_s = speech.seconds(scored.speech, start, end)
         label = BONAFIDE if score >= point.threshold else SPOOF
         return Row(
             source,
             start_s=start / SAMPLE_RATE_HZ,
             end_s=end / SAMPLE_RATE_HZ,
-            duration_s=heard.samples / SAMPLE_RATE_HZ,
+            duration_s=scored.samples / SAMPLE_RATE_HZ,
             speech_s=speech_s,
             score=score,
             spoof_probability=spoof_probability(score, point.prior_spoof),
@@ -212,12 +217,12 @@ class Detector:
 
 
 class Pool:
-    """Detectors of one model for many threads: each is lent to one thread at a time, the others wait.
+    """Detectors of one model for many threads: a thread borrows one, or waits for one.
 
     Parameters
     ----------
-    size : how many detectors; 0 makes one for each core that this process may use. Each has one thread, which serves
-        more recordings a second than one detector with all of them.
+    size : number of detectors; 0 makes one for each core that this process may use. Each has one thread, which
+        scores more recordings per second than one detector with many threads.
     """
 
     def __init__(self, model: ModelFolder, size: int = 0):
@@ -229,7 +234,7 @@ class Pool:
 
     @contextmanager
     def detector(self) -> Iterator[Detector]:
-        """A detector for the block alone."""
+        """A detector for the duration of the block."""
         lent = self._free.get()
         try:
             yield lent

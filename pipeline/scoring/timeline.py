@@ -1,6 +1,6 @@
-"""The score of a recording over time, heard block by block: memory stays bounded however long it is.
+"""The score of a recording over time, block by block: memory stays bounded for any length.
 
-Used by ``analyse`` and the page. One ``Scorer`` listens to one channel: a window every ``hop_s``, the probability of
+Used by ``analyse`` and the page. One ``Scorer`` takes one channel: a window every ``hop_s``, the probability of
 speech in every chunk, and the outline of the waveform.
 """
 
@@ -15,12 +15,12 @@ from pipeline.scoring.detector import BATCH_WINDOWS, MIN_SPEECH_S, Detector
 from pipeline.scoring.spoofed_segments import SpoofedSegment
 
 OUTLINE_SAMPLES = 800
-"""Samples that one point of the outline stands for: 50 ms."""
+"""Samples per point of the outline: 50 ms."""
 
 
 @dataclass(frozen=True)
 class ScoreTimeline:
-    """What was heard in one channel.
+    """Scores and speech of one channel.
 
     ``times_s``, ``scores`` and ``speech_s`` are ``[windows]``: middle, calibrated score and seconds of speech of each.
     ``chunks`` are probabilities of speech (see ``audio.speech``), ``outline`` ``[points, 2]`` the lowest and highest
@@ -56,7 +56,7 @@ class ScoreTimeline:
 
 
 class Scorer:
-    """Listens to one channel.
+    """Scores one channel.
 
     Parameters
     ----------
@@ -76,23 +76,23 @@ class Scorer:
         self._chunks: list[np.ndarray] = []
         self._outline: list[np.ndarray] = []
 
-    def hear(self, block: np.ndarray) -> None:
-        """Take in the next samples ``[samples]``, float32 in −1…1 at 16 kHz."""
+    def add(self, block: np.ndarray) -> None:
+        """Add the next samples ``[samples]``, float32 in −1…1 at 16 kHz."""
         self._held = np.concatenate([self._held, block])
-        self._hear_speech()
+        self._add_speech()
         self._draw_outline()
         first, end = self._next_start(), self._held_from + len(self._held)
         while first + (BATCH_WINDOWS - 1) * self._hop + self._size <= end:
             self._score([first + i * self._hop for i in range(BATCH_WINDOWS)])
             first = self._next_start()
-        # The last window of the recording may begin before the next regular one.
+        # The last window of the recording may begin before the next regular window.
         keep = min(first, end - self._size, self._speech_to, self._outline_to)
         if keep > self._held_from:
             self._held = self._held[keep - self._held_from :]
             self._held_from = keep
 
     def finish(self) -> ScoreTimeline:
-        """What was heard, once all samples were taken in."""
+        """The timeline, after all samples were added."""
         samples = self._held_from + len(self._held)
         self._finish_rest()
         last = max(0, samples - self._size)
@@ -123,7 +123,7 @@ class Scorer:
             self._logits.append(self._detector.window_logits(cut))
         self._starts += starts
 
-    def _hear_speech(self) -> None:
+    def _add_speech(self) -> None:
         waiting = self._held[self._speech_to - self._held_from :]
         whole = len(waiting) - len(waiting) % speech.CHUNK_SAMPLES
         self._chunks.append(self._speech.probabilities(waiting[:whole]))

@@ -26,8 +26,7 @@ from pipeline.errors import AudioError, AudioFault, ConfigError
 from pipeline.metrics.calibration import OperatingPoint
 from pipeline.scoring.detector import Pool, Row
 from pipeline.scoring.model_folders import ModelFolder
-from pipeline.serving import guard
-from pipeline.serving import settings as server_settings
+from pipeline.serving import guard, settings
 from pipeline.serving.files import ServedFiles
 from pipeline.serving.latency_log import LatencyLog
 
@@ -39,14 +38,14 @@ class SpoofDetector(mlflow.pyfunc.PythonModel):
 
     def load_context(self, context):
         """Read the model folder and make the interpreters ready; in a server, guard it and log its latency."""
-        self.settings = settings = server_settings.read()
-        self.files = ServedFiles(Path(settings.root) if settings.root else None)
-        self.pool = Pool(ModelFolder.load(context.artifacts["bundle"]), settings.detectors)
+        self.settings = settings.read()
+        self.files = ServedFiles(Path(self.settings.root) if self.settings.root else None)
+        self.pool = Pool(ModelFolder.load(context.artifacts["bundle"]), self.settings.detectors)
         self.threads = ThreadPoolExecutor(self.pool.size, "score")
-        self.log = LatencyLog(Path(settings.log) if settings.log else None, settings.log_every_s)
+        self.log = LatencyLog(Path(self.settings.log) if self.settings.log else None, self.settings.log_every_s)
         self.is_served = _SERVER_MODEL_PATH in os.environ
         if self.is_served:
-            guard.install(settings, self.log)
+            guard.install(self.settings, self.log)
             self.log.start()
 
     def predict(self, context, model_input: pd.DataFrame, params=None):

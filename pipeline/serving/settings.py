@@ -1,42 +1,45 @@
 """Settings of the scoring server: one environment variable each, read once when a server process loads the model.
 
-``mlflow models serve`` hands its environment on and nothing else, so this is where a server is told its limits. The
-variable of a field is ``SPOOF_SERVE_`` and the field's name in capitals.
+``mlflow models serve`` passes on only its environment, so a server gets its limits from there. The variable of a field
+is ``SPOOF_SERVE_`` and the field's name in capitals.
 """
 
-import dataclasses
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.audio import Limits
-from pipeline.config import option
 from pipeline.errors import ConfigError
 
 PREFIX = "SPOOF_SERVE_"
+Count = Annotated[int, Field(gt=0)]
+Amount = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-@dataclass(frozen=True)
-class ServerSettings:
-    """What one server process accepts, and where it says how it fares."""
+class ServerSettings(BaseModel):
+    """Limits and log of one server process."""
 
-    root: str = option("", "folder that the column path may name files in; empty: path is refused")
-    max_body_mb: float = option(32.0, "body of a request, in MB; larger ones get status 413")
-    max_requests: int = option(32, "requests in progress at once; more get status 503")
-    max_rows: int = option(256, "rows of a request; more get status 400")
-    max_recording_mb: float = option(24.0, "bytes of one recording, in MB")
-    max_recording_s: float = option(600.0, "length of one recording, in s; the model's own limit holds as well")
-    max_channels: int = option(2, "channels of a recording")
-    max_rate_hz: int = option(192000, "sample rate of a recording")
-    max_samples: int = option(120_000_000, "samples of a recording before resampling, over all channels")
-    max_request_s: float = option(60.0, "rows that were not begun so long after their request came get an error")
-    detectors: int = option(0, "recordings scored at once; 0: one for each core")
-    log: str = option("", "file that gets the JSON lines about latency; empty: standard error")
-    log_every_s: float = option(10.0, "time between two lines, in s; none is written where nothing was asked")
+    model_config = ConfigDict(frozen=True)
+
+    root: str = Field("", description="folder that the column path may name files in; empty: path is refused")
+    max_body_mb: Amount = Field(32.0, description="body of a request, in MB; larger ones get status 413")
+    max_requests: Count = Field(32, description="requests in progress at once; more get status 503")
+    max_rows: Count = Field(256, description="rows of a request; more get status 400")
+    max_recording_mb: Amount = Field(24.0, description="bytes of one recording, in MB")
+    max_recording_s: Amount = Field(600.0, description="length of one recording, in s; the model's limit holds too")
+    max_channels: Count = Field(2, description="channels of a recording")
+    max_rate_hz: Count = Field(192000, description="sample rate of a recording")
+    max_samples: Count = Field(120_000_000, description="samples of a recording before resampling, all channels")
+    max_request_s: Amount = Field(60.0, description="rows not begun within this time after their request get an error")
+    detectors: int = Field(0, ge=0, description="recordings scored at once; 0: one per core")
+    log: str = Field("", description="file for the JSON lines about latency; empty: standard error")
+    log_every_s: Amount = Field(10.0, description="time between two lines, in s; none is written without requests")
 
     @property
     def limits(self) -> Limits:
-        """What decoding one recording may cost."""
+        """The cost that decoding one recording may have."""
         return Limits(
             max_bytes=self.max_recording_mb * 1e6,
             max_s=self.max_recording_s,
@@ -47,23 +50,15 @@ class ServerSettings:
 
 
 def read(environment: Mapping[str, str] = os.environ) -> ServerSettings:
-    """The settings of an environment; raises ``ConfigError`` for a value that is none, or an unknown variable."""
-    fields = {PREFIX + field.name.upper(): field for field in dataclasses.fields(ServerSettings)}
+    """Read the settings of an environment; raises ``ConfigError`` for a bad value or an unknown variable."""
+    fields = {PREFIX + name.upper(): name for name in ServerSettings.model_fields}
     given = {name: value for name, value in environment.items() if name.startswith(PREFIX) and value}
     unknown = sorted(set(given) - set(fields))
     if unknown:
         raise ConfigError(f"{unknown[0]}: no such setting; known: {', '.join(fields)}")
-    return ServerSettings(**{fields[name].name: _value(name, fields[name], value) for name, value in given.items()})
-
-
-def _value(name: str, field: dataclasses.Field, given: str) -> str | int | float:
-    if field.type is str:
-        return given
     try:
-        value = field.type(given)
-    except ValueError:
-        value = -1
-    least = 0 if field.name == "detectors" else 1e-9
-    if not least <= value < float("inf"):
-        raise ConfigError(f"{name}={given!r}: expected a number above 0")
-    return value
+        return ServerSettings(**{fields[name]: value for name, value in given.items()})
+    except ValidationError as error:
+        variable = PREFIX + str(error.errors()[0]["loc"][0]).upper()
+        least = "0 or above" if variable == f"{PREFIX}DETECTORS" else "above 0"
+        raise ConfigError(f"{variable}={given[variable]!r}: expected a number {least}") from None

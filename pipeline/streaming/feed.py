@@ -1,4 +1,4 @@
-"""A stream of audio made ready to be scored: what was last heard, and the steps at which it is looked at.
+"""A stream of audio made ready to be scored: the last seconds, and the steps at which they are scored.
 
 Used by ``stream``. A thread of its own takes the audio in, so that it never waits for the model; the scoring side asks
 for the newest step and learns how many it has missed. Memory is that of the last seconds, however long the stream is.
@@ -147,7 +147,7 @@ class SpeechMeter:
 
     Parameters
     ----------
-    window_s : seconds that are looked back upon.
+    window_s : seconds of the window.
     """
 
     def __init__(self, window_s: float):
@@ -156,18 +156,18 @@ class SpeechMeter:
         self._spoken: deque[bool] = deque([False], maxlen=max(1, round(window_s / speech.CHUNK_S)))
 
     def warm_up(self) -> None:
-        """Hear nothing, so that the first step is no slower than the others."""
+        """Run once on silence, so that the first step is no slower than the others."""
         self._detector.probabilities(np.zeros(speech.CHUNK_SAMPLES, np.float32))
         self._detector.reset()
 
-    def hear(self, fresh: np.ndarray, *, gap: bool = False) -> tuple[bool, float]:
-        """Take in what came since the last call; whether it holds speech, and seconds of speech in the window."""
+    def add(self, fresh: np.ndarray, *, gap: bool = False) -> tuple[bool, float]:
+        """Add the newest samples; returns whether they hold speech, and the seconds of speech in the window."""
         if gap:
             self._detector.reset()
             self._pending = np.zeros(0, np.float32)
-        heard = np.concatenate([self._pending, fresh])
-        whole = len(heard) - len(heard) % speech.CHUNK_SAMPLES
-        self._pending = heard[whole:]
-        spoken = self._detector.probabilities(heard[:whole]) >= speech.SPEECH_PROBABILITY
+        samples = np.concatenate([self._pending, fresh])
+        whole = len(samples) - len(samples) % speech.CHUNK_SAMPLES
+        self._pending = samples[whole:]
+        spoken = self._detector.probabilities(samples[:whole]) >= speech.SPEECH_PROBABILITY
         self._spoken.extend(spoken.tolist())
         return bool(spoken.any()), sum(self._spoken) * speech.CHUNK_S

@@ -45,9 +45,9 @@ def test_a_stream_in_pieces_is_the_recording_in_one(sounds, monkeypatch):
 
 
 def test_silence_and_noise_are_no_speech():
-    assert speech.speech_s(np.zeros(32000, np.float32)) == 0.0
+    assert speech.seconds(speech.probabilities(np.zeros(32000, np.float32)), 0, 32000) == 0.0
     noise = 0.05 * np.random.default_rng(0).standard_normal(32000).astype(np.float32)
-    assert speech.speech_s(noise) < 0.3
+    assert speech.seconds(speech.probabilities(noise), 0, len(noise)) < 0.3
     assert len(speech.probabilities(np.zeros(513, np.float32))) == 2
 
 

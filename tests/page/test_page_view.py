@@ -11,6 +11,7 @@ import soundfile
 
 from pipeline import audio
 from pipeline.config import FrontEndConfig
+from pipeline.errors import AudioError, AudioFault
 from pipeline.metrics.calibration import OperatingPoint
 from pipeline.network import front_end as frontend
 from pipeline.page import spectrogram, view
@@ -163,8 +164,12 @@ def test_without_speech_nothing_is_said_of_the_voice():
 
 
 @pytest.mark.parametrize(
-    ("error", "words"),
-    [("too long: over 600 s", "pipeline.analyse"), ("unreadable: x", "not look like audio"), ("odd", "not be read")],
+    ("fault", "words"),
+    [
+        (AudioFault.TOO_LONG, "pipeline.analyse"),
+        (AudioFault.UNREADABLE, "not look like audio"),
+        (AudioFault.REFUSED, "not be read"),
+    ],
 )
-def test_errors_are_put_into_words(error, words):
-    assert words in verdict(Row("", error=error), EVEN).sentence
+def test_errors_are_put_into_words(fault, words):
+    assert words in verdict(Row("", error=str(AudioError(fault, "x"))), EVEN, fault).sentence

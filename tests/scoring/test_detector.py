@@ -11,7 +11,7 @@ import soundfile
 
 from pipeline import audio
 from pipeline.scoring import detector
-from pipeline.scoring.detector import Detector, Hearing, Pool
+from pipeline.scoring.detector import Detector, Pool, ScoredWindows
 
 
 @pytest.fixture
@@ -50,17 +50,17 @@ def test_row_of_a_recording(loaded, voice, tmp_path):
     assert row.error == ""
 
 
-def heard(logits: list[float], *, speech: list[float], samples: int, starts: list[int]) -> Hearing:
-    return Hearing(samples, starts, np.array(logits), len(logits), np.array(speech))
+def scored_windows(logits: list[float], *, speech: list[float], samples: int, starts: list[int]) -> ScoredWindows:
+    return ScoredWindows(samples, starts, np.array(logits), len(logits), np.array(speech))
 
 
 def test_label_follows_threshold_and_speech(loaded):
     point = loaded.point(threshold=1.5)
     just = 10 * [0.9] + 22 * [0.4]  # 0.32 s of speech
     alike = {"samples": 16000, "starts": [0]}
-    assert loaded.whole_row("x", heard([1.0], speech=just, **alike), point).label == "bonafide"
-    assert loaded.whole_row("x", heard([0.99], speech=just, **alike), point).label == "spoof"
-    silent = loaded.whole_row("x", heard([1.0], speech=9 * [0.9] + 23 * [0.4], **alike), point)
+    assert loaded.whole_row("x", scored_windows([1.0], speech=just, **alike), point).label == "bonafide"
+    assert loaded.whole_row("x", scored_windows([0.99], speech=just, **alike), point).label == "spoof"
+    silent = loaded.whole_row("x", scored_windows([1.0], speech=9 * [0.9] + 23 * [0.4], **alike), point)
     assert silent.label == detector.NO_SPEECH
     assert (silent.speech_s, silent.score) == (pytest.approx(0.288), pytest.approx(1.5))
 
@@ -68,7 +68,7 @@ def test_label_follows_threshold_and_speech(loaded):
 def test_a_window_is_judged_by_its_own_logit_and_speech(loaded):
     chunks = [0.0] * 8 + [1.0] * 12 + [0.0] * 12  # speech from 0.256 to 0.64 s
     rows = loaded.window_rows(
-        "x", heard([3.0, -3.0, 3.0], speech=chunks, samples=16000, starts=[0, 4000, 8000]), loaded.point()
+        "x", scored_windows([3.0, -3.0, 3.0], speech=chunks, samples=16000, starts=[0, 4000, 8000]), loaded.point()
     )
     assert [(r.start_s, r.end_s) for r in rows] == [(0.0, 0.5), (0.25, 0.75), (0.5, 1.0)]
     assert [r.speech_s for r in rows] == pytest.approx([0.244, 0.384, 0.14])
@@ -83,14 +83,12 @@ def test_timeline_shows_the_windows_whose_mean_is_the_score(loaded, voice):
     rows = loaded.rows("x", encoded.getvalue(), point=loaded.point(), timeline=True)
     assert [r.start_s for r in rows] == [0.25 * i for i in range(7)]
     assert np.mean([r.score for r in rows]) == pytest.approx(loaded.row("x", encoded.getvalue()).score, abs=1e-5)
-    timeline = loaded.timeline(audio.decode(encoded.getvalue()), source="x")
-    assert [dataclasses.replace(r, latency_ms=None) for r in rows] == timeline
 
 
 def test_timeline_shows_every_window_even_where_the_first_alone_is_scored(loaded, voice):
     config = loaded.model.config.replace(windows="first")
     first = Detector(dataclasses.replace(loaded.model, config=config))
-    rows = first.timeline(voice)
+    rows = first.window_rows("x", first.score_windows(voice, every_window=True), first.point())
     assert len(rows) == 7
     assert loaded.model.calibration.apply(first.utterance_logit(voice)) == pytest.approx(rows[0].score, abs=1e-5)
 
@@ -101,13 +99,13 @@ def test_a_pool_scores_from_many_threads_as_one_detector_does(loaded):
 
     def score(wave: np.ndarray) -> tuple[float, bytes]:
         with pool.detector() as lent:
-            heard_here = lent.hear(wave)
-            return float(heard_here.logits.mean()), heard_here.speech.tobytes()
+            scored = lent.score_windows(wave)
+            return float(scored.logits.mean()), scored.speech.tobytes()
 
     with ThreadPoolExecutor(8) as threads:
         together = list(threads.map(score, waves))
     assert [logit for logit, _ in together] == pytest.approx([loaded.utterance_logit(w) for w in waves], abs=1e-5)
-    assert [chunks for _, chunks in together] == [loaded.hear(w).speech.tobytes() for w in waves]
+    assert [chunks for _, chunks in together] == [loaded.score_windows(w).speech.tobytes() for w in waves]
 
 
 def test_what_cannot_be_decoded_gets_its_error_and_no_score(loaded):

@@ -19,7 +19,7 @@ def detector(make_model_folder) -> Detector:
 def heard(detector, wave, block, hop_s=0.1):
     scorer = Scorer(detector, hop_s=hop_s)
     for first in range(0, len(wave), block):
-        scorer.hear(wave[first : first + block])
+        scorer.add(wave[first : first + block])
     return scorer.finish()
 
 
@@ -57,7 +57,7 @@ def test_no_more_is_held_than_a_few_windows(detector):
     rng = np.random.default_rng(0)
     most = 0
     for _ in range(40):
-        scorer.hear(rng.normal(0, 0.1, 20000).astype(np.float32))
+        scorer.add(rng.normal(0, 0.1, 20000).astype(np.float32))
         most = max(most, len(scorer._held))
     assert most < 16 * 8000 + 2 * CLIP + 20000
     assert len(scorer.finish().scores) == (40 * 20000 - CLIP) // 8000 + 1

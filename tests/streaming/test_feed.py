@@ -108,7 +108,7 @@ def test_the_meter_counts_what_the_whole_recording_would(voice):
     meter = SpeechMeter(1.0)
     probabilities = speech.probabilities(voice)
     for number in range(1, 8):
-        spoken, seconds = meter.hear(voice[4000 * (number - 1) : 4000 * number])
+        spoken, seconds = meter.add(voice[4000 * (number - 1) : 4000 * number])
         chunks = 4000 * number // 512
         last = probabilities[max(0, chunks - 31) : chunks] >= speech.SPEECH_PROBABILITY
         assert seconds == pytest.approx(last.sum() * speech.CHUNK_S)
@@ -118,6 +118,6 @@ def test_the_meter_counts_what_the_whole_recording_would(voice):
 
 def test_the_meter_forgets_at_a_gap(voice):
     meter, alone = SpeechMeter(1.0), SpeechMeter(1.0)
-    meter.hear(voice[:3000])
-    after = meter.hear(voice[9000:13000], gap=True)
-    assert after[0] == alone.hear(voice[9000:13000])[0]
+    meter.add(voice[:3000])
+    after = meter.add(voice[9000:13000], gap=True)
+    assert after[0] == alone.add(voice[9000:13000])[0]

@@ -88,7 +88,7 @@ class Page:
         """Choose files, and wait until each is judged."""
         self.element("files").send_keys("\n".join(map(str, paths)))
         self.wait(lambda: "to come" not in self.js("document.getElementById('batch-title').textContent"))
-        self.wait(lambda: self.text("headline") not in ("", "Listening"))
+        self.wait(lambda: self.text("headline") not in ("", "Scoring"))
 
     def press(self, *keys: str) -> None:
         self.element("stack").send_keys(*keys)

@@ -1,4 +1,4 @@
-// The page: takes recordings in, has each scored, and shows the table and the one that is chosen.
+// The page: uploads recordings, and shows the table of their scores and the chosen one.
 import { Plots, clock } from "/plots.js";
 import { Player } from "/player.js";
 import { Recorder } from "/recorder.js";
@@ -25,7 +25,7 @@ function showTime(seconds, duration) {
   plots.moveCursor(seconds);
 }
 
-// Taking recordings in
+// Adding recordings
 
 function add(files) {
   say("");
@@ -53,7 +53,7 @@ async function work() {
 work.running = 0;
 
 async function score(file) {
-  setTimeout(work); // the next one, where there is room
+  setTimeout(work); // the next one, if there is room
   for (;;) {
     let answer;
     try {
@@ -84,7 +84,7 @@ function finish(item, answer) {
 // Showing them
 
 const BRIEF = { bonafide: "live", spoof: "fake", unsure: "unclear", no_speech: "no speech", error: "not judged", waiting: "…" };
-const WAITING = { row: {}, verdict: { tone: "waiting", headline: "Listening", sentence: "" } };
+const WAITING = { row: {}, verdict: { tone: "waiting", headline: "Scoring", sentence: "" } };
 
 function choose(item) {
   chosen = item;
@@ -100,7 +100,7 @@ function show(item) {
   $("file").textContent = item.file.name;
   $("headline").textContent = verdict.headline;
   $("sentence").textContent = verdict.sentence;
-  // What a library says in numbers helps nobody here.
+  // Error numbers of libraries help nobody here.
   const cause = row.error && row.error !== verdict.sentence ? row.error.replace(/ \(.*Errno.*\)$/, "") : "";
   $("cause").textContent = cause;
   $("cause").hidden = !cause;
@@ -115,7 +115,7 @@ function show(item) {
   player.load(item.file, row.duration_s);
   plots.show(rest, row.duration_s);
   showTime(0, row.duration_s);
-const { kind, seen_by_model: seen } = rest.spectrogram;
+  const { kind, seen_by_model: seen } = rest.spectrogram;
   $("seen").textContent = `level, soft to loud (${kind === "logmel" ? "log-mel" : "linear bands"}${seen ? ", as the model sees it" : ""})`;
   showParts(rest.spoofed_segments, row.duration_s);
   showFacts(row, rest.threshold);
@@ -128,9 +128,9 @@ function showMeter(score, threshold) {
   $("meter").setAttribute("aria-label", `Score ${signed(score)} on a scale from fake to live; the threshold is ${signed(threshold)}`);
 }
 
-// A recording may sound live as a whole and hold a part that does not: that must not go under.
-function showParts(stretches, duration) {
-  const parts = stretches.filter((one) => one.end_s - one.start_s < duration - 0.01);
+// A recording that sounds live as a whole may hold a spoofed part: show it next to the verdict.
+function showParts(segments, duration) {
+  const parts = segments.filter((one) => one.end_s - one.start_s < duration - 0.01);
   const list = parts.map((one) => `${clock(one.start_s)} to ${clock(one.end_s)} (${Math.round(100 * one.confidence)} % sure)`);
   $("parts").textContent = `Part of it sounds fake: ${list.join(", ")}`;
   $("parts").hidden = !list.length;
@@ -207,7 +207,7 @@ function cell(content, kind = "") {
 
 function element(tag, text, kind = "") {
   const made = document.createElement(tag);
-  made.textContent = text; // text alone: a file may be called anything
+  made.textContent = text; // as text only: a file may have any name
   made.className = kind;
   return made;
 }
@@ -221,7 +221,7 @@ function say(text) {
   $("notice").hidden = !text;
 }
 
-// What visitors do
+// Actions of visitors
 
 $("choose").addEventListener("click", () => $("files").click());
 $("files").addEventListener("change", () => {
@@ -260,7 +260,7 @@ addEventListener("drop", (event) => {
   $("drop").classList.remove("over");
   add([...event.dataTransfer.files]);
 });
-document.addEventListener("themechange", () => plots.draw());
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => plots.draw());
 new Recorder({ button: $("record"), text: $("record-text"), onFile: (file) => add([file]), onError: say });
 
 fetch("/api/model").then((answer) => answer.json()).then((model) => {
