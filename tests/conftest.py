@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import preprocess
 from pipeline.config import SAMPLE_RATE_HZ, Config, preset
+from pipeline.store.build import build
 from pipeline.store.store import Store
 
 # What trains in a process that has TensorFlow already learns what commands learn.
@@ -50,7 +50,7 @@ def synthetic_store(synthetic_corpus: Path, smoke: Config, tmp_path_factory: pyt
     config = smoke.replace(data_dir=str(synthetic_corpus))
     table, rejected = corpora.read(config.corpus)
     folder = tmp_path_factory.mktemp("data") / "synthetic-0"
-    preprocess.build(table, rejected, config, folder, split_by="official", key="0")
+    build(table, rejected, config, folder, name="synthetic", split_by="official", key="0")
     return Store.open(folder)
 
 

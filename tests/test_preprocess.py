@@ -18,17 +18,19 @@ import soundfile
 from pipeline import corpora, preprocess
 from pipeline.config import PROJECT_ROOT, preset
 from pipeline.errors import StoreError
+from pipeline.store.build import build
 from pipeline.store.store import REJECTED, Store
 
 BUILD = """
 import sys
 from pathlib import Path
-from pipeline import corpora, preprocess
+from pipeline import corpora
 from pipeline.config import preset
+from pipeline.store.build import build
 if __name__ == "__main__":
     config = preset("smoke").replace(data_dir=sys.argv[1])
     table, rejected = corpora.read(config.corpus)
-    preprocess.build(table, rejected, config, Path(sys.argv[2]), split_by="official", key="k", shard_clips=20)
+    build(table, rejected, config, Path(sys.argv[2]), name="synthetic", split_by="official", key="k", shard_clips=20)
 """
 
 
@@ -41,7 +43,7 @@ def contents(folder: Path) -> dict[str, str]:
 def built(corpus: Path, folder: Path, **options) -> Store:
     config = preset("smoke").replace(corpus="folder", data_dir=str(corpus), split_by="stratified", **options)
     table, rejected = corpora.read(config.corpus)
-    preprocess.build(table, rejected, config, folder, split_by="stratified", key="k", shard_clips=3)
+    build(table, rejected, config, folder, name="folder", split_by="stratified", key="k", shard_clips=3)
     return Store.open(folder)
 
 

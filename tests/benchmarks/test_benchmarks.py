@@ -7,8 +7,9 @@ import pytest
 
 from benchmarks import compared, notebook, recordings, run
 from benchmarks.compared import Figure, Line
-from pipeline import audio, corpora, preprocess
+from pipeline import audio, corpora
 from pipeline.errors import ConfigError
+from pipeline.store.build import build
 from pipeline.store.store import Store
 
 
@@ -87,7 +88,7 @@ def test_the_recordings_are_those_of_the_corpus_in_other_formats(smoke, syntheti
 def test_many_names_keep_their_utterances(tmp_path):
     config = recordings.many(tmp_path, 24)
     table, rejected = corpora.read(config.corpus)
-    preprocess.build(table, rejected, config, tmp_path / "store", split_by="official", key="0")
+    build(table, rejected, config, tmp_path / "store", name="synthetic", split_by="official", key="0")
     store = Store.open(tmp_path / "store")
     assert len(store) == 24
     assert store.manifest["sha256"].nunique() == 6

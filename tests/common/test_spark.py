@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import preprocess, register, score
+from pipeline import register, score
 from pipeline.common import spark
 from pipeline.common.spark import EngineOptions
 from pipeline.errors import ConfigError
 from pipeline.scoring import spark_scoring
 from pipeline.store import manifest
+from pipeline.store.build import build
 from tests.support import spark_cluster
 
 SHARD_CLIPS, PARTITION_RECORDINGS = 4, 32
@@ -72,11 +73,10 @@ def test_preprocessing_makes_the_same_bytes_though_a_worker_is_killed(cluster, m
     rows = [{"path": str(path), "label": ("bonafide", "spoof")[i % 2]} for i, path in enumerate(recordings)]
     table = manifest.make(rows, corpus="folder")
 
-    def build(name: str, **options) -> Path:
-        preprocess.build(
-            table, [], smoke, tmp_path / name, split_by="none", key="0", shard_clips=SHARD_CLIPS, **options
-        )
-        return tmp_path / name
+    def store(folder: str, **options) -> Path:
+        place = tmp_path / folder
+        build(table, [], smoke, place, name="0", split_by="none", key="0", shard_clips=SHARD_CLIPS, **options)
+        return place
 
     shards = -(-len(table) // SHARD_CLIPS)
 
@@ -86,10 +86,10 @@ def test_preprocessing_makes_the_same_bytes_though_a_worker_is_killed(cluster, m
 
     killer = KillInTheMiddle(cluster, left)
     killer.start()
-    made = build("spark", engine=EngineOptions("spark", master))
+    made = store("spark", engine=EngineOptions("spark", master))
     killer.join()
     assert killer.left > 2
-    assert contents(made) == contents(build("local"))
+    assert contents(made) == contents(store("local"))
 
 
 def test_scoring_gives_the_same_rows_though_a_worker_is_killed(

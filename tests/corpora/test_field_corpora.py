@@ -10,7 +10,7 @@ from pipeline import corpora
 from pipeline.config import CORPORA, CorpusConfig
 from pipeline.corpora import asvspoof2021
 from pipeline.errors import CorpusError
-from pipeline.store import manifest
+from pipeline.store import manifest, splits
 from tests.support.corpus_trees import ASVSPOOF5, LA_2021, META, TREES, tree, write_noise
 
 
@@ -172,7 +172,7 @@ def test_2021_is_evaluation_data_with_a_phase_each(tmp_path):
     table, _ = read("asvspoof2021_la", tree("asvspoof2021_la", tmp_path))
     assert Counter(table["phase"]) == dict.fromkeys(asvspoof2021.PHASES, 2)
     assert "phase" in manifest.conditions(table)
-    assert manifest.resolve_split_by(table, "auto") == manifest.resolve_split_by(table, "official") == "official"
+    assert splits.resolve(table, "auto") == splits.resolve(table, "official") == "official"
     with pytest.raises(CorpusError, match="asvspoof2021_la is evaluation data alone: leave --parts out"):
         read("asvspoof2021_la", tmp_path, parts="train,dev")
 

@@ -7,7 +7,7 @@ from pipeline import corpora, preprocess
 from pipeline.config import CorpusConfig
 from pipeline.errors import ConfigError, CorpusError
 from pipeline.metrics import assessment
-from pipeline.store import manifest
+from pipeline.store import manifest, splits
 from pipeline.store.store import Store
 from tests.support.corpus_trees import tree
 
@@ -52,16 +52,16 @@ def test_names_of_each_corpus_are_kept_apart(config):
 
 def test_each_corpus_keeps_its_own_splits(config):
     table, _ = corpora.read(config)
-    resolved = manifest.resolve_split_by(table, "auto")
+    resolved = splits.resolve(table, "auto")
     assert resolved == "asvspoof2019_la=official,asvspoof2021_la=official,in_the_wild=speaker"
     official = table[table["corpus"] != "in_the_wild"]
-    assert manifest.resolve_split_by(official, "auto") == "official"
-    split = manifest.assign_splits(table, resolved, seed=0)
+    assert splits.resolve(official, "auto") == "official"
+    split = splits.assign(table, resolved, seed=0)
     pd.testing.assert_series_equal(split["split"][official.index], official["split"])
-    alone = manifest.assign_splits(corpora.read(corpora.apart(config)["in_the_wild"])[0], "speaker", seed=0)
+    alone = splits.assign(corpora.read(corpora.apart(config)["in_the_wild"])[0], "speaker", seed=0)
     assert split["split"][split["corpus"] == "in_the_wild"].tolist() == alone["split"].tolist()
     with pytest.raises(CorpusError, match="in_the_wild: split_by=official needs train, dev and eval"):
-        manifest.resolve_split_by(table, "official")
+        splits.resolve(table, "official")
 
 
 def test_a_joined_store_has_a_group_a_corpus(config, smoke):

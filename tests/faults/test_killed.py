@@ -116,12 +116,13 @@ def test_scoring(count, make_model_folder, voice, tmp_path):
 BUILD = """
 import sys
 from pathlib import Path
-from pipeline import cli, corpora, preprocess
+from pipeline import cli, corpora
 from pipeline.config import preset
+from pipeline.store.build import build
 def main():
     config = preset("smoke").replace(data_dir=sys.argv[1])
     table, rejected = corpora.read(config.corpus)
-    preprocess.build(table, rejected, config, Path(sys.argv[2]), split_by="official", key="k", shard_clips=4)
+    build(table, rejected, config, Path(sys.argv[2]), name="synthetic", split_by="official", key="k", shard_clips=4)
 if __name__ == "__main__":
     cli.run(main)
 """

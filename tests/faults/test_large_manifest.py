@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from pipeline import corpora, preprocess
-from pipeline.store import manifest, store
+from pipeline.store import build, manifest, splits, store
 from pipeline.training import batches
 from pipeline.config import Config, CorpusConfig, fingerprint
 from pipeline.training.data import Data
@@ -38,7 +38,7 @@ def timed(name, work):
 
 read, rejected = timed("read", lambda: corpora.read(CorpusConfig(corpus="table", data_dir=str(folder / "list.csv"))))
 timed("fingerprint", lambda: fingerprint(preprocess._sources(read)))
-split = timed("split", lambda: manifest.assign_splits(read, "speaker", seed=0))
+split = timed("split", lambda: splits.assign(read, "speaker", seed=0))
 place, size = folder / "store", 1024
 place.mkdir()
 
@@ -49,7 +49,7 @@ def write():
         waves = [np.full(160, n % 99, np.int16) for n in range(shard * size, min((shard + 1) * size, rows))]
         notes.append({"file": path.name, "sha256": store.write_shard(path, waves)})
     kept = split.assign(duration_s=0.01, sha256=split["utterance_id"], shard=number // size, position=number % size)
-    preprocess._finish(place, kept, rejected, notes, name="table", key="k", split_by="speaker")
+    build._finish(place, kept, rejected, notes, name="table", key="k", split_by="speaker")
 
 timed("write", write)
 opened = timed("open", lambda: store.Store.open(place))

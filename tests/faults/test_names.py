@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 import soundfile
 
-from pipeline import audio, corpora, preprocess
+from pipeline import audio, corpora
 from pipeline.config import PROJECT_ROOT, CorpusConfig, preset
 from pipeline.errors import CorpusError
+from pipeline.store.build import build
 from pipeline.store.store import REJECTED, Store
 
 NAME = os.fsdecode(b"caf\xe9 \xff.wav")
@@ -46,7 +47,7 @@ def test_a_corpus_leaves_them_out_and_lists_them(tmp_path):
     os.rename(tmp_path / "corpus" / "spoof" / "4.wav", tmp_path / "corpus" / "spoof" / NAME)
     config = preset("smoke").replace(corpus="folder", data_dir=str(tmp_path / "corpus"), split_by="stratified")
     table, rejected = corpora.read(config.corpus)
-    preprocess.build(table, rejected, config, tmp_path / "store", split_by="stratified", key="k")
+    build(table, rejected, config, tmp_path / "store", name="folder", split_by="stratified", key="k")
     assert len(Store.open(tmp_path / "store")) == 9
     with (tmp_path / "store" / REJECTED).open() as file:
         (row,) = csv.DictReader(file)
