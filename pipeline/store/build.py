@@ -5,9 +5,8 @@ contents. A killed run resumes with the missing shards.
 """
 
 import json
-import multiprocessing
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from pathlib import Path
 
 import pandas as pd
@@ -74,9 +73,7 @@ def _decoded(tasks: list[Task], engine: EngineOptions) -> Iterator[None]:
             for decoded in spark.each(session, shards.make, tasks):
                 yield from [None] * decoded
         return
-    workers = min(parallel.cores(), len(tasks))
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, parallel.end_with_parent) as pool:
+    with parallel.workers(min(parallel.cores(), len(tasks))) as pool:
         waiting = {pool.submit(shards.make, task) for task in tasks}
         for finished in as_completed(waiting):
             for _ in range(finished.result()):
