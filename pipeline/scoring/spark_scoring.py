@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
 
 from pipeline.common import spark
-from pipeline.common.spark import PARTITION_RECORDINGS
 from pipeline.errors import ConfigError, ProjectError
 from pipeline.scoring.detector import Row
 
@@ -43,7 +42,7 @@ def rows(
     remaining = iter(paths)
     while batch := list(itertools.islice(remaining, BATCH_RECORDINGS)):
         numbered = [(number, os.path.abspath(path)) for number, path in enumerate(batch)]
-        slices = -(-len(batch) // PARTITION_RECORDINGS)
+        slices = -(-len(batch) // spark.PARTITION_RECORDINGS)
         table = session.createDataFrame(session.sparkContext.parallelize(numbered, slices), "number int, path string")
         try:
             scored = table.select("number", score(struct("path")).alias("row")).collect()
@@ -58,7 +57,7 @@ _AS_LOCAL = {
     for name, value in {
         "ROOT": "/",
         "DETECTORS": "1",
-        "MAX_ROWS": str(PARTITION_RECORDINGS),
+        "MAX_ROWS": str(spark.PARTITION_RECORDINGS),
         "MAX_REQUEST_S": "1e9",
         "MAX_RECORDING_MB": "1e12",
         "MAX_RECORDING_S": "1e9",
