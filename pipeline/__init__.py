@@ -1,7 +1,13 @@
 """Detection of spoofed speech: from a corpus on disk to a registered, served, calibrated detector.
 
-The modules follow the data, each reading only what the one before it wrote: ``corpora`` and ``manifest`` say what
-there is to hear, ``audio`` and ``store`` turn it into waveforms, ``batches``, ``frontend``, ``models`` and ``train``
-learn from them, ``bundle`` holds what was learnt, ``evaluate`` and ``registry`` judge and publish it, ``detector``
-scores with it.
+A file here is a command, or one of ``config``, ``cli``, ``errors`` and ``tracking`` that all commands share. Packages
+are what commands use, and each imports only packages below it:
+
+page, streaming, serving : the uses of a detector: a web page, live audio, a server
+evaluation, registry : what a model is worth, and which one is champion
+reporting : figures, tables and pages for people
+training, network : fitting, and the Keras network with its front end
+scoring : the one path from audio to score, without TensorFlow
+corpora, store : readers of corpora, and the Store of decoded audio with its Manifest
+metrics, audio, common : figures of merit, decoding, and files and processes
 """

@@ -1,4 +1,4 @@
-"""Every setting of the project: one frozen dataclass a concern, and the presets that fill them.
+"""Every setting of the project: one frozen dataclass per concern, and the presets that fill them.
 
 Command-line flags, ``--help`` and the parameters logged to MLflow are all generated from the fields below
 (see ``cli``), so a setting is typed once. Values are resolved in one order: field default, preset, ``--config``
@@ -35,7 +35,7 @@ CORPORA = (
 
 
 def option(default, help_text: str, choices: tuple[str, ...] = (), *, several: bool = False):
-    """A dataclass field that is also a command-line option; with ``several`` a comma separates choices."""
+    """Dataclass field that is also a command-line option; with ``several``, commas separate choices."""
     return field(default=default, metadata={"help": help_text, "choices": choices, "several": several})
 
 
@@ -76,15 +76,15 @@ class FrontEndConfig:
 
     front_end: str = option(
         "logspec",
-        "spectrogram the network sees; logspec: linear-frequency bands, lfcc: their cepstrum with deltas, cqt: bands "
-        "of constant quality (as wide as their frequency is high)",
+        "spectrogram that the network sees; logspec: linear-frequency bands, lfcc: their cepstrum with deltas, cqt: "
+        "bands of constant quality (width in proportion to frequency)",
         choices=("logmel", "logspec", "lfcc", "cqt"),
     )
     n_fft: int = option(512, "samples of the Fourier window")
     hop_samples: int = option(160, "samples between frames")
     n_mels: int = option(80, "mel bands")
-    n_bands: int = option(100, "bands of logspec and lfcc; 0 (logspec alone): every bin of the Fourier transform")
-    bins_per_octave: int = option(12, "bands an octave of cqt")
+    n_bands: int = option(100, "bands of logspec and lfcc; 0 (logspec only): every bin of the Fourier transform")
+    bins_per_octave: int = option(12, "bands per octave of cqt")
     n_coefficients: int = option(20, "cepstral coefficients of lfcc, before deltas")
     fmin_hz: float = option(20.0, "lower edge of the lowest band, in Hz")
     fmax_hz: float = option(8000.0, "upper edge of the highest band, in Hz")
@@ -98,20 +98,20 @@ class FrontEndConfig:
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """What training does to each clip it draws, both classes alike; 0 is the identity, 1 the strongest."""
+    """Augmentation of each training clip, both classes alike; 0 is the identity, 1 the strongest."""
 
     augment_strength: float = option(0.1, "strength of all parts, 0 to 1")
-    augment_noise: float = option(-1.0, "coloured noise; -1: as augment_strength says")
-    augment_equaliser: float = option(-1.0, "random equaliser and band limits; -1: as augment_strength says")
-    augment_level: float = option(-1.0, "level; -1: as augment_strength says")
-    augment_reverb: float = option(0.0, "synthetic room, which sounds like a replay; -1: as augment_strength says")
+    augment_noise: float = option(-1.0, "coloured noise; -1: augment_strength")
+    augment_equaliser: float = option(-1.0, "random equaliser and band limits; -1: augment_strength")
+    augment_level: float = option(-1.0, "level; -1: augment_strength")
+    augment_reverb: float = option(0.0, "synthetic room, which imitates a replay; -1: augment_strength")
     augment_companding: float = option(
-        -1.0, "a-law and mu-law companding and coarse quantisation; -1: as augment_strength says"
+        -1.0, "a-law and mu-law companding and coarse quantisation; -1: augment_strength"
     )
-    augment_rawboost: float = option(-1.0, "RawBoost's three parts; -1: as augment_strength says")
-    augment_stretch: float = option(-1.0, "time-stretch, up to 20 %; -1: as augment_strength says")
-    augment_pitch: float = option(-1.0, "pitch-shift, up to 3 semitones; -1: as augment_strength says")
-    augment_masks: float = option(-1.0, "masked bands and frames (SpecAugment); -1: as augment_strength says")
+    augment_rawboost: float = option(-1.0, "RawBoost's three parts; -1: augment_strength")
+    augment_stretch: float = option(-1.0, "time-stretch, up to 20 %; -1: augment_strength")
+    augment_pitch: float = option(-1.0, "pitch-shift, up to 3 semitones; -1: augment_strength")
+    augment_masks: float = option(-1.0, "masked bands and frames (SpecAugment); -1: augment_strength")
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ class ModelConfig:
         choices=("efficientnetb0", "gmm", "lcnn", "rawnet2", "resnet18", "vgg"),
     )
     weights: str = option("none", "initial weights of the backbone: none, imagenet, or a file of Keras weights")
-    stages: int = option(4, "stages of efficientnetb0 that are kept, 1 to 7 (all); few learn faster from few clips")
+    stages: int = option(4, "stages of efficientnetb0 to keep, 1 to 7 (all); fewer learn faster from few clips")
     dense_units: int = option(256, "units of the layer before the output")
     components: int = option(64, "Gaussians of each mixture of gmm")
     dropout: float = option(0.3, "dropout rate before the output layer")
@@ -164,20 +164,20 @@ class TrainConfig:
     )
     balance: bool = option(True, "draw half of each batch from each class")
     leave_out: str = option(
-        "", "attacks that training and dev leave out, patterns such as E01-*, comma separated; eval keeps them"
+        "", "attacks to leave out of train and dev, patterns such as E01-*, comma separated; eval keeps them"
     )
     pseudo_spoofs: float = option(
         0.3, "share of each batch's spoofs that are processed copies of its bonafide clips, 0 to 1"
     )
-    batch_size: int = option(32, "clips a batch, over all devices")
+    batch_size: int = option(32, "clips per batch, over all devices")
     epochs: int = option(60, "epochs at most")
     learning_rate: float = option(1e-3, "highest learning rate of Adam")
-    weight_decay: float = option(0.0, "decoupled weight decay of Adam; biases and normalisation are left out")
+    weight_decay: float = option(0.0, "decoupled weight decay of Adam, except for biases and normalisation")
     schedule: str = option("cosine", "learning rate over the steps", choices=("cosine", "constant"))
     warmup_epochs: float = option(1.0, "epochs of linear warm-up before the cosine")
     patience: int = option(
         0,
-        "epochs without a better dev EER before training stops; 0: never, as networks learn most while the cosine ends",
+        "epochs without a better dev EER before training stops; 0: never, as networks learn most near the cosine's end",
     )
     keep: str = option("best", "epoch whose weights are kept: best on dev EER, or last", choices=("best", "last"))
     seed: int = option(0, "seed of everything random in training")
@@ -185,15 +185,15 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class DeviceConfig:
-    """What training computes on; none of it changes what is learnt, but for rounding."""
+    """Devices and precision of training; they change what is learnt only by rounding."""
 
-    mixed_precision: str = option("auto", "float16 compute; auto: on a GPU alone", choices=("auto", "on", "off"))
+    mixed_precision: str = option("auto", "float16 compute; auto: only on a GPU", choices=("auto", "on", "off"))
     sync_batch_norm: bool = option(
         True,
-        "on several devices, normalise by the statistics of the whole batch; false: each device by those of its part, "
-        "which is quicker and noisier",
+        "on several devices, normalise by the statistics of the whole batch; false: by those of the device's part, "
+        "which is faster and noisier",
     )
-    require_gpu: bool = option(False, "fail at once when TensorFlow sees no GPU")
+    require_gpu: bool = option(False, "fail at once if TensorFlow sees no GPU")
 
 
 @dataclass(frozen=True)
@@ -255,51 +255,20 @@ SECTIONS: dict[str, type] = {
     "decision": DecisionConfig,
 }
 
+_UNCHANGED = {"augment_strength": 0.0, "pseudo_spoofs": 0.0}
+_NOTEBOOK_INPUT = {"front_end": "logmel", "n_fft": 2048, "hop_samples": 512, "n_mels": 128, "fmin_hz": 0.0}
+_NOTEBOOK_WINDOW = {"clip_s": 1.0, "crop": "first", "pad": "zero", "windows": "first", "normalisation": "peak"}
+_NOTEBOOK_NETWORK = {"stages": 7, "batch_norm_momentum": 0.99, "rescale_input": True}
+_NOTEBOOK_FIT = {"balance": False, "epochs": 10, "schedule": "constant", "keep": "last"}
+_SMOKE_INPUT = {"corpus": "synthetic", "front_end": "logmel", "clip_s": 0.5, "n_mels": 32, "hop_samples": 240}
+
 PRESETS: dict[str, dict[str, object]] = {
     "default": {},
     "demo": {"clip_s": 2.0, "batch_size": 8, "epochs": 6},
     "demo-lcnn": {"backbone": "lcnn", "clip_s": 1.0, "batch_size": 8, "epochs": 38},
-    "smoke": {
-        "corpus": "synthetic",
-        "front_end": "logmel",
-        "augment_strength": 0.0,
-        "pseudo_spoofs": 0.0,
-        "clip_s": 0.5,
-        "n_mels": 32,
-        "hop_samples": 240,
-        "dense_units": 16,
-        "batch_size": 16,
-        "epochs": 2,
-    },
-    "gmm": {
-        "backbone": "gmm",
-        "front_end": "lfcc",
-        "augment_strength": 0.0,
-        "pseudo_spoofs": 0.0,
-        "epochs": 10,
-        "keep": "last",
-    },
-    "notebook": {
-        "front_end": "logmel",
-        "augment_strength": 0.0,
-        "pseudo_spoofs": 0.0,
-        "clip_s": 1.0,
-        "crop": "first",
-        "pad": "zero",
-        "windows": "first",
-        "n_fft": 2048,
-        "hop_samples": 512,
-        "n_mels": 128,
-        "fmin_hz": 0.0,
-        "normalisation": "peak",
-        "stages": 7,
-        "batch_norm_momentum": 0.99,
-        "rescale_input": True,
-        "balance": False,
-        "epochs": 10,
-        "schedule": "constant",
-        "keep": "last",
-    },
+    "smoke": {**_SMOKE_INPUT, **_UNCHANGED, "dense_units": 16, "batch_size": 16, "epochs": 2},
+    "gmm": {"backbone": "gmm", "front_end": "lfcc", **_UNCHANGED, "epochs": 10, "keep": "last"},
+    "notebook": {**_NOTEBOOK_INPUT, **_NOTEBOOK_WINDOW, **_NOTEBOOK_NETWORK, **_NOTEBOOK_FIT, **_UNCHANGED},
 }
 """Options that differ from the field defaults, by preset.
 

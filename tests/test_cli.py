@@ -134,7 +134,7 @@ def test_own_options_and_positional_values():
         (["--balance", "yes"], "--balance 'yes': expected true or false"),
         (["--crop", "middle"], "--crop 'middle': choose one of random, first"),
         (["--subset", "test"], "--subset 'test': choose one of train, dev, eval"),
-        (["--preset", "fast"], "unknown preset 'fast'; choose one of default, demo, smoke, gmm, notebook"),
+        (["--preset", "fast"], "unknown preset 'fast'; choose one of default, demo, demo-lcnn, smoke, gmm, notebook"),
         (["--epoch", "3"], "unrecognized arguments: --epoch"),
     ],
 )
