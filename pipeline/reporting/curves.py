@@ -1,7 +1,4 @@
-"""The figures of an evaluation: data in, a matplotlib ``Figure`` out.
-
-Nothing here reads files, draws on a screen or keeps state; how figures look stands in ``figure_style``.
-"""
+"""Curves and charts of an evaluation: data in, a matplotlib ``Figure`` out, in the look of ``style``."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullLocator
 from scipy.special import expit, ndtri
+from scipy.stats import binomtest
 
 from pipeline import metrics
 from pipeline.metrics import Confusion
@@ -270,38 +268,6 @@ def attack_eer(
     return figure
 
 
-@styled
-def mel_spectrogram(db: np.ndarray, *, hop_s: float, band_hz: np.ndarray, title: str = "Log-mel spectrogram") -> Figure:
-    """A spectrogram in dB over time in seconds and mel bands in Hz.
-
-    Parameters
-    ----------
-    db : ``[bands, frames]``, lowest band first.
-    hop_s : seconds between frames.
-    band_hz : centre frequency of each band ``[bands]``, rising.
-    """
-    figure = Figure(figsize=(7.4, 3.6), layout="constrained")
-    axes = figure.add_subplot()
-    bands, frames = db.shape
-    image = axes.imshow(
-        db,
-        origin="lower",
-        aspect="auto",
-        interpolation="nearest",
-        cmap="magma",
-        extent=(0, frames * hop_s, -0.5, bands - 0.5),
-    )
-    ticks = [hz for hz in (250, 500, 1000, 2000, 4000, 8000) if band_hz[0] <= hz <= 1.02 * band_hz[-1]]
-    axes.set_yticks(np.interp(ticks, band_hz, np.arange(bands)), [f"{hz:,}" for hz in ticks])
-    axes.set(xlabel="Time (s)", ylabel="Frequency (Hz, mel scale)")
-    axes.set_title(title)
-    axes.grid(False)
-    bar = figure.colorbar(image, ax=axes, pad=0.02)
-    bar.set_label("Level (dB)")
-    bar.outline.set_visible(False)
-    return figure
-
-
 def _at_whole_ties(points: metrics.Curve) -> tuple[np.ndarray, np.ndarray]:
     """Miss and false-alarm rate where the threshold passes a score with all trials that share it."""
     whole = metrics.whole_ties(points)
@@ -310,7 +276,5 @@ def _at_whole_ties(points: metrics.Curve) -> tuple[np.ndarray, np.ndarray]:
 
 def _wilson(hits: int, count: int) -> tuple[float, float, float]:
     """Share of hits and its 95 % Wilson interval."""
-    share, z = hits / count, 1.959964
-    centre = (share + z**2 / (2 * count)) / (1 + z**2 / count)
-    half = z / (1 + z**2 / count) * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
-    return share, max(centre - half, 0.0), min(centre + half, 1.0)
+    low, high = binomtest(int(hits), count).proportion_ci(method="wilson")
+    return hits / count, low, high

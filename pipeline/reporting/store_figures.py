@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from pipeline.config import SAMPLE_RATE_HZ, FrontEndConfig
-from pipeline.reporting import curves, style
+from pipeline.reporting import style
 from pipeline.store.manifest import BONAFIDE, LABELS, SPOOF, SUBSETS
 from pipeline.store.store import Store
 
@@ -40,12 +40,44 @@ def example(store: Store, row: int, settings: FrontEndConfig, *, longest_s: floa
 
     wave = store.waveform(row)[: round(longest_s * SAMPLE_RATE_HZ)]
     said = store.manifest.iloc[row]
-    return curves.mel_spectrogram(
+    return mel_spectrogram(
         log_mel_db(wave, settings),
         hop_s=settings.hop_samples / SAMPLE_RATE_HZ,
         band_hz=librosa.mel_frequencies(n_mels=settings.n_mels, fmin=settings.fmin_hz, fmax=settings.fmax_hz),
         title=f"{said['label']}: {said['utterance_id']}",
     )
+
+
+@style.styled
+def mel_spectrogram(db: np.ndarray, *, hop_s: float, band_hz: np.ndarray, title: str = "Log-mel spectrogram") -> Figure:
+    """A spectrogram in dB over time in seconds and mel bands in Hz.
+
+    Parameters
+    ----------
+    db : ``[bands, frames]``, lowest band first.
+    hop_s : seconds between frames.
+    band_hz : centre frequency of each band ``[bands]``, rising.
+    """
+    figure = Figure(figsize=(7.4, 3.6), layout="constrained")
+    axes = figure.add_subplot()
+    bands, frames = db.shape
+    image = axes.imshow(
+        db,
+        origin="lower",
+        aspect="auto",
+        interpolation="nearest",
+        cmap="magma",
+        extent=(0, frames * hop_s, -0.5, bands - 0.5),
+    )
+    ticks = [hz for hz in (250, 500, 1000, 2000, 4000, 8000) if band_hz[0] <= hz <= 1.02 * band_hz[-1]]
+    axes.set_yticks(np.interp(ticks, band_hz, np.arange(bands)), [f"{hz:,}" for hz in ticks])
+    axes.set(xlabel="Time (s)", ylabel="Frequency (Hz, mel scale)")
+    axes.set_title(title)
+    axes.grid(False)
+    bar = figure.colorbar(image, ax=axes, pad=0.02)
+    bar.set_label("Level (dB)")
+    bar.outline.set_visible(False)
+    return figure
 
 
 def log_mel_db(wave: np.ndarray, settings: FrontEndConfig) -> np.ndarray:

@@ -12,7 +12,7 @@ from scipy.stats import norm
 
 from pipeline import metrics
 from pipeline.config import PROJECT_ROOT
-from pipeline.reporting import curves, style
+from pipeline.reporting import curves, store_figures, style
 
 RNG = np.random.default_rng(0)
 LABELS = np.arange(400) < 150
@@ -48,7 +48,7 @@ FIGURES = {
         seen=[True] * 57,
         trials=[1] * 57,
     ),
-    "mel": lambda: curves.mel_spectrogram(
+    "mel": lambda: store_figures.mel_spectrogram(
         RNG.normal(size=(40, 90)) - 40, hop_s=0.01, band_hz=np.geomspace(60, 7900, 40), title="bonafide: D_1000001"
     ),
 }
