@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on a terminal, a plain line every few seconds in a log."""
+"""Progress of long work: a bar on a terminal, plain lines in a log."""
 
 import sys
 import time
@@ -10,14 +10,14 @@ LOG_EVERY_S = 10.0
 
 
 def track(items: Iterable[T], *, total: int, what: str, unit: str = "clip", done: int = 0) -> Iterator[T]:
-    """Yield the items, showing how many are done, the rate per second and the time left on standard error.
+    """Yield the items; show the number done, the rate per second and the time left on standard error.
 
     Parameters
     ----------
     total : number of items including the ``done`` ones.
-    what : what is being done, shown in front ("preprocess").
+    what : name of the work, shown in front ("preprocess").
     unit : singular name of an item.
-    done : items that an earlier call finished; they count in the share but not in the rate.
+    done : items that an earlier call finished; they count as done but not in the rate.
     """
     if sys.stderr.isatty():
         from tqdm import tqdm

@@ -1,9 +1,8 @@
 """Spark: a session on a cluster, and the functions that run on it.
 
-The driver is the command itself. Recordings, the artifacts folder and the environment lie at the same paths on every
-machine, as on a shared file system. What a lost machine did not complete is done again by another; shards are renamed
-into place when they are complete, and rows reach the driver's file once a whole batch of them is there, so nothing is
-lost or doubled.
+The driver is the command itself. Recordings, the artifacts folder and the environment have the same paths on every
+machine, as on a shared file system. Work of a lost machine is repeated by another. Nothing is lost or doubled: shards
+are renamed into place when complete, and rows reach the driver's file in whole batches.
 """
 
 import itertools
@@ -24,21 +23,19 @@ from pipeline.errors import ConfigError, ProjectError
 
 T = TypeVar("T")
 PARTITION_RECORDINGS = 128
-"""Recordings that a task of Spark scores: what is done again when a machine is lost."""
+"""Recordings per Spark task: the work to repeat when a machine is lost."""
 PROGRESS_S = 0.5
 
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """Where the work is done."""
+    """Machines that do the work."""
 
-    engine: str = option(
-        "local", "what does the work: all cores of this machine, or a Spark cluster", choices=("local", "spark")
-    )
+    engine: str = option("local", "engine: all cores of this machine, or a Spark cluster", choices=("local", "spark"))
     master: str = option("", "address of the Spark cluster, spark://HOST:7077; local[N]: N cores of this machine")
 
     def check(self) -> None:
-        """Raise ``ConfigError`` where one option lacks the other."""
+        """Raise ``ConfigError`` if one option lacks the other."""
         if self.engine == "spark" and not self.master:
             raise ConfigError("--engine spark: name the cluster, as --master spark://HOST:7077")
         if self.engine != "spark" and self.master:
@@ -50,13 +47,13 @@ LOCAL = EngineOptions()
 
 @contextmanager
 def session(master: str, name: str) -> Iterator["SparkSession"]:  # noqa: F821
-    """A Spark session on a cluster whose workers can import this project, for the block alone.
+    """Spark session on a cluster whose workers can import this project, for the duration of the block.
 
-    Raises ``ProjectError`` where pyspark or Java is missing, and where the cluster cannot be reached.
+    Raises ``ProjectError`` if pyspark or Java is missing, or the cluster cannot be reached.
     """
     try:
         with warnings.catch_warnings():
-            # It warns of pandas 3, whose data frames are handed to Spark by MLflow alone, in ways that tests pass.
+            # It warns of pandas 3; only MLflow hands data frames to Spark, in ways that tests cover.
             warnings.simplefilter("ignore", FutureWarning)
             from pyspark.errors import PySparkRuntimeError
             from pyspark.sql import SparkSession
@@ -67,7 +64,7 @@ def session(master: str, name: str) -> Iterator["SparkSession"]:  # noqa: F821
     settings = {
         "spark.log.level": "ERROR",
         "spark.ui.showConsoleProgress": "false",
-        # A batch of rows is one request to the model, and must not take many times what a task takes.
+        # A batch of rows is one request to the model, no larger than a task.
         "spark.sql.execution.arrow.maxRecordsPerBatch": str(PARTITION_RECORDINGS),
     }
     for key, value in settings.items():
@@ -90,9 +87,9 @@ def session(master: str, name: str) -> Iterator["SparkSession"]:  # noqa: F821
 
 
 def each(spark: "SparkSession", function: Callable[[T], int], tasks: Sequence[T]) -> Iterator[int]:  # noqa: F821
-    """Call a function once for each task, spread over the cluster; yields what it returned, summed since last time.
+    """Call a function once per task on the cluster; yields the sum of the results since the last yield.
 
-    A task whose machine was lost is called again elsewhere, and counted once.
+    A task whose machine was lost runs again elsewhere and counts once.
     """
     context = spark.sparkContext
     total = context.accumulator(0)
@@ -112,7 +109,7 @@ def each(spark: "SparkSession", function: Callable[[T], int], tasks: Sequence[T]
 
 
 def _package(archive: Path) -> Path:
-    """This package as an archive that Python can import from, as the driver has it."""
+    """Pack the driver's copy of this package as an archive that Python can import from."""
     folder = Path(__file__).parent.parent
     with zipfile.ZipFile(archive, "w") as file:
         for module in sorted(folder.rglob("*.py")):
@@ -121,7 +118,7 @@ def _package(archive: Path) -> Path:
 
 
 def cause(error: BaseException) -> str:
-    """The line of a Spark error, often hundreds of them long, that says what went wrong in Python or in the JVM."""
+    """Line of a Spark error (often hundreds long) that names the cause in Python or in the JVM."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     python = [number for number, line in enumerate(lines) if line.startswith("Traceback")]
     if python:

@@ -1,4 +1,4 @@
-"""Tables of recordings that people bring, as text: CSV, TSV and Parquet, and the words for the two classes in them."""
+"""Tables of recordings as text (CSV, TSV, Parquet), and the words for the two classes in them."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ LABEL_WORDS = {"bonafide": BONAFIDE, "genuine": BONAFIDE, "real": BONAFIDE, "spo
 
 
 def load(path: Path) -> pd.DataFrame:
-    """A table as text, what is missing as ""; raises ``CorpusError`` where it cannot be read."""
+    """Read a table as text, with missing values as ""; raises ``CorpusError`` if it cannot be read."""
     suffix = path.suffix.lower()
     try:
         if suffix == ".parquet":

@@ -1,4 +1,4 @@
-"""What a person names to have it scored, as recordings: files, folders, patterns, and tables that list files."""
+"""Recordings to score from what the user names: files, folders, patterns, and tables that list files."""
 
 import glob
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ TABLES = (".csv", ".tsv", ".parquet")
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A file to score, and what a table says of it; unknown is ""."""
+    """A file to score, with the label, speaker and attack of its table row; unknown is ""."""
 
     path: str
     label: str = ""
@@ -22,7 +22,7 @@ class Recording:
 
 
 def find(inputs: Sequence[str]) -> list[Recording]:
-    """The recordings that the inputs name, in their order, each once.
+    """Recordings that the inputs name, in their order, each once.
 
     A folder stands for all files in it with an audio suffix, a pattern (``calls/*.wav``, with ``**`` for any depth)
     for the files that match it, and a table for its column ``path``, relative to the table's folder. Raises
@@ -55,7 +55,7 @@ def _named(given: str) -> Iterator[Recording]:
 
 
 def _listed(table: Path) -> Iterator[Recording]:
-    # pandas takes half a second to import, which a single file need not wait for.
+    # pandas takes half a second to import; a single file does not need it.
     from pipeline.common import tables
 
     rows = tables.load(table)
@@ -65,5 +65,5 @@ def _listed(table: Path) -> Iterator[Recording]:
     for path, label, speaker, attack in zip(rows["path"], *columns.values(), strict=True):
         if label and label not in tables.LABEL_WORDS:
             raise ConfigError(f"{table}: label {label!r} of {path} is none of {', '.join(tables.LABEL_WORDS)}")
-        # Kept as it is written but for the folder in front: resolving links would give the row another name.
+        # Not resolved: following links would give the row another name.
         yield Recording(str(table.parent / path), tables.LABEL_WORDS.get(label, ""), speaker, attack)

@@ -1,4 +1,4 @@
-"""What runs a network's file: windows in, logits out; one class a runtime, none of them TensorFlow."""
+"""Runtimes of exported networks: windows in, logits out; one class per runtime, none of them TensorFlow."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from pipeline.errors import ModelFolderError
 
 
 class LiteRt:
-    """A ``.tflite`` file in LiteRT's interpreter; not safe to share between threads."""
+    """A ``.tflite`` file in LiteRT's interpreter; not thread-safe."""
 
     def __init__(self, path: Path, threads: int):
         from ai_edge_litert.interpreter import Interpreter
@@ -50,5 +50,5 @@ class Onnx:
 
 
 def of(path: Path, threads: int) -> LiteRt | Onnx:
-    """The runner of a file, by its suffix."""
+    """Runtime of a file, by its suffix."""
     return {".tflite": LiteRt, ".onnx": Onnx}[path.suffix](path, threads)

@@ -1,14 +1,13 @@
-"""From scores over time to the stretches that sound spoofed: where each begins and ends, and how sure that is.
+"""Spoofed segments from scores over time: where each begins and ends, and with what confidence.
 
-Used by ``analyse`` and the page. A window's score says little: windows overlap, and single ones err. What is looked for
-is the sequence of two states, bonafide (0) and spoof (1), that the scores as a whole speak for most while it changes
-seldom:
+Used by ``analyse`` and the page. Single windows overlap and err, so the two-state sequence (bonafide 0, spoof 1) that
+best fits all scores is decoded, with a penalty per switch:
 
     maximise over s   Σ_k w · (t − x_k) · s_k  −  c · #{k : s_k ≠ s_(k−1)}
 
-with the calibrated score x_k of window k, held within ± MAX_SCORE, the threshold t and the cost c of a change. A window
-shares its audio with others, so its evidence counts by w, the seconds between windows over the seconds of one. Windows
-without speech have no evidence for either. The exact maximum is found by Viterbi's algorithm over the two states.
+with the calibrated score x_k of window k, clipped to ± MAX_SCORE, the threshold t and the cost c per switch. Windows
+share audio, so evidence is weighted by w, hop over window length. Windows without speech carry no evidence.
+Viterbi's algorithm finds the exact maximum.
 """
 
 import math
@@ -18,17 +17,17 @@ from dataclasses import dataclass
 import numpy as np
 
 SWITCH_COST = 4.0
-"""Cost of a change, in nats; ``benchmarks.conversations`` chooses it on dev calls."""
+"""Cost of a switch, in nats; ``benchmarks.conversations`` chooses it on dev calls."""
 MAX_SCORE = 6.0
-"""No window is taken to be worth more than odds of 400 to 1."""
+"""Largest evidence of a window: odds of 400 to 1."""
 
 
 @dataclass(frozen=True)
 class SpoofedSegment:
-    """A part of a recording that sounds spoofed.
+    """Part of a recording that sounds spoofed.
 
-    ``score`` is the mean over its windows that hold speech, as a recording's score is over its windows; ``confidence``
-    is the probability of spoof that it states where the threshold means even odds.
+    ``score`` is the mean over its windows with speech; ``confidence`` is the probability of spoof that this score
+    states, with even odds at the threshold.
     """
 
     start_s: float
@@ -47,17 +46,17 @@ def find(
     threshold: float,
     switch_cost: float = SWITCH_COST,
 ) -> list[SpoofedSegment]:
-    """The stretches of a recording that sound spoofed, in order of time.
+    """Spoofed segments of a recording, in order of time.
 
     Parameters
     ----------
-    times_s : middle of each window ``[windows]``, rising. A window speaks for what lies nearer to its middle than to
-        any other's, the first and the last for all up to the ends.
+    times_s : middle of each window ``[windows]``, rising. A window covers what lies nearest to its middle, the first
+        and the last up to the ends.
     scores : calibrated score of each window ``[windows]``, higher = bonafide.
     spoken : whether each window holds enough speech ``[windows]``.
     duration_s : length of the recording.
     window_s : length of a window.
-    threshold : score below which a window speaks for spoof.
+    threshold : score below which a window is evidence for spoof.
     """
     edges_s = np.concatenate([[0.0], (times_s[1:] + times_s[:-1]) / 2, [duration_s]])
     hop_s = float(np.median(np.diff(times_s))) if len(times_s) > 1 else window_s
@@ -75,14 +74,14 @@ def find(
 
 
 def viterbi(gains: np.ndarray, switch_cost: float) -> np.ndarray:
-    """States ``[windows]`` (true = spoof) that maximise the sum of ``gains`` where true, less the cost of changes."""
-    bonafide = spoof = 0.0  # worth of the best path that ends in each state
+    """States ``[windows]`` (true = spoof) that maximise the sum of their ``gains`` minus the cost of switches."""
+    bonafide = spoof = 0.0  # value of the best path that ends in each state
     came_from_other = []
     for gain in gains.tolist():
         came_from_other.append((spoof - switch_cost > bonafide, bonafide - switch_cost > spoof))
         bonafide, spoof = max(bonafide, spoof - switch_cost), max(spoof, bonafide - switch_cost) + gain
     states = np.zeros(len(gains), bool)
-    # A tie is no evidence, and so no spoof.
+    # A tie is no evidence of spoof.
     state = spoof > bonafide
     for k in range(len(gains) - 1, -1, -1):
         states[k] = state
