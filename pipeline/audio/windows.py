@@ -1,4 +1,4 @@
-"""How a recording is cut into the windows that a model hears: one rule for training, evaluation and scoring."""
+"""Cutting a recording into the windows of a model: one rule for training, evaluation and scoring."""
 
 import numpy as np
 
@@ -26,7 +26,7 @@ def starts(samples: int, clip_samples: int, mode: str = "overlapping") -> list[i
 def cut(wave: np.ndarray, start: int, config: WindowConfig) -> np.ndarray:
     """The window of a recording at ``start``, ``[clip_samples]``, in the recording's own type.
 
-    What is missing at the end is the recording repeated (``pad="repeat"``) or zeros (``"zero"``).
+    Samples missing at the end are the recording repeated (``pad="repeat"``) or zeros (``"zero"``).
     """
     clip_samples = config.clip_samples
     window = wave[start : start + clip_samples]

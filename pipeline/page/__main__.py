@@ -1,6 +1,6 @@
-"""Open the page: drop recordings into a browser, hear them, and see what the model makes of them.
+"""Open the page: drop recordings into a browser, play them, and see their scores.
 
-Only this machine can reach it unless --host says otherwise. Recordings are not stored.
+Only this machine can reach it, unless --host names another address. Recordings are not stored.
 """
 
 import contextlib

@@ -1,7 +1,7 @@
-"""A file of rows that grows while they come, and goes on where a killed run left it.
+"""File of rows that grows as rows are scored, and resumes where a killed run left it.
 
 Rows are added to an unfinished file beside the one asked for, each at once, and that is renamed when all are there.
-Beside it lies a note of what the rows were made with, which a run has to match to go on.
+A note beside it names the model and threshold of the rows; only a run with the same ones resumes.
 """
 
 import csv
@@ -20,12 +20,12 @@ from pipeline.scoring.rows import COLUMNS
 
 FORMATS = (".csv", ".jsonl", ".parquet")
 PARQUET_ROWS = 50_000
-"""Rows that are in memory at once while a Parquet file is written."""
+"""Rows in memory at once while a Parquet file is written."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Done:
-    """What later runs need to know of a row that is in the file already."""
+    """Score and label of a row that is in the file already."""
 
     score: float | None
     label: str
@@ -89,11 +89,11 @@ class RowFile:
         self.done[_name(row.source)] = Done(row.score, row.label)
 
     def done_with(self, source: str) -> Done:
-        """What the row of a source says."""
+        """Score and label of a source."""
         return self.done[_name(source)]
 
     def finish(self) -> None:
-        """All rows are there: give the file its name."""
+        """Give the file its name, once all rows are there."""
         self._file.flush()
         if self.path.suffix == ".parquet":
             whole = self.path.with_name(self.path.name + ".whole")
@@ -105,7 +105,7 @@ class RowFile:
         self._note.unlink()
 
     def _keep_whole_rows(self) -> None:
-        """Read the rows that are there, and cut off what a kill left of the last one."""
+        """Read the complete rows, and cut off the rest of a row that a kill interrupted."""
         read = _read_csv if self.path.suffix == ".csv" else _read_jsonl
         end = 0
         with self._part.open("rb") as file:

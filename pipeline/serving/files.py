@@ -1,4 +1,4 @@
-"""Files that a remote caller may name: those under one folder, and nothing else, however the name is dressed up."""
+"""Files that a remote caller may name: only those under one folder, whatever the form of the name."""
 
 import os
 import stat
@@ -16,8 +16,7 @@ class ServedFiles:
     def find(self, name: str) -> Path:
         """The regular file of a name, absolute or relative to the folder; raises ``AudioError`` for any other.
 
-        Links count as what they lead to. Of what lies outside the folder the error says nothing, not even whether it
-        is there.
+        Links are resolved. For a file outside the folder the error does not tell whether it exists.
         """
         if self._root is None:
             raise AudioError(

@@ -1,8 +1,7 @@
-"""What a server process writes about its own speed: a JSON line at intervals while there is work.
+"""Latency log of a server process: a JSON line at intervals while there is work.
 
-A line speaks of the time since the line before: requests and clips, how many of them failed, clips a second, and the
-percentiles of their times. It also counts those in classes of time, from which ``pipeline.latency`` sums up many
-lines, and several processes.
+A line covers the time since the previous line: requests and clips, failures, clips per second and latency percentiles.
+It also counts latencies in classes, from which ``pipeline.latency`` merges lines and processes.
 """
 
 import datetime
@@ -22,7 +21,7 @@ CLASSES_PER_DECADE = 50
 
 
 def percentile(ordered: Sequence[float], percent: float) -> float:
-    """The smallest of the ascending values that so many per cent of them do not exceed."""
+    """Smallest of the ascending values that ``percent`` per cent of them do not exceed."""
     return ordered[max(math.ceil(percent / 100 * len(ordered)), 1) - 1]
 
 
@@ -43,7 +42,7 @@ def middle_ms(number: int) -> float:
 
 
 class LatencyLog:
-    """Collects what a server process does, and writes a line about it at intervals.
+    """Collects requests and clips of a server process, and writes a line about them at intervals.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """A stream of audio made ready to be scored: the last seconds, and the steps at which they are scored.
 
-Used by ``stream``. A thread of its own takes the audio in, so that it never waits for the model; the scoring side asks
-for the newest step and learns how many it has missed. Memory is that of the last seconds, however long the stream is.
+Used by ``stream``. A separate thread reads the audio, so it never waits for the model; the scoring side asks for the
+newest step and gets the number of steps missed. Memory holds only the last seconds.
 """
 
 import threading

@@ -1,6 +1,6 @@
-"""From scores that flicker to something that can be acted on: a running mean, and a label that does not chatter.
+"""Steady labels from flickering scores: a running mean, and a label with hysteresis.
 
-Used by ``stream``. Both know only the past, so they never wait.
+Used by ``stream``. Both use only past scores, so they add no delay.
 """
 
 import math
@@ -9,11 +9,11 @@ from pipeline.config import BONAFIDE, SPOOF
 
 
 class RunningMean:
-    """Exponentially weighted mean of scores at irregular times: what lies ``memory_s`` back weighs 1/e.
+    """Exponentially weighted mean of scores at irregular times: a score ``memory_s`` ago weighs 1/e.
 
     Parameters
     ----------
-    memory_s : how far it remembers; 0 does not smooth.
+    memory_s : time constant; 0 does not smooth.
     """
 
     def __init__(self, memory_s: float):
@@ -27,7 +27,7 @@ class RunningMean:
         return self._value
 
     def add(self, score: float, time_s: float) -> float:
-        """Take in the score of a later time, and return the mean."""
+        """Add the score of a later time, and return the mean."""
         if self._value is None or self._memory_s <= 0:
             self._value = score
         else:

@@ -1,7 +1,7 @@
-"""Where live audio comes from: standard input, a file, or a microphone, each as mono float32 blocks at 16 kHz.
+"""Sources of live audio: standard input, a file or a microphone, each as mono float32 blocks at 16 kHz.
 
-Used by ``stream``. Blocks come as soon as their samples do, and are as long as what has come. Where nothing comes,
-empty blocks do, so that whoever listens can stop.
+Used by ``stream``. A block holds the samples that have arrived. While none arrive, empty blocks are yielded, so that
+the reader can stop.
 """
 
 import queue
@@ -22,7 +22,7 @@ STDIN, MICROPHONE = "-", "microphone"
 READ_BYTES = 1 << 16
 MAX_HEADER_BYTES = 1 << 20
 QUIET_S = 0.2
-"""Time without audio after which an empty block is made."""
+"""Time without audio after which an empty block is yielded."""
 SAMPLE_FORMATS = {"u8": 1, "s16le": 2, "s24le": 3, "s32le": 4, "f32le": 4}
 """Names of raw sample formats, as FFmpeg calls them, and bytes a sample."""
 
@@ -47,7 +47,7 @@ def pcm(file: BinaryIO, raw: Pcm) -> Iterator[np.ndarray]:
 
 
 def recording(path: Path, *, paced: bool, block_s: float = 0.05) -> Iterator[np.ndarray]:
-    """Blocks of a file, as fast as they are decoded or, ``paced``, as fast as they would be heard."""
+    """Blocks of a file, as fast as they are decoded or, ``paced``, in real time."""
     size = round(block_s * SAMPLE_RATE_HZ)
     started, samples = time.monotonic(), 0
     for block in audio.blocks(path):
@@ -60,7 +60,7 @@ def recording(path: Path, *, paced: bool, block_s: float = 0.05) -> Iterator[np.
 
 
 def microphone() -> Iterator[np.ndarray]:
-    """Blocks from the system's default microphone, for ever. Raises ``ConfigError`` where there is none."""
+    """Blocks from the system's default microphone, without end. Raises ``ConfigError`` if there is none."""
     try:
         import sounddevice
     except (ImportError, OSError) as error:
@@ -68,17 +68,17 @@ def microphone() -> Iterator[np.ndarray]:
             f"--input microphone: live sound is not at hand ({error}); pip install sounddevice, and on Linux "
             "apt install libportaudio2, or pipe a recorder into --input -"
         ) from None
-    heard: queue.SimpleQueue[np.ndarray] = queue.SimpleQueue()
+    captured: queue.SimpleQueue[np.ndarray] = queue.SimpleQueue()
     try:
         with sounddevice.InputStream(
             samplerate=SAMPLE_RATE_HZ,
             channels=1,
             dtype="float32",
-            callback=lambda block, *_: heard.put(audio.on_grid(block[:, 0])),
+            callback=lambda block, *_: captured.put(audio.on_grid(block[:, 0])),
         ):
             while True:
                 try:
-                    yield heard.get(timeout=QUIET_S)
+                    yield captured.get(timeout=QUIET_S)
                 except queue.Empty:
                     yield np.zeros(0, np.float32)
     except sounddevice.PortAudioError as error:
@@ -86,7 +86,7 @@ def microphone() -> Iterator[np.ndarray]:
 
 
 def _exactly(file: BinaryIO, size: int) -> bytes:
-    """The next bytes, fewer only where the stream ends."""
+    """The next bytes, fewer only at the end of the stream."""
     parts = b""
     while len(parts) < size and (part := file.read(size - len(parts))):
         parts += part
