@@ -1,17 +1,15 @@
 """File of rows that grows as rows are scored, and resumes where a killed run left it.
 
-Rows are added to an unfinished file beside the one asked for, each at once, and that is renamed when all are there.
-A note beside it names the model and threshold of the rows; only a run with the same ones resumes.
+Each row is appended at once, as a JSON line, to a journal beside the file asked for. Once all rows are there, the
+journal is converted to that file. A note beside it names the model and threshold of the rows; only a run with the same
+ones resumes.
 """
 
 import csv
 import dataclasses
-import io
 import itertools
 import json
-from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 from pipeline.common import files
 from pipeline.errors import ConfigError
@@ -36,12 +34,11 @@ class RowFile:
 
     Parameters
     ----------
-    path : the file; its folder is made. While it is unfinished, rows are in ``<path>.part``: for Parquet, which can
-        not grow, as JSON lines.
-    made_with : what the rows depend on. Rows of a run with the same are kept, others are thrown away.
+    path : the file; its folder is made. Unfinished rows are in ``<path>.part`` as JSON lines.
+    made_with : what the rows depend on. Rows of a run with the same values are kept, others are discarded.
 
-    Raises ``ConfigError`` for another ending, and where another process is writing the file. ``done`` holds what is in
-    the file, by source; leaving the context without ``finish`` keeps all that for the next run.
+    Raises ``ConfigError`` for another ending, and if another process is writing the file. ``done`` holds the rows of
+    the journal by source; leaving the context without ``finish`` keeps them for the next run.
     """
 
     def __init__(self, path: Path, made_with: dict[str, object]):
@@ -69,9 +66,7 @@ class RowFile:
             self._lock.truncate(0)
             self._lock.write(self._made_with)
             self._lock.flush()
-        self._file = self._part.open("a", newline="", encoding="utf-8", errors="backslashreplace")
-        if self.path.suffix == ".csv" and not self._file.tell():
-            csv.writer(self._file).writerow(COLUMNS)
+        self._file = self._part.open("a", encoding="utf-8")
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -84,7 +79,7 @@ class RowFile:
 
     def add(self, row: Row) -> None:
         """Write a row."""
-        self._file.write(_as_csv(row) if self.path.suffix == ".csv" else json.dumps(dataclasses.asdict(row)) + "\n")
+        self._file.write(json.dumps(dataclasses.asdict(row)) + "\n")
         self._file.flush()
         self.done[_name(row.source)] = Done(row.score, row.label)
 
@@ -95,10 +90,10 @@ class RowFile:
     def finish(self) -> None:
         """Give the file its name, once all rows are there."""
         self._file.flush()
-        if self.path.suffix == ".parquet":
-            whole = self.path.with_name(self.path.name + ".whole")
-            _write_parquet(self._part, whole)
-            whole.replace(self.path)
+        if convert := _CONVERSIONS.get(self.path.suffix):
+            converted = self.path.with_name(self.path.name + ".whole")
+            convert(self._part, converted)
+            converted.replace(self.path)
             self._part.unlink()
         else:
             self._part.replace(self.path)
@@ -106,13 +101,14 @@ class RowFile:
 
     def _keep_whole_rows(self) -> None:
         """Read the complete rows, and cut off the rest of a row that a kill interrupted."""
-        read = _read_csv if self.path.suffix == ".csv" else _read_jsonl
         end = 0
         with self._part.open("rb") as file:
-            for values, end in read(file):  # noqa: B007
-                score = values["score"]
-                done = Done(None if score in ("", None) else float(score), values["label"])
-                self.done[_name(values["source"])] = done
+            for line in file:
+                if not line.endswith(b"\n"):
+                    break
+                end += len(line)
+                values = json.loads(line)
+                self.done[_name(values["source"])] = Done(values["score"], values["label"])
         with self._part.open("r+b") as file:
             file.truncate(end)
 
@@ -122,40 +118,13 @@ def _name(source: str) -> str:
     return source.encode("utf-8", "backslashreplace").decode()
 
 
-def _as_csv(row: Row) -> str:
-    line = io.StringIO()
-    csv.DictWriter(line, COLUMNS).writerow(dataclasses.asdict(row))
-    return line.getvalue()
-
-
-def _read_jsonl(file: BinaryIO) -> Iterator[tuple[dict, int]]:
-    """Each whole row, and where in the file it ends."""
-    end = 0
-    for line in file:
-        end += len(line)
-        if not line.endswith(b"\n"):
-            return
-        yield json.loads(line), end
-
-
-def _read_csv(file: BinaryIO) -> Iterator[tuple[dict, int]]:
-    """Each whole row, and where in the file it ends; one may hold line breaks within quotes."""
-    end = 0
-
-    def whole_lines() -> Iterator[str]:
-        nonlocal end
-        for line in file:
-            if not line.endswith(b"\n"):
-                return
-            end += len(line)
-            yield line.decode()
-
-    rows = csv.DictReader(whole_lines(), strict=True)
-    try:
-        for values in rows:
-            yield values, end
-    except csv.Error:
-        return  # the file ends within quotes
+def _write_csv(lines: Path, path: Path) -> None:
+    with lines.open(encoding="utf-8") as rows, path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        for line in rows:
+            row = json.loads(line)
+            writer.writerow({**row, "source": _name(row["source"])})
 
 
 def _write_parquet(lines: Path, path: Path) -> None:
@@ -169,3 +138,7 @@ def _write_parquet(lines: Path, path: Path) -> None:
             rows = [json.loads(line) for line in batch]
             rows = [{**row, "source": _name(row["source"])} for row in rows]
             writer.write_table(pa.Table.from_pylist(rows, schema=schema))
+
+
+_CONVERSIONS = {".csv": _write_csv, ".parquet": _write_parquet}
+"""Writers of the formats other than JSON lines."""
