@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline import compare, train
+from pipeline import compare
 from pipeline.compare import CompareOptions
 from pipeline.config import preset
 from pipeline.errors import ConfigError
 from pipeline.reporting import comparison
+from pipeline.training import loop
 
 TABLE = pd.DataFrame(
     [
@@ -115,7 +116,7 @@ def test_what_is_trained_is_not_trained_again(synthetic_store, smoke, tmp_path, 
     assert (intervals["low"] <= intervals["high"]).all()
     families = {"flat": sorted(set(synthetic_store.manifest["attack"]) - {"-"})[0]}
     compare.run({"one": base}, [1], synthetic_store.folder, tmp_path / "families", families)
-    monkeypatch.setattr(train, "fit", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(loop, "fit", lambda *_: pytest.fail("trained again"))
     again = compare.run({"one": base}, [1], synthetic_store.folder, tmp_path / "again", families)
     assert again["dev"].item() == table["dev"].iat[1]
     unheard = pd.read_csv(tmp_path / "again/families.csv")

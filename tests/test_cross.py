@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline import corpora, cross, evaluate, train
+from pipeline import corpora, cross, evaluate
 from pipeline.errors import ConfigError
 from pipeline.reporting import cross_matrix
 from pipeline.scoring import model_folders
+from pipeline.training import loop
 from tests.support.corpus_trees import tree, write_noise
 
 CELLS = pd.DataFrame(
@@ -64,7 +65,7 @@ def test_a_model_is_trained_on_one_corpus_and_tested_on_all_once(smoke, syntheti
     assert set(own["subset"]) == {"eval"}
     (run,) = mlflow.search_runs(search_all_experiments=True, filter_string="tags.stage = 'cross'", output_format="list")
     assert run.data.metrics["synthetic/on/asvspoof2021_la/hidden/eer"] == table["eer"][2]
-    monkeypatch.setattr(train, "fit", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(loop, "fit", lambda *_: pytest.fail("trained again"))
     monkeypatch.setattr(evaluate, "evaluate", lambda *_: pytest.fail("evaluated again"))
     pd.testing.assert_frame_equal(cross.run(config, rows, {}, tmp_path / "again"), table)
 

@@ -85,7 +85,7 @@ def test_attacks_that_are_left_out_neither_fit_nor_choose(synthetic_store):
     assert gone in attacks[Data.of(synthetic_store, CONFIG).train]
     for rows in (kept.train, kept.sample, kept.dev):
         assert gone not in attacks[rows]
-    with pytest.raises(ConfigError, match="--leave_out 'A99': no attack"):
+    with pytest.raises(ConfigError, match="--leave_out 'A99': no such attack"):
         Data.of(synthetic_store, CONFIG.replace(leave_out="A99"))
     with pytest.raises(ConfigError, match=r"0 spoof clips.*leave fewer attacks out"):
         Data.of(synthetic_store, CONFIG.replace(leave_out="*"))

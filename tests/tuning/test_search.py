@@ -150,9 +150,9 @@ def test_no_trial_starts_after_the_time_is_over(place, tmp_path):
 
 def test_epochs_of_a_trial_are_not_those_of_a_training(tmp_path):
     (tmp_path / "mine.yaml").write_text("preset: smoke\nepochs: 40\n")
-    assert search.epochs_of_a_training(["--preset", "smoke", "--epochs", "9"]) == preset("smoke").train.epochs
-    assert search.epochs_of_a_training(["--config", str(tmp_path / "mine.yaml"), "--epochs", "9"]) == 40
-    assert search.epochs_of_a_training([]) == preset("demo").train.epochs
+    assert search.epochs_of_a_training({"preset": "smoke", "epochs": "9"}) == preset("smoke").train.epochs
+    assert search.epochs_of_a_training({"config": str(tmp_path / "mine.yaml"), "epochs": "9"}) == 40
+    assert search.epochs_of_a_training({}) == preset("demo").train.epochs
 
 
 @pytest.mark.parametrize(
