@@ -50,7 +50,8 @@ def workers(size: int, initialise: Callable[..., None] | None = None, *arguments
 def in_order(pool: Executor, function: Callable[[T], R], items: Iterable[T], *, ahead: int) -> Iterator[R]:
     """Results in the order of the items; at most ``ahead`` items are submitted before their results are read.
 
-    Raises ``WorkerDiedError`` if a process of the pool ends. A reader that stops early cancels what has not begun.
+    Raises ``WorkerDiedError`` if a process of the pool ends. Ends the pool after the last result,
+    or when the reader stops early; items that have not begun are then cancelled.
     """
     remaining = iter(items)
     waiting = deque((item, pool.submit(function, item)) for item in itertools.islice(remaining, ahead))

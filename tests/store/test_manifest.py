@@ -5,15 +5,7 @@ import pytest
 
 from pipeline.errors import CorpusError
 from pipeline.store import manifest
-
-
-def table(speakers: int = 20, clips: int = 10) -> pd.DataFrame:
-    rows = [
-        {"path": f"/{s}/{c}.wav", "label": "spoof" if c % 2 else "bonafide", "speaker": f"s{s}", "sha256": f"{s}-{c}"}
-        for s in range(speakers)
-        for c in range(clips)
-    ]
-    return manifest.make(rows, corpus="made")
+from tests.support.made_manifest import table
 
 
 def test_missing_columns_are_empty_and_bonafide_has_no_attack():

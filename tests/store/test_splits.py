@@ -1,20 +1,11 @@
 """Splits take their shares and keep speakers and equal audio in one subset."""
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from pipeline.errors import CorpusError
-from pipeline.store import manifest, splits
-
-
-def table(speakers: int = 20, clips: int = 10) -> pd.DataFrame:
-    rows = [
-        {"path": f"/{s}/{c}.wav", "label": "spoof" if c % 2 else "bonafide", "speaker": f"s{s}", "sha256": f"{s}-{c}"}
-        for s in range(speakers)
-        for c in range(clips)
-    ]
-    return manifest.make(rows, corpus="made")
+from pipeline.store import splits
+from tests.support.made_manifest import table
 
 
 def test_speaker_split_is_disjoint_and_takes_its_shares():
