@@ -25,7 +25,7 @@ from pipeline.evaluation import clips, figures, robustness
 from pipeline.evaluation.summary import Outcome, Rival, of_training, summarise, training_run
 from pipeline.metrics import paired_test
 from pipeline.metrics.assessment import Evaluation, Group, assess
-from pipeline.reporting import model_card, report
+from pipeline.reporting import model_card, plain_text, report
 from pipeline.scoring import model_folders
 from pipeline.scoring.detector import Detector
 from pipeline.scoring.model_folders import ModelFolder
@@ -233,7 +233,7 @@ def log(folder: Path, outcome: Outcome, *, step: int) -> None:
 
 def table_text(folder: Path) -> str:
     """The tables of an evaluation folder as text."""
-    return report.text(json.loads((Path(folder) / INDEX).read_text(encoding="utf-8")))
+    return plain_text.text(json.loads((Path(folder) / INDEX).read_text(encoding="utf-8")))
 
 
 @cli.command(sections=("corpus", "audio"), options=EvaluateOptions, with_given=True)

@@ -1,8 +1,8 @@
-"""What an evaluation says, for people: a web page, and tables for the terminal.
+"""Report of an evaluation as a web page.
 
-Both are rendered from the same summary as the model card, the one that ``evaluate`` writes as ``evaluation.json``, so
-they cannot disagree. The page is one file that needs no network: figures and sounds are inlined, and there is no script
-in it.
+Rendered from the summary that ``evaluate`` writes as ``evaluation.json``, like the tables of ``plain_text`` and the
+model card, so they cannot disagree. The page is one file that needs no network: figures and sounds are inlined, without
+a script.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,27 +24,6 @@ WIDE, BARS = ("training_curves", "robustness", "against"), ("attacks",)
 """Figures, by the last part of their names, that take the page's whole width, or that of its text."""
 MOST_ROWS = 50
 """Rows of a table of groups at most, the hardest; all are in ``groups.csv``."""
-
-
-def text(summary: Mapping) -> str:
-    """The tables as plain text: all figures of the subsets side by side, then pools and attacks."""
-    results, model = summary["results"], summary["model"]
-    parts = [_plain(["", *results], [[name, *values] for name, _, values in form.metric_rows(results)])]
-    parts.append(form.threshold(model))
-    if against := form.against_text(summary):
-        parts.append(against)
-    for subset, result in results.items():
-        if groups := form.ordered(result["groups"]):
-            rows = [
-                [g["name"], form.seen(g), f"{g['trials']:,}", f"{g['speakers']:,}", form.rate(g), g["note"]]
-                for g in groups
-            ]
-            header = [f"{subset}: attack", "seen", "trials", "speakers", "EER (95 %)", ""]
-            parts.append(_plain(header, rows, left=(0, 1, 5)))
-    if rows := summary.get("robustness"):
-        cells = [[f"{r['condition']} {r['value']}".rstrip(), form.rate(r)] for r in rows]
-        parts.append(_plain([f"{summary['main']}: robustness", "EER (95 %)"], cells))
-    return "\n\n".join(parts + form.warnings(summary))
 
 
 def html(summary: Mapping, figures: Mapping[str, bytes], clips: Sequence[tuple[bytes, bytes]] = ()) -> str:
@@ -304,12 +283,3 @@ def _galleries(figures: Mapping[str, bytes]) -> str:
 def _commands(summary: Mapping) -> str:
     lines = "\n".join(command for command in summary["commands"].values() if command)
     return f"<pre>{escape(lines)}</pre>"
-
-
-def _plain(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: Sequence[int] = (0,)) -> str:
-    widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
-    lines = [
-        "  ".join(c.ljust(w) if i in left else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
-        for row in (header, *rows)
-    ]
-    return "\n".join(line.rstrip() for line in lines)

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from pipeline.reporting import markup, model_card, report, wording
+from pipeline.reporting import markup, model_card, plain_text, report, wording
 
 PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010806000000"
@@ -176,7 +176,7 @@ def changed(**stores) -> dict:
 
 
 def test_text_puts_subsets_side_by_side_and_the_hardest_attack_first():
-    lines = report.text(SUMMARY).splitlines()
+    lines = plain_text.text(SUMMARY).splitlines()
     assert lines[0].split() == ["dev", "eval"]
     assert lines[1].split() == ["EER", "5.98", "%", "17.88", "%", "(15.0–21.8)"]
     assert next(line for line in lines if line.startswith("accuracy")).split() == ["accuracy", "0.9400", "–"]
@@ -235,7 +235,7 @@ def test_what_was_not_asked_for_is_left_out_or_said_to_be():
     assert "--robustness true" in page.text
     assert "Not possible" in page.text
     assert "Single clips" not in page.text
-    assert "Against" not in page.text + report.text(summary) + model_card.markdown(summary)
+    assert "Against" not in page.text + plain_text.text(summary) + model_card.markdown(summary)
     assert "at worst babble 5 dB 40.0 %" in model_card.markdown(SUMMARY)
 
 
@@ -282,7 +282,9 @@ def test_the_model_card_has_the_usual_headings_and_the_same_numbers():
     assert "    python -m pipeline.main --preset demo" in card
 
 
-@pytest.mark.parametrize("render", [report.text, model_card.markdown, lambda s: Page(report.html(s, {}, CLIPS)).text])
+@pytest.mark.parametrize(
+    "render", [plain_text.text, model_card.markdown, lambda s: Page(report.html(s, {}, CLIPS)).text]
+)
 def test_what_makes_figures_doubtful_is_said_everywhere(render):
     assert "these figures leak" in render(changed(split_by="stratified"))
     assert "nothing about real speech" in render(changed(name="synthetic"))
@@ -312,4 +314,4 @@ def test_without_complete_figures_there_is_no_headline():
 def test_thresholds_are_shown_with_their_sign(threshold, shown):
     summary = changed()
     summary["model"]["threshold"] = threshold
-    assert f"score {shown}, chosen" in report.text(summary)
+    assert f"score {shown}, chosen" in plain_text.text(summary)
