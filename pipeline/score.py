@@ -18,13 +18,14 @@ from pipeline.common.progress import track
 from pipeline.common.spark import EngineOptions
 from pipeline.config import BONAFIDE, SPOOF, Config, option
 from pipeline.errors import ConfigError
-from pipeline.metrics.calibration import OperatingPoint
-from pipeline.scoring import inputs, model_folders, rows, spark_scoring, workers
+from pipeline.scoring import inputs, model_folders, spark_scoring, workers
 from pipeline.scoring.detector import NO_SPEECH, Row
 from pipeline.scoring.inputs import Recording
 from pipeline.scoring.model_folders import ModelFolder
 from pipeline.scoring.row_file import Done, RowFile
 
+SOURCE_WIDTH = 44
+HEADING = f"{'file':<{SOURCE_WIDTH}}  {'label':<9} {'score':>7} {'P(spoof)':>9} {'speech':>8} {'length':>8}"
 Scorer = Callable[[Sequence[str]], Iterator[Row]]
 """Gives the row of each path, in order."""
 
@@ -69,7 +70,7 @@ def main(_: Config, options: ScoreOptions) -> int:
     labels = ", ".join(f"{counts[label]} {label}" for label in (BONAFIDE, SPOOF, NO_SPEECH))
     print(f"{len(done)} recordings: {labels}, {counts['']} could not be scored", file=sys.stderr)
     if any(recording.label for recording in recordings):
-        print(_metrics(model, recordings, done, point))
+        print(_metrics(recordings, done, point.threshold))
     return 1 if counts[""] else 0
 
 
@@ -100,10 +101,21 @@ def _print(recordings: Sequence[Recording], scorer: Scorer) -> list[Done]:
     done = []
     for row in scorer([recording.path for recording in recordings]):
         if not done:
-            print(rows.heading())
-        print(rows.line(row), flush=True)
+            print(HEADING)
+        print(_line(row), flush=True)
         done.append(Done(row.score, row.label))
     return done
+
+
+def _line(row: Row) -> str:
+    """A row under ``HEADING``: the end of a long name, and an error in place of the figures."""
+    name = row.source if len(row.source) <= SOURCE_WIDTH else "…" + row.source[-SOURCE_WIDTH + 1 :]
+    if row.error:
+        return f"{name:<{SOURCE_WIDTH}}  error     {row.error}"
+    return (
+        f"{name:<{SOURCE_WIDTH}}  {row.label:<9} {row.score:>+7.2f} {row.spoof_probability:>9.3f} "
+        f"{row.speech_s:>6.1f} s {row.duration_s:>6.1f} s"
+    )
 
 
 def _write(output: Path, made_with: dict[str, object], recordings: Sequence[Recording], scorer: Scorer) -> list[Done]:
@@ -119,8 +131,8 @@ def _write(output: Path, made_with: dict[str, object], recordings: Sequence[Reco
         return [file.done_with(recording.path) for recording in recordings]
 
 
-def _metrics(model: ModelFolder, recordings: Sequence[Recording], done: Sequence[Done], point: OperatingPoint) -> str:
-    """What the scores of labelled recordings amount to, for people; figures that are not defined are left out."""
+def _metrics(recordings: Sequence[Recording], done: Sequence[Done], threshold: float) -> str:
+    """Figures of merit of the labelled recordings, as lines; undefined ones are left out."""
     import pandas as pd
 
     from pipeline.metrics.assessment import assess
@@ -128,8 +140,7 @@ def _metrics(model: ModelFolder, recordings: Sequence[Recording], done: Sequence
     scored = [(r, d.score) for r, d in zip(recordings, done, strict=True) if r.label and d.score is not None]
     trials = pd.DataFrame([dataclasses.asdict(r) for r, _ in scored], columns=["path", "label", "speaker", "attack"])
     trials = trials.rename(columns={"path": "utterance_id"}).assign(score=[score for _, score in scored])
-    trials["logit"] = (trials["score"] - model.calibration.intercept) / model.calibration.slope
-    found = assess(trials, subset="labelled", threshold=point.threshold, heard=None)
+    found = assess(trials, subset="labelled", threshold=threshold, heard=None)
     note = f" ({found.note})" if found.note else ""
     lines = [f"{len(trials)} labelled recordings with a score{note}"]
     lines += [f"{name:<24}{value:>9.4f}" for name, value in found.metrics.items()]

@@ -19,9 +19,9 @@ from pipeline import audio, metrics, score
 from pipeline.audio import windows
 from pipeline.config import PROJECT_ROOT
 from pipeline.errors import ConfigError, ModelFolderError, ProjectError
-from pipeline.scoring import inputs, rows
+from pipeline.scoring import inputs
 from pipeline.scoring import workers as score_workers
-from pipeline.scoring.detector import Detector
+from pipeline.scoring.detector import COLUMNS, Detector
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_every_row_and_column_is_written(recordings, make_model_folder, tmp_path
         table = [json.loads(line) for line in output.read_text().splitlines()]
     else:
         table = list(csv.DictReader(output.open()))
-    assert list(table[0]) == list(rows.COLUMNS)
+    assert list(table[0]) == list(COLUMNS)
     assert [row["source"].split("/")[-1] for row in table] == ["a.wav", "b.flac", "gone.wav"]
     assert table[2]["error"] == "unreadable: No such file or directory"
     assert table[2]["score"] in (None, "") or pd.isna(table[2]["score"])

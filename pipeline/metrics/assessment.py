@@ -103,7 +103,8 @@ def assess(
 
     Parameters
     ----------
-    trials : columns utterance_id, label, attack, speaker, logit, score, and the conditions.
+    trials : columns utterance_id, label, attack, speaker, score, and the conditions; figures of the raw logits need
+        the column logit.
     threshold : of the operating point, on calibrated scores.
     heard : attacks of the training subset; ``None`` where they are not known.
     conditions : columns whose values are groups.
@@ -111,16 +112,15 @@ def assess(
     if trials.empty:
         return Evaluation(subset, trials, {}, (), "no clips")
     labels = (trials["label"] == BONAFIDE).to_numpy()
-    logits, scores = trials["logit"].to_numpy(), trials["score"].to_numpy()
+    scores = trials["score"].to_numpy()
+    logits = trials["logit"].to_numpy() if "logit" in trials else None
     try:
         values = metrics.summary(scores, labels, threshold=threshold, logits=logits)
     except MetricError:
         if labels.any() and not labels.all():
             raise
-        values = {
-            "loss": metrics.cross_entropy(logits, labels),
-            "accuracy": float(np.mean((scores >= threshold) == labels)),
-        }
+        values = {} if logits is None else {"loss": metrics.cross_entropy(logits, labels)}
+        values["accuracy"] = float(np.mean((scores >= threshold) == labels))
         return Evaluation(subset, trials, values, (), f"one class only: {trials['label'].iloc[0]}")
     try:
         found = bootstrap.intervals(
@@ -130,8 +130,8 @@ def assess(
         found = {}
     values |= {f"{name}_{end}": v for name, pair in found.items() for end, v in zip(("low", "high"), pair, strict=True)}
     groups = (*_attacks(trials, labels, heard), *_conditions(trials, labels, conditions))
-    uncalibrated = {"act_dcf": metrics.act_dcf(logits, labels), "cllr": metrics.cllr(logits, labels)}
-    return Evaluation(subset, trials, values, groups, uncalibrated=uncalibrated)
+    raw = {} if logits is None else {"act_dcf": metrics.act_dcf(logits, labels), "cllr": metrics.cllr(logits, labels)}
+    return Evaluation(subset, trials, values, groups, uncalibrated=raw)
 
 
 def voices(trials: pd.DataFrame) -> np.ndarray:

@@ -165,8 +165,10 @@ def confusion(scores: np.ndarray, labels: np.ndarray, threshold: float) -> Confu
     )
 
 
-def summary(scores: np.ndarray, labels: np.ndarray, *, threshold: float, logits: np.ndarray) -> dict[str, float]:
-    """All figures of a subset: ``loss`` of the logits, the others of the calibrated scores.
+def summary(
+    scores: np.ndarray, labels: np.ndarray, *, threshold: float, logits: np.ndarray | None = None
+) -> dict[str, float]:
+    """All figures of a subset: ``loss`` of the logits, if given, the others of the calibrated scores.
 
     Precision is 0 where nothing is called bonafide.
     """
@@ -175,8 +177,8 @@ def summary(scores: np.ndarray, labels: np.ndarray, *, threshold: float, logits:
     called = counts.true_bonafide + counts.false_bonafide
     precision = counts.true_bonafide / called if called else 0.0
     recall = counts.true_bonafide / (counts.true_bonafide + counts.false_spoof)
-    return {
-        "loss": cross_entropy(logits, labels),
+    loss = {} if logits is None else {"loss": cross_entropy(logits, labels)}
+    return loss | {
         "accuracy": (counts.true_bonafide + counts.true_spoof) / len(labels),
         "precision": precision,
         "recall": recall,

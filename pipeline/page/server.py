@@ -18,8 +18,7 @@ from starlette.concurrency import run_in_threadpool
 from pipeline import audio
 from pipeline.errors import AudioError
 from pipeline.page import view
-from pipeline.scoring.detector import Pool
-from pipeline.scoring.rows import COLUMNS
+from pipeline.scoring.detector import COLUMNS, Pool
 
 STATIC = Path(__file__).parent / "static"
 FILES = {

@@ -33,7 +33,7 @@ MIN_SPEECH_S = 0.3
 
 @dataclass(frozen=True)
 class Row:
-    """Result of one recording, or of one window of it; every table of rows has these columns.
+    """Result of one recording, or of one window of it.
 
     ``speech_s`` is the speech between ``start_s`` and ``end_s``; ``duration_s`` and ``latency_ms`` are those of the
     whole recording. ``score`` is a calibrated log-likelihood ratio, higher = bonafide; ``spoof_probability`` holds at
@@ -51,6 +51,10 @@ class Row:
     model_version: str = ""
     latency_ms: float | None = None
     error: str = ""
+
+
+COLUMNS = tuple(field.name for field in dataclasses.fields(Row))
+"""Columns of every table of rows."""
 
 
 @dataclass(frozen=True)

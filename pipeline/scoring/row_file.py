@@ -13,8 +13,7 @@ from pathlib import Path
 
 from pipeline.common import files
 from pipeline.errors import ConfigError
-from pipeline.scoring.detector import Row
-from pipeline.scoring.rows import COLUMNS
+from pipeline.scoring.detector import COLUMNS, Row
 
 FORMATS = (".csv", ".jsonl", ".parquet")
 PARQUET_ROWS = 50_000

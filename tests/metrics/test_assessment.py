@@ -37,6 +37,14 @@ def test_the_subset_is_measured_on_calibrated_scores_and_the_loss_on_logits():
     assert found["eer_low"] <= found["eer"] <= found["eer_high"]
 
 
+def test_figures_of_raw_logits_need_logits():
+    without, full = (
+        assess(t, subset="eval", threshold=0.8, heard=None) for t in (TRIALS.drop(columns="logit"), TRIALS)
+    )
+    kept = {name: value for name, value in full.metrics.items() if not name.startswith("loss")}
+    assert (without.metrics, without.uncalibrated) == (kept, {})
+
+
 def test_groups_are_spoof_of_one_kind_against_all_bonafide():
     found = groups(assess(TRIALS, subset="eval", threshold=0.0, heard={"A01", "-"}))
     assert list(found) == ["A01", "A07", "unknown", "seen", "unseen"]

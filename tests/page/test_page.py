@@ -17,8 +17,7 @@ import soundfile
 
 from pipeline import audio
 from pipeline.config import PROJECT_ROOT
-from pipeline.scoring import rows
-from pipeline.scoring.detector import Detector
+from pipeline.scoring.detector import COLUMNS, Detector
 from tests.support.browser import Page, asked, chromium, complaints
 
 MAX_MB = 0.5
@@ -252,7 +251,7 @@ def test_many_recordings_become_a_table_that_sorts_and_downloads(page, downloads
     page.wait(target.is_file)
     with target.open(newline="") as file:
         table = list(csv.DictReader(file))
-    assert list(table[0]) == list(rows.COLUMNS)
+    assert list(table[0]) == list(COLUMNS)
     assert [row["source"].removeprefix("'") for row in table] == [*scored[::-1], "notes.wav"]
     assert {row["source"][0] for row in table} == {"'", "a", "c", "n"}  # no formula
     for row in table[:3]:

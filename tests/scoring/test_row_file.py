@@ -10,9 +10,8 @@ import pytest
 
 from pipeline.errors import ConfigError
 from pipeline.scoring import row_file
-from pipeline.scoring.detector import Row
+from pipeline.scoring.detector import COLUMNS, Row
 from pipeline.scoring.row_file import Done, RowFile
-from pipeline.scoring.rows import COLUMNS
 
 MADE_WITH = {"model": "m", "threshold": 0.5}
 ROWS = [

@@ -21,8 +21,7 @@ import soundfile
 from benchmarks.load import load
 from benchmarks.server import MODEL, Server, mlflow_command, serving
 from pipeline import audio, latency, register
-from pipeline.scoring import rows
-from pipeline.scoring.detector import Detector, Row
+from pipeline.scoring.detector import COLUMNS, Detector, Row
 
 LIMITS = {"MAX_CHANNELS": "2", "MAX_RATE_HZ": "192000", "MAX_ROWS": "100", "LOG_EVERY_S": "2"}
 
@@ -113,7 +112,7 @@ def test_every_form_of_input_gives_the_detectors_row(server, registered, speech_
         found = answer["predictions"]
     else:
         found = server.score(**{shape: bodies[shape]})
-    assert [list(row) for row in found] == [list(rows.COLUMNS)] * 2
+    assert [list(row) for row in found] == [list(COLUMNS)] * 2
     assert [row["source"] for row in found] == ["row 0", "row 1"]
     assert all(same(row, expected) for row in found)
     assert all(row["latency_ms"] > 0 for row in found)
