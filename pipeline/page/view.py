@@ -1,12 +1,14 @@
 """From the bytes of a recording to everything that the page shows, as plain values.
 
-The row equals that of ``Detector.row``, so the page, ``score`` and serving agree.
+The row equals that of ``Detector.row``, so the page, ``score`` and serving agree. The score over time comes from the
+same pass of the network and of the speech detector.
 """
 
 import base64
 import dataclasses
 import io
 import time
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -17,13 +19,13 @@ from pipeline.errors import AudioError
 from pipeline.page import spectrogram
 from pipeline.page.verdict import verdict
 from pipeline.scoring.detector import Detector
-from pipeline.scoring.timeline import Scorer
+from pipeline.scoring.timeline import ScoreTimeline
 
 COLUMNS = 1200
 """Most columns of a picture: the width of a wide screen."""
-MAX_WINDOWS = 300
-"""Approximate limit on windows of the score over time: long recordings have wider steps."""
-WINDOWS_A_CLIP = 8
+FINE_STEPS_PER_CLIP = 8
+MAX_FINE_WINDOWS = 300
+"""Recordings with more fine steps than this show only the windows of the score, a step of half a clip."""
 
 
 def view(detector: Detector, recording: bytes, *, limits: audio.Limits) -> dict:
@@ -34,7 +36,8 @@ def view(detector: Detector, recording: bytes, *, limits: audio.Limits) -> dict:
     except AudioError as error:
         row, fault = detector.error_row("", error), error.kind
     else:
-        row = detector.whole_row("", detector.score_windows(wave), point)
+        scored = detector.score_windows(wave, also=drawn_starts(detector, wave))
+        row = detector.whole_row("", scored, point)
     row = dataclasses.replace(row, latency_ms=1000 * (time.perf_counter() - started))
     shown = {
         "row": dataclasses.asdict(row),
@@ -43,12 +46,10 @@ def view(detector: Detector, recording: bytes, *, limits: audio.Limits) -> dict:
     }
     if fault:
         return shown
-    config = detector.model.config
-    scorer = Scorer(detector, hop_s=max(config.window.clip_s / WINDOWS_A_CLIP, row.duration_s / MAX_WINDOWS))
-    scorer.add(wave)
-    timeline = scorer.finish()
+    waveform, front_end = outline(wave, COLUMNS), detector.model.config.front_end
+    timeline = ScoreTimeline.of(scored, detector.model, outline=waveform)
     spoofed = timeline.spoofed_segments(threshold=point.threshold)
-    levels, band_hz = spectrogram.picture(wave, config.front_end, columns=COLUMNS)
+    levels, band_hz = spectrogram.picture(wave, front_end, columns=COLUMNS)
     return shown | {
         "times_s": np.round(timeline.times_s, 4).tolist(),
         "scores": np.round(timeline.scores, 4).tolist(),
@@ -56,10 +57,10 @@ def view(detector: Detector, recording: bytes, *, limits: audio.Limits) -> dict:
         "window_s": timeline.window_s,
         "spoofed_segments": [dataclasses.asdict(segment) for segment in spoofed],
         "speech": speech.segments(timeline.chunks),
-        "waveform": outline(wave, COLUMNS),
+        "waveform": dict(zip(("low", "high"), np.round(waveform.T, 4).tolist(), strict=True)),
         "spectrogram": {
-            "kind": spectrogram.kind(config.front_end),
-            "seen_by_model": config.front_end.front_end == spectrogram.kind(config.front_end),
+            "kind": spectrogram.kind(front_end),
+            "seen_by_model": front_end.front_end == spectrogram.kind(front_end),
             "bands": levels.shape[0],
             "columns": levels.shape[1],
             "band_hz": np.round(band_hz, 1).tolist(),
@@ -68,11 +69,18 @@ def view(detector: Detector, recording: bytes, *, limits: audio.Limits) -> dict:
     }
 
 
-def outline(wave: np.ndarray, columns: int) -> dict[str, list[float]]:
-    """Lowest and highest sample of each of ``columns`` equal parts of a recording ``[samples]``."""
+def drawn_starts(detector: Detector, wave: np.ndarray) -> Sequence[int]:
+    """First sample of each window of the score over time."""
+    clip_samples = detector.model.clip_samples
+    hop = max(1, clip_samples // FINE_STEPS_PER_CLIP)
+    fine = range(0, max(0, len(wave) - clip_samples) + 1, hop)
+    return fine if len(fine) <= MAX_FINE_WINDOWS else detector.every_start(wave)
+
+
+def outline(wave: np.ndarray, columns: int) -> np.ndarray:
+    """Lowest and highest sample ``[columns, 2]`` of equal parts of a recording ``[samples]``."""
     edges = np.linspace(0, len(wave), min(columns, len(wave)) + 1).astype(int)[:-1]
-    low, high = np.minimum.reduceat(wave, edges), np.maximum.reduceat(wave, edges)
-    return {"low": np.round(low, 4).tolist(), "high": np.round(high, 4).tolist()}
+    return np.stack([np.minimum.reduceat(wave, edges), np.maximum.reduceat(wave, edges)], axis=1)
 
 
 def wav(recording: bytes, detector: Detector, *, limits: audio.Limits) -> bytes:

@@ -93,6 +93,10 @@ class Detector:
         """First sample of each window by which the model scores a recording ``[samples]``."""
         return windows.starts(len(wave), self.model.clip_samples, self.model.config.window.windows)
 
+    def every_start(self, wave: np.ndarray) -> list[int]:
+        """First sample of each overlapping window of a recording ``[samples]``, also of those that do not count."""
+        return windows.starts(len(wave), self.model.clip_samples)
+
     def cut(self, wave: np.ndarray, starts: Sequence[int]) -> np.ndarray:
         """The windows ``[windows, clip_samples]`` of a recording ``[samples]`` that begin at these samples."""
         return np.stack([windows.cut(wave, start, self.model.config.window) for start in starts])
@@ -120,13 +124,13 @@ class Detector:
         if sizes:
             yield from self._means(pending, sizes)
 
-    def score_windows(self, wave: np.ndarray, *, every_window: bool = False) -> ScoredWindows:
+    def score_windows(self, wave: np.ndarray, *, also: Iterable[int] = ()) -> ScoredWindows:
         """Score the windows of a recording ``[samples]`` float32 in −1…1 at 16 kHz.
 
-        ``every_window`` also scores windows that do not count for the recording's score.
+        ``also`` are first samples of further windows, which do not count for the recording's score.
         """
         scored = self.starts(wave)
-        starts = windows.starts(len(wave), self.model.clip_samples) if every_window else scored
+        starts = scored + sorted(set(also) - set(scored))
         return ScoredWindows(len(wave), starts, self._logits_at(wave, starts), len(scored), speech.probabilities(wave))
 
     def point(self, operating_point: str = "", threshold: float | None = None) -> OperatingPoint:
@@ -163,7 +167,8 @@ class Detector:
         """The row of one recording, or the rows of its windows with ``timeline``; otherwise like ``row``."""
         started = time.perf_counter()
         try:
-            scored = self.score_windows(self.decode(recording, limits=limits), every_window=timeline)
+            wave = self.decode(recording, limits=limits)
+            scored = self.score_windows(wave, also=self.every_start(wave) if timeline else ())
         except AudioError as error:
             found = [self.error_row(source, error)]
         else:
@@ -189,7 +194,7 @@ class Detector:
         size = self.model.clip_samples
         return [
             self._row(source, scored, point, float(logit), start, min(start + size, scored.samples))
-            for start, logit in zip(scored.starts, scored.logits, strict=True)
+            for start, logit in sorted(zip(scored.starts, scored.logits, strict=True))
         ]
 
     def _row(

@@ -11,7 +11,8 @@ import numpy as np
 from pipeline.audio import speech
 from pipeline.config import SAMPLE_RATE_HZ
 from pipeline.scoring import spoofed_segments
-from pipeline.scoring.detector import BATCH_WINDOWS, MIN_SPEECH_S, Detector
+from pipeline.scoring.detector import BATCH_WINDOWS, MIN_SPEECH_S, Detector, ScoredWindows
+from pipeline.scoring.model_folders import ModelFolder
 from pipeline.scoring.spoofed_segments import SpoofedSegment
 
 OUTLINE_SAMPLES = 800
@@ -34,6 +35,22 @@ class ScoreTimeline:
     speech_s: np.ndarray
     chunks: np.ndarray
     outline: np.ndarray
+
+    @classmethod
+    def of(cls, scored: ScoredWindows, model: ModelFolder, *, outline: np.ndarray) -> "ScoreTimeline":
+        """The timeline of windows that are already scored."""
+        order = np.argsort(scored.starts)
+        starts = np.array(scored.starts)[order]
+        ends = np.minimum(starts + model.clip_samples, scored.samples)
+        return cls(
+            duration_s=scored.samples / SAMPLE_RATE_HZ,
+            window_s=model.clip_samples / SAMPLE_RATE_HZ,
+            times_s=(starts + ends) / 2 / SAMPLE_RATE_HZ,
+            scores=model.calibration.apply(scored.logits[order]),
+            speech_s=np.array([speech.seconds(scored.speech, *pair) for pair in zip(starts, ends, strict=True)]),
+            chunks=scored.speech,
+            outline=outline,
+        )
 
     @property
     def spoken(self) -> np.ndarray:
@@ -100,18 +117,9 @@ class Scorer:
         if (self._starts + rest)[-1:] != [last]:
             rest.append(last)
         self._score(rest)
-        starts = np.array(self._starts)
-        ends = np.minimum(starts + self._size, samples)
-        chunks = np.concatenate(self._chunks)
-        return ScoreTimeline(
-            duration_s=samples / SAMPLE_RATE_HZ,
-            window_s=self._size / SAMPLE_RATE_HZ,
-            times_s=(starts + ends) / 2 / SAMPLE_RATE_HZ,
-            scores=self._detector.model.calibration.apply(np.concatenate(self._logits)),
-            speech_s=np.array([speech.seconds(chunks, *pair) for pair in zip(starts, ends, strict=True)]),
-            chunks=chunks,
-            outline=np.concatenate(self._outline),
-        )
+        logits, chunks = np.concatenate(self._logits), np.concatenate(self._chunks)
+        scored = ScoredWindows(samples, self._starts, logits, len(logits), chunks)
+        return ScoreTimeline.of(scored, self._detector.model, outline=np.concatenate(self._outline))
 
     def _next_start(self) -> int:
         return len(self._starts) * self._hop

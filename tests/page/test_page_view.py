@@ -10,6 +10,7 @@ import pytest
 import soundfile
 
 from pipeline import audio
+from pipeline.audio import speech
 from pipeline.config import FrontEndConfig
 from pipeline.errors import AudioError, AudioFault
 from pipeline.metrics.calibration import OperatingPoint
@@ -56,9 +57,31 @@ def test_pictures_share_the_recordings_length(detector, voice):
     assert len(shown["times_s"]) == len(shown["scores"]) == len(shown["spoken"]) == 89
 
 
-def test_windows_come_further_apart_in_long_recordings(detector, voice):
+def test_long_recordings_show_the_windows_of_the_score(detector, voice):
     shown = view.view(detector, encoded(audio.to_int16(np.tile(voice, 60))), limits=audio.DEFAULT_LIMITS)
-    assert view.MAX_WINDOWS <= len(shown["times_s"]) + 2 <= view.MAX_WINDOWS + 3
+    assert shown["times_s"] == [0.25 + 0.25 * k for k in range(479)]
+
+
+@pytest.mark.parametrize("windows", ["overlapping", "consecutive", "first"])
+def test_every_window_and_chunk_is_computed_once(detector, voice, monkeypatch, windows):
+    model = dataclasses.replace(detector.model, config=detector.model.config.replace(windows=windows))
+    scored, judged = [], []
+
+    def network(batch):
+        scored.extend(batch)
+        return detector.window_logits(batch)
+
+    def probabilities(wave):
+        judged.append(len(wave))
+        return np.ones(-(-len(wave) // speech.CHUNK_SAMPLES))
+
+    monkeypatch.setattr(speech, "probabilities", probabilities)
+    monkeypatch.setattr(speech.SpeechDetector, "probabilities", None)
+    recording = encoded(audio.to_int16(voice))
+    shown = view.view(Detector(model, network=network), recording, limits=audio.DEFAULT_LIMITS)
+    assert len(scored) == len({window.tobytes() for window in scored}) == len(shown["scores"]) == 25
+    assert judged == [32000]
+    assert shown["row"]["score"] == pytest.approx(Detector(model).row("", recording).score, abs=1e-5)
 
 
 def test_what_cannot_be_decoded_has_its_row_and_words_alone(detector):
@@ -114,9 +137,8 @@ def test_the_picture_shows_the_loudest_frame_of_each_column():
 def test_the_outline_holds_every_extreme(samples):
     wave = np.random.default_rng(0).normal(0, 0.1, samples).astype(np.float32)
     found = view.outline(wave, 1200)
-    assert len(found["low"]) == len(found["high"]) == min(samples, 1200)
-    assert max(found["high"]) == pytest.approx(wave.max(), abs=1e-4)
-    assert min(found["low"]) == pytest.approx(wave.min(), abs=1e-4)
+    assert found.shape == (min(samples, 1200), 2)
+    assert (found.min(), found.max()) == (wave.min(), wave.max())
 
 
 # Words

@@ -88,7 +88,7 @@ def test_timeline_shows_the_windows_whose_mean_is_the_score(loaded, voice):
 def test_timeline_shows_every_window_even_where_the_first_alone_is_scored(loaded, voice):
     config = loaded.model.config.replace(windows="first")
     first = Detector(dataclasses.replace(loaded.model, config=config))
-    rows = first.window_rows("x", first.score_windows(voice, every_window=True), first.point())
+    rows = first.window_rows("x", first.score_windows(voice, also=first.every_start(voice)), first.point())
     assert len(rows) == 7
     assert loaded.model.calibration.apply(first.utterance_logit(voice)) == pytest.approx(rows[0].score, abs=1e-5)
 
