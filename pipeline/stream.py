@@ -10,7 +10,6 @@ import os
 import signal
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,11 +20,10 @@ from pipeline import cli
 from pipeline.config import SAMPLE_RATE_HZ, Config, option
 from pipeline.errors import AudioError, ConfigError
 from pipeline.scoring import model_folders
-from pipeline.scoring.detector import MIN_SPEECH_S, NO_SPEECH, Detector
-from pipeline.serving.latency_log import PERCENTILES, class_of, middle_ms
+from pipeline.scoring.detector import Detector
 from pipeline.streaming import sources
-from pipeline.streaming.feed import Feed, SpeechMeter, Step
-from pipeline.streaming.smoothing import Hysteresis, RunningMean
+from pipeline.streaming.feed import Feed, Step
+from pipeline.streaming.listener import Listener, Summary
 
 
 @dataclass(frozen=True)
@@ -49,108 +47,6 @@ class StreamOptions:
     rate_hz: int = option(SAMPLE_RATE_HZ, "sample rate of raw samples on standard input")
     channels: int = option(1, "channels of raw samples on standard input; they are averaged")
     track: bool = option(False, "log the summary to MLflow")
-
-
-@dataclass(frozen=True)
-class Line:
-    """What is said of one step. ``score`` is of the window that ends at ``time_s``, higher = bonafide.
-
-    ``smoothed_score`` and the label that follows from it wait until the window holds enough speech; ``speech`` says
-    whether the step itself holds some, ``speech_s`` how much is in the window. ``latency_ms`` runs from the last sample
-    of the window to the score; ``dropped`` steps before this one were passed over.
-    """
-
-    time_s: float
-    score: float
-    smoothed_score: float | None
-    label: str
-    speech: bool
-    speech_s: float
-    latency_ms: float
-    dropped: int
-
-
-class Listener:
-    """Scores the steps of one stream.
-
-    Parameters
-    ----------
-    detector : the model.
-    threshold : calibrated score from which speech counts as bonafide.
-    smooth_s, hysteresis : see ``StreamOptions``.
-    """
-
-    def __init__(self, detector: Detector, *, threshold: float, smooth_s: float, hysteresis: float):
-        self._detector = detector
-        self._meter = SpeechMeter(detector.model.config.window.clip_s)
-        self._mean = RunningMean(smooth_s)
-        self._decision = Hysteresis(threshold, hysteresis)
-        self._label = NO_SPEECH
-        # The first call of each takes many times as long as the others.
-        detector.window_logits(np.zeros((1, detector.model.clip_samples), np.float32))
-        self._meter.warm_up()
-
-    def line(self, step: Step) -> Line:
-        """Score one step; steps come in order."""
-        model = self._detector.model
-        # A window that is not full yet is filled as that of a short clip is.
-        window = self._detector.cut(step.window, [0])
-        score = float(model.calibration.apply(self._detector.window_logits(window))[0])
-        fresh_speech, speech_s = self._meter.add(step.fresh, gap=step.gap)
-        time_s = step.end / SAMPLE_RATE_HZ
-        enough = speech_s >= MIN_SPEECH_S
-        if enough:
-            self._label = self._decision.label(self._mean.add(score, time_s))
-        return Line(
-            time_s=time_s,
-            score=score,
-            smoothed_score=self._mean.value,
-            label=self._label if enough else NO_SPEECH,
-            speech=fresh_speech,
-            speech_s=speech_s,
-            latency_ms=1000 * (time.monotonic() - step.arrived),
-            dropped=step.dropped,
-        )
-
-
-@dataclass
-class Summary:
-    """What is counted over a stream."""
-
-    step_s: float
-    audio_s: float = 0.0
-    steps: int = 0
-    dropped: int = 0
-    missed_deadlines: int = 0
-    busy_s: float = 0.0
-    max_ms: float = 0.0
-    classes: Counter[int] = dataclasses.field(default_factory=Counter)
-
-    def add(self, line: Line, busy_s: float) -> None:
-        """Count a step that took ``busy_s`` of work."""
-        self.audio_s = line.time_s
-        self.steps += 1
-        self.dropped += line.dropped
-        self.missed_deadlines += line.latency_ms > 1000 * self.step_s
-        self.busy_s += busy_s
-        self.max_ms = max(self.max_ms, line.latency_ms)
-        self.classes[class_of(line.latency_ms)] += 1
-
-    def values(self) -> dict[str, float]:
-        """Everything as plain numbers. ``real_time_factor`` is seconds of work for each second of audio."""
-        counts = {name: getattr(self, name) for name in ("audio_s", "steps", "dropped", "missed_deadlines")}
-        speed = {"real_time_factor": self.busy_s / max(self.audio_s, 1e-9)}
-        latency = {f"latency_p{percent}_ms": self._percentile_ms(percent) for percent in PERCENTILES}
-        return counts | speed | latency | {"latency_max_ms": self.max_ms}
-
-    def _percentile_ms(self, percent: float) -> float:
-        """Latency that so many per cent of the steps do not exceed, to within half a class of time (2.3 %)."""
-        left = percent / 100 * self.steps
-        for number in sorted(self.classes):
-            left -= self.classes[number]
-            if left <= 0:
-                return min(middle_ms(number), self.max_ms)
-        return self.max_ms
 
 
 @cli.command(options=StreamOptions)

@@ -70,20 +70,6 @@ def test_a_flood_is_answered_with_the_newest_step_and_the_number_passed_over(mod
     assert b"steps were passed over; --pace fast" in messages
 
 
-def test_labels_wait_for_speech_and_follow_the_threshold(model, voice):
-    listener = stream.Listener(Detector(model), threshold=-1e9, smooth_s=0, hysteresis=0)
-    step = stream.Step(end=8000, window=voice[:8000], fresh=voice[:8000], dropped=0, gap=False, arrived=0.0)
-    listener._meter.add = lambda fresh, gap: (False, 0.29)
-    silent = listener.line(step)
-    assert (silent.label, silent.smoothed_score, silent.speech) == ("no_speech", None, False)
-    listener._meter.add = lambda fresh, gap: (True, 0.3)
-    spoken = listener.line(step)
-    assert (spoken.label, spoken.smoothed_score) == ("bonafide", spoken.score)
-    strict = stream.Listener(Detector(model), threshold=1e9, smooth_s=0, hysteresis=0)
-    strict._meter.add = lambda fresh, gap: (True, 0.3)
-    assert strict.line(step).label == "spoof"
-
-
 def test_a_stream_that_is_stopped_ends_with_its_summary(model):
     process = start(model)
     process.stdin.write(b"\0" * 16000)
@@ -105,19 +91,6 @@ def test_a_reader_that_has_gone_ends_it_quietly(model):
     assert process.wait(timeout=20) == 0
     assert b"Traceback" not in messages
     assert b"BrokenPipe" not in messages
-
-
-def test_summary_counts_what_came_too_late():
-    summary = stream.Summary(step_s=0.25)
-    for number, latency_ms in enumerate([10.0] * 98 + [240.0, 260.0], 1):
-        line = stream.Line(0.25 * number, 0.0, None, "", False, 0.0, latency_ms, int(number == 7))
-        summary.add(line, 0.01)
-    values = summary.values()
-    assert (values["audio_s"], values["steps"], values["dropped"], values["missed_deadlines"]) == (25.0, 100, 1, 1)
-    assert values["latency_p50_ms"] == pytest.approx(10, rel=0.03)
-    assert values["latency_p99_ms"] == pytest.approx(240, rel=0.03)
-    assert values["latency_max_ms"] == 260
-    assert values["real_time_factor"] == pytest.approx(0.04)
 
 
 def test_the_summary_is_logged_when_asked(model, voice, tmp_path, capsys):

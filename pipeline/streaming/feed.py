@@ -6,13 +6,10 @@ newest step and gets the number of steps missed. Memory holds only the last seco
 
 import threading
 import time
-from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-
-from pipeline.audio import speech
 
 CLOSE_S = 2.0
 """Time that a thread which waits for audio has to notice that none is wanted any more."""
@@ -140,34 +137,3 @@ class Feed:
             self._changed.notify_all()
             if self._lossless:
                 self._changed.wait_for(lambda: self._taken == end or self._closed)
-
-
-class SpeechMeter:
-    """Speech in the last window of a stream.
-
-    Parameters
-    ----------
-    window_s : seconds of the window.
-    """
-
-    def __init__(self, window_s: float):
-        self._detector = speech.SpeechDetector()
-        self._pending = np.zeros(0, np.float32)
-        self._spoken: deque[bool] = deque([False], maxlen=max(1, round(window_s / speech.CHUNK_S)))
-
-    def warm_up(self) -> None:
-        """Run once on silence, so that the first step is no slower than the others."""
-        self._detector.probabilities(np.zeros(speech.CHUNK_SAMPLES, np.float32))
-        self._detector.reset()
-
-    def add(self, fresh: np.ndarray, *, gap: bool = False) -> tuple[bool, float]:
-        """Add the newest samples; returns whether they hold speech, and the seconds of speech in the window."""
-        if gap:
-            self._detector.reset()
-            self._pending = np.zeros(0, np.float32)
-        samples = np.concatenate([self._pending, fresh])
-        whole = len(samples) - len(samples) % speech.CHUNK_SAMPLES
-        self._pending = samples[whole:]
-        spoken = self._detector.probabilities(samples[:whole]) >= speech.SPEECH_PROBABILITY
-        self._spoken.extend(spoken.tolist())
-        return bool(spoken.any()), sum(self._spoken) * speech.CHUNK_S

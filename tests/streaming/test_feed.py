@@ -6,9 +6,8 @@ import time
 import numpy as np
 import pytest
 
-from pipeline.audio import speech
 from pipeline.errors import AudioError, AudioFault
-from pipeline.streaming.feed import Feed, Ring, SpeechMeter
+from pipeline.streaming.feed import Feed, Ring
 
 
 def pieces(wave: np.ndarray, seed: int, longest: int):
@@ -102,22 +101,3 @@ def test_a_closed_feed_lets_its_source_go():
     feed.close()
     assert not feed._thread.is_alive()
     assert closed.wait(5)
-
-
-def test_the_meter_counts_what_the_whole_recording_would(voice):
-    meter = SpeechMeter(1.0)
-    probabilities = speech.probabilities(voice)
-    for number in range(1, 8):
-        spoken, seconds = meter.add(voice[4000 * (number - 1) : 4000 * number])
-        chunks = 4000 * number // 512
-        last = probabilities[max(0, chunks - 31) : chunks] >= speech.SPEECH_PROBABILITY
-        assert seconds == pytest.approx(last.sum() * speech.CHUNK_S)
-        fresh = probabilities[4000 * (number - 1) // 512 : chunks] >= speech.SPEECH_PROBABILITY
-        assert spoken == fresh.any()
-
-
-def test_the_meter_forgets_at_a_gap(voice):
-    meter, alone = SpeechMeter(1.0), SpeechMeter(1.0)
-    meter.add(voice[:3000])
-    after = meter.add(voice[9000:13000], gap=True)
-    assert after[0] == alone.add(voice[9000:13000])[0]
