@@ -1,4 +1,4 @@
-"""Exports: each file against the Keras model it came from, and the table that is made of them."""
+"""Exports: each file against its Keras model, and the table of measurements."""
 
 import dataclasses
 import json
@@ -84,7 +84,7 @@ def test_the_table_holds_what_was_measured(exported, rows, synthetic_store):
     assert not rows["keras"]["chosen"]
 
 
-def test_what_cannot_be_exported_says_why_and_the_rest_goes_on(exported, rows):
+def test_a_failed_format_has_its_reason_as_a_note(exported, rows):
     note = "cannot be exported: ValueError: this network has a layer that the format lacks"
     assert rows["stubborn"]["note"] == note
     assert pd.isna(rows["stubborn"]["eer"])
@@ -101,7 +101,7 @@ def test_the_run_holds_table_and_metrics(exported, rows):
     assert json.dumps(table)
 
 
-def test_the_quickest_without_a_note_is_chosen():
+def test_the_fastest_without_a_note_is_chosen():
     found = [
         Exported("keras", eer=0.1),
         Exported("slow", p50_ms_1_thread=3.0),
@@ -127,10 +127,10 @@ def test_a_spectrum_by_matrix_is_the_spectrum_by_transform():
     np.testing.assert_allclose(formats.MatrixSpectrogram(**settings)(wave), expected, rtol=1e-3, atol=1e-4)
 
 
-def test_no_keras_model_and_no_clips_say_so(make_model_folder, synthetic_store):
+def test_no_keras_model_and_no_clips_are_errors(make_model_folder, synthetic_store):
     model = make_model_folder()
-    with pytest.raises(ConfigError, match="--subset 'test': choose one of train, dev, eval"):
+    with pytest.raises(ConfigError, match=r"--subset test: .* has no clips there"):
         export.run(model, synthetic_store, subset="test")
     (model.folder / "model.keras").unlink()
-    with pytest.raises(ModelFolderError, match=r"it holds no model\.keras, which every export is made from"):
+    with pytest.raises(ModelFolderError, match=r"no model\.keras, which exports are made from"):
         export.run(model, synthetic_store)

@@ -134,7 +134,7 @@ def test_the_trained_model_is_the_model_given(waves, labels):
     x = keras.Input((16000,))
     inner = keras.Model(x, keras.layers.Dense(1, name="logit")(x))
     outer = PseudoSpoofing(inner, share=0.5, seed=0)
-    outer.compile(keras.optimizers.Adam(1e-3), keras.losses.BinaryCrossentropy(from_logits=True))
+    outer.compile(keras.optimizers.Adam(1e-3), keras.losses.BinaryCrossentropy(from_logits=True), jit_compile=False)
     before = inner.predict(waves, verbose=0)
     np.testing.assert_array_equal(outer.predict(waves, verbose=0), before)
     outer.fit(waves, labels.astype("f4"), batch_size=8, verbose=0)
