@@ -1,27 +1,24 @@
-"""Analyse a conversation of minutes or hours: where there is speech, how it sounds over time, and what sounds spoofed.
+"""Analyse a conversation of minutes or hours: its speech, its score over time, and the segments that sound spoofed.
 
-Each channel of a stereo call is a party and is analysed alone. Writes ``analysis.json`` and ``timeline.png`` into a
-folder. Memory stays bounded: the recording is decoded and scored block by block.
+Each channel of a stereo call is scored as one party. Writes ``analysis.json`` and ``timeline.png`` into a folder.
 """
 
-import dataclasses
 import json
 import sys
 import time
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from pipeline import audio, cli
-from pipeline.audio import speech
 from pipeline.common.progress import LOG_EVERY_S
 from pipeline.config import SAMPLE_RATE_HZ, Config, artifacts_dir, fingerprint, option
 from pipeline.errors import AudioError, ConfigError
-from pipeline.scoring import model_folders, spoofed_segments
+from pipeline.scoring import model_folders, parties, spoofed_segments
 from pipeline.scoring.detector import Detector
-from pipeline.scoring.spoofed_segments import SpoofedSegment
-from pipeline.scoring.timeline import Scorer, ScoreTimeline
+from pipeline.scoring.parties import Party
 
 JSON, PNG = "analysis.json", "timeline.png"
 
@@ -37,86 +34,11 @@ class AnalyseOptions:
         "separate", "separate: each channel is a party; mix: their average", choices=("separate", "mix")
     )
     operating_point: str = option("", "named threshold of the model (eer, min_dcf); empty: the model's default")
-    threshold: str = option("", "score below which speech sounds spoofed, instead of an operating point")
+    threshold: str = option("", "score below which speech sounds spoofed; replaces the operating point")
     hop_s: float = option(0.5, "seconds between scores")
     switch_cost: float = option(
-        spoofed_segments.SWITCH_COST, "evidence in nats that a change costs: higher finds fewer, longer stretches"
+        spoofed_segments.SWITCH_COST, "evidence in nats that a switch costs; higher finds fewer and longer segments"
     )
-
-
-@dataclass(frozen=True)
-class Party:
-    """What was found in one channel, counted from 1; 0 is the average of all."""
-
-    channel: int
-    heard: ScoreTimeline
-    spoofed_segments: list[SpoofedSegment]
-
-    @property
-    def speech(self) -> list[tuple[float, float]]:
-        """Start and end, in s, of each stretch of speech."""
-        return speech.segments(self.heard.chunks)
-
-
-def listen(recording: audio.Source, detector: Detector, *, mix: bool, hop_s: float) -> list[ScoreTimeline]:
-    """Hear every channel of a recording, or their average. Raises ``AudioError`` for what cannot be decoded."""
-    scorers: list[Scorer] = []
-    samples_heard, told = 0, time.monotonic()
-    for block in audio.blocks(recording, mix=mix):
-        scorers = scorers or [Scorer(detector, hop_s=hop_s) for _ in range(block.shape[1])]
-        for scorer, samples in zip(scorers, block.T, strict=True):
-            scorer.add(samples)
-        samples_heard += len(block)
-        if time.monotonic() - told >= LOG_EVERY_S:
-            told = time.monotonic()
-            print(f"analyse: {clock(samples_heard / SAMPLE_RATE_HZ)} heard", file=sys.stderr, flush=True)
-    return [scorer.finish() for scorer in scorers]
-
-
-def as_json(source: str, parties: list[Party], **settings: object) -> dict:
-    """Everything that was found, as plain values; seconds to the ms."""
-    return {
-        "source": source,
-        "duration_s": round(parties[0].heard.duration_s, 3),
-        **settings,
-        "channels": [
-            {
-                "channel": party.channel,
-                "speech_s": round(sum(end - start for start, end in party.speech), 3),
-                "speech": [[round(start, 3), round(end, 3)] for start, end in party.speech],
-                "spoofed": [dataclasses.asdict(found) for found in party.spoofed_segments],
-                "times_s": np.round(party.heard.times_s, 3).tolist(),
-                "scores": np.round(party.heard.scores, 4).tolist(),
-                "windows_with_speech": party.heard.spoken.tolist(),
-            }
-            for party in parties
-        ],
-    }
-
-
-def table(parties: list[Party]) -> str:
-    """The stretches that sound spoofed, for people."""
-    lines = []
-    for party in parties:
-        name = f"channel {party.channel}" if party.channel else "all channels"
-        spoken_s = sum(end - start for start, end in party.speech)
-        lines.append(f"{name}: {clock(spoken_s)} of speech in {clock(party.heard.duration_s)}")
-        lines += [
-            f"  {clock(found.start_s)} to {clock(found.end_s)}  sounds spoofed, "
-            f"score {found.score:+.2f}, confidence {found.confidence:.3f}"
-            for found in party.spoofed_segments
-        ]
-        if not party.spoofed_segments:
-            lines.append("  nothing sounds spoofed")
-    return "\n".join(lines)
-
-
-def clock(seconds: float) -> str:
-    """Minutes and seconds to the tenth, with hours where there are any: ``1:02:03.4``."""
-    tenths = round(10 * seconds)
-    minutes, rest = divmod(tenths, 600)
-    head = f"{minutes // 60}:{minutes % 60:02d}" if minutes >= 60 else f"{minutes}"
-    return f"{head}:{rest // 10:02d}.{rest % 10}"
 
 
 @cli.command(options=AnalyseOptions)
@@ -129,33 +51,59 @@ def main(_: Config, options: AnalyseOptions) -> int:
         raise ConfigError(f"--hop_s {options.hop_s:g} --switch_cost {options.switch_cost:g}: expected ≥ 0.05 and ≥ 0")
     given = cli.number("threshold", options.threshold)
     detector = Detector(model_folders.ModelFolder.load(model_folders.find(options.model)))
-    threshold = detector.point(options.operating_point, given).threshold
+    mix, threshold = options.channels == "mix", detector.point(options.operating_point, given).threshold
+    settings = {"hop_s": options.hop_s, "threshold": threshold, "switch_cost": options.switch_cost}
     try:
-        heard = listen(Path(source), detector, mix=options.channels == "mix", hop_s=options.hop_s)
+        found = parties.find(_logged(audio.blocks(Path(source), mix=mix)), detector, mixed=mix, **settings)
     except AudioError as error:
         raise AudioError(error.kind, error.detail, source) from None
-    first = 0 if options.channels == "mix" else 1
-    parties = [
-        Party(number, channel, channel.spoofed_segments(threshold=threshold, switch_cost=options.switch_cost))
-        for number, channel in enumerate(heard, first)
-    ]
     folder = Path(options.output) if options.output else _folder(source)
     folder.mkdir(parents=True, exist_ok=True)
-    settings = {
-        "model_version": detector.model.model_version,
-        "window_s": detector.model.config.window.clip_s,
-        "hop_s": options.hop_s,
-        "threshold": threshold,
-        "switch_cost": options.switch_cost,
-    }
-    (folder / JSON).write_text(json.dumps(as_json(source, parties, **settings)), encoding="utf-8")
+    model = detector.model
+    settings |= {"model_version": model.model_version, "window_s": model.config.window.clip_s}
+    (folder / JSON).write_text(json.dumps(parties.as_json(source, found, **settings)), encoding="utf-8")
     from pipeline.reporting import conversation_figure, style
 
-    drawn = conversation_figure.timeline(parties, threshold=threshold, title=Path(source).name)
+    drawn = conversation_figure.timeline(found, threshold=threshold, title=Path(source).name)
     (folder / PNG).write_bytes(style.png(drawn))
-    print(table(parties))
+    print(table(found))
     print(f"{folder / JSON}\n{folder / PNG}")
     return 0
+
+
+def table(found: Sequence[Party]) -> str:
+    """Speech and spoofed segments of each party, as lines."""
+    lines = []
+    for party in found:
+        name = f"channel {party.channel}" if party.channel else "all channels"
+        lines.append(f"{name}: {clock(party.speech_s)} of speech in {clock(party.timeline.duration_s)}")
+        lines += [
+            f"  {clock(segment.start_s)} to {clock(segment.end_s)}  sounds spoofed, "
+            f"score {segment.score:+.2f}, confidence {segment.confidence:.3f}"
+            for segment in party.spoofed_segments
+        ]
+        if not party.spoofed_segments:
+            lines.append("  nothing sounds spoofed")
+    return "\n".join(lines)
+
+
+def clock(seconds: float) -> str:
+    """Minutes and seconds to the tenth, with hours from one hour on: ``1:02:03.4``."""
+    tenths = round(10 * seconds)
+    minutes, rest = divmod(tenths, 600)
+    head = f"{minutes // 60}:{minutes % 60:02d}" if minutes >= 60 else f"{minutes}"
+    return f"{head}:{rest // 10:02d}.{rest % 10}"
+
+
+def _logged(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """The blocks of a recording; logs their length at intervals."""
+    samples, logged = 0, time.monotonic()
+    for block in blocks:
+        yield block
+        samples += len(block)
+        if time.monotonic() - logged >= LOG_EVERY_S:
+            logged = time.monotonic()
+            print(f"analyse: {clock(samples / SAMPLE_RATE_HZ)} scored", file=sys.stderr, flush=True)
 
 
 def _folder(source: str) -> Path:

@@ -1,4 +1,4 @@
-"""Analysis of conversations: each channel as a party, the JSON and the picture, and what is said of bad input."""
+"""Analysis of conversations: each channel as a party, the JSON and the picture, and the errors for bad input."""
 
 import json
 
@@ -46,11 +46,11 @@ def test_each_channel_of_a_call_is_a_party(model, call, voice, capsys):
     assert [party["channel"] for party in found["channels"]] == [1, 2]
     wave, _ = soundfile.read(call, dtype="float32")
     for party, channel in zip(found["channels"], wave.T, strict=True):
-        heard = alone(model, channel)
-        assert party["scores"] == pytest.approx(heard.scores.tolist(), abs=1e-4)
-        assert party["times_s"] == heard.times_s.tolist()
-        assert party["speech"] == pytest.approx(speech.segments(heard.chunks), abs=1e-3)
-        assert len(party["spoofed"]) == int(heard.spoken.any())
+        scored = alone(model, channel)
+        assert party["scores"] == pytest.approx(scored.scores.tolist(), abs=1e-4)
+        assert party["times_s"] == scored.times_s.tolist()
+        assert party["speech"] == pytest.approx(speech.segments(scored.chunks), abs=1e-3)
+        assert len(party["spoofed"]) == int(scored.spoken.any())
     assert found["duration_s"] == 2.0
     assert (found["model_version"], found["window_s"], found["hop_s"]) == ("tiny-1", 0.5, 0.5)
     assert "channel 2: 0:00.0 of speech in 0:02.0\n  nothing sounds spoofed" in capsys.readouterr().out
@@ -63,12 +63,12 @@ def test_channels_can_be_mixed(model, call):
     assert party["scores"] == pytest.approx(alone(model, audio.decode(call)).scores.tolist(), abs=1e-4)
 
 
-def test_stretches_are_those_of_the_scores(model, voice):
-    heard = alone(model, voice)
-    assert heard.spoofed_segments(threshold=-1e9) == []
-    for found in heard.spoofed_segments(threshold=1e9):
+def test_segments_are_those_of_the_scores(model, voice):
+    scored = alone(model, voice)
+    assert scored.spoofed_segments(threshold=-1e9) == []
+    for found in scored.spoofed_segments(threshold=1e9):
         assert (found.start_s, found.end_s) == (0.0, 2.0)
-        assert found.score == pytest.approx(heard.scores[heard.spoken].mean())
+        assert found.score == pytest.approx(scored.scores[scored.spoken].mean())
 
 
 def test_bad_input_is_named(model, tmp_path):

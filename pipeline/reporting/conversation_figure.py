@@ -15,6 +15,8 @@ from matplotlib.ticker import FuncFormatter, MultipleLocator
 
 from pipeline.reporting import style
 from pipeline.reporting.style import BLUE, GREY, INK, ORANGE
+from pipeline.scoring.parties import Party
+from pipeline.scoring.timeline import ScoreTimeline
 
 ROW_S = (60, 120, 300, 600, 900, 1800, 3600)
 """Lengths of a row that are chosen from, in s."""
@@ -32,16 +34,16 @@ def row_s(duration_s: float) -> float:
 
 
 @style.styled
-def timeline(parties: Sequence["Party"], *, threshold: float, title: str) -> Figure:  # noqa: F821
+def timeline(parties: Sequence[Party], *, threshold: float, title: str) -> Figure:
     """Draw what ``analyse`` found.
 
     Parameters
     ----------
-    parties : the channels (``analyse.Party``), all of one recording.
+    parties : the channels of one recording.
     threshold : score below which speech sounds spoofed.
     title : name of the recording.
     """
-    duration_s = parties[0].heard.duration_s
+    duration_s = parties[0].timeline.duration_s
     length_s = row_s(duration_s)
     rows = max(1, math.ceil(duration_s / length_s - 1e-9))
     lanes = rows * len(parties)
@@ -62,38 +64,38 @@ def timeline(parties: Sequence["Party"], *, threshold: float, title: str) -> Fig
     return figure
 
 
-def _draw_lane(axes, party, span: tuple[float, float], threshold: float) -> None:
-    heard = party.heard
-    _draw_outline(axes, heard, span)
+def _draw_lane(axes, party: Party, span: tuple[float, float], threshold: float) -> None:
+    scored = party.timeline
+    _draw_outline(axes, scored, span)
     for found in party.spoofed_segments:
         axes.axvspan(found.start_s, found.end_s, facecolor=ORANGE, alpha=0.32, linewidth=0)
         for edge in (found.start_s, found.end_s):
             axes.axvline(edge, color="#7a5400", linewidth=0.9)
     for start_s, end_s in party.speech:
         axes.plot([start_s, end_s], [-SCORE_RANGE] * 2, color=INK, linewidth=3, solid_capstyle="butt")
-    inside = (heard.times_s >= span[0] - heard.window_s) & (heard.times_s <= span[1] + heard.window_s)
-    scores = np.clip(heard.scores, -SCORE_RANGE, SCORE_RANGE)[inside]
+    inside = (scored.times_s >= span[0] - scored.window_s) & (scored.times_s <= span[1] + scored.window_s)
+    scores = np.clip(scored.scores, -SCORE_RANGE, SCORE_RANGE)[inside]
     # Where there is no speech the score says nothing, and is not drawn.
     width = 1.5 if span[1] - span[0] <= ROW_S[1] else 1.0
-    axes.plot(heard.times_s[inside], np.where(heard.spoken[inside], scores, np.nan), color=BLUE, linewidth=width)
+    axes.plot(scored.times_s[inside], np.where(scored.spoken[inside], scores, np.nan), color=BLUE, linewidth=width)
     axes.axhline(threshold, color=INK, linestyle="--", linewidth=1.0)
     axes.set(xlim=span, ylim=(-SCORE_RANGE - 0.5, SCORE_RANGE + 0.3), yticks=(-5, 0, 5))
     axes.tick_params(axis="y", labelsize=8)
 
 
-def _draw_outline(axes, heard, span: tuple[float, float]) -> None:
+def _draw_outline(axes, scored: ScoreTimeline, span: tuple[float, float]) -> None:
     """The waveform behind the score, at the width of a hair."""
-    points = len(heard.outline)
-    step_s = heard.duration_s / points
+    points = len(scored.outline)
+    step_s = scored.duration_s / points
     first, last = int(span[0] / step_s), min(math.ceil(span[1] / step_s), points)
-    outline = heard.outline[first:last]
+    outline = scored.outline[first:last]
     group = max(1, len(outline) // 1500)
     whole = len(outline) - len(outline) % group
     if not whole:
         return
     grouped = outline[:whole].reshape(-1, group, 2)  # (columns, group, low and high)
     times_s = span[0] + (np.arange(len(grouped)) + 0.5) * group * step_s
-    height = SCORE_RANGE / max(float(np.abs(heard.outline).max()), 1e-3)
+    height = SCORE_RANGE / max(float(np.abs(scored.outline).max()), 1e-3)
     low, high = grouped[:, :, 0].min(axis=1), grouped[:, :, 1].max(axis=1)
     axes.fill_between(times_s, low * height, high * height, color="#c9ced6", linewidth=0)
 

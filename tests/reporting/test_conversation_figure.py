@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from pipeline.analyse import Party
 from pipeline.reporting import conversation_figure
+from pipeline.scoring.parties import Party
 from pipeline.scoring.spoofed_segments import SpoofedSegment
 from pipeline.scoring.timeline import ScoreTimeline
 
@@ -12,7 +12,7 @@ from pipeline.scoring.timeline import ScoreTimeline
 def party(duration_s: float, channel: int = 1, found: tuple[SpoofedSegment, ...] = ()) -> Party:
     times_s = np.arange(0.5, duration_s - 0.4, 0.5)
     outline = np.tile([[-0.1, 0.2]], (int(duration_s * 20), 1))
-    heard = ScoreTimeline(
+    timeline = ScoreTimeline(
         duration_s,
         1.0,
         times_s,
@@ -21,7 +21,7 @@ def party(duration_s: float, channel: int = 1, found: tuple[SpoofedSegment, ...]
         np.ones(int(duration_s / 0.032)),
         outline,
     )
-    return Party(channel, heard, list(found))
+    return Party(channel, timeline, list(found))
 
 
 def shaded(axes) -> list[tuple[float, float]]:
@@ -66,7 +66,7 @@ def test_a_name_is_drawn_as_it_is_written():
 
 def test_silence_is_drawn_without_a_curve():
     silent = party(3)
-    silent.heard.speech_s[:] = 0
+    silent.timeline.speech_s[:] = 0
     figure = conversation_figure.timeline([silent], threshold=0.0, title="a")
-    (curve,) = [line for line in figure.axes[0].lines if len(line.get_xdata()) == len(silent.heard.times_s)]
+    (curve,) = [line for line in figure.axes[0].lines if len(line.get_xdata()) == len(silent.timeline.times_s)]
     assert np.isnan(curve.get_ydata()).all()
