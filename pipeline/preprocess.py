@@ -18,7 +18,7 @@ from pipeline.store import manifest, splits, store
 from pipeline.store.build import build
 from pipeline.store.manifest import Rejected
 
-STAGE_VERSION = 2
+STAGE_VERSION = 3
 """Raised when a change of this stage changes what the same corpus becomes."""
 
 

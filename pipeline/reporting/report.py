@@ -13,7 +13,7 @@ from pathlib import Path
 from pipeline.reporting import wording as form
 from pipeline.reporting.markup import encoded, gallery, image, note, page, pairs, table
 from pipeline.reporting.wording import MISSING
-from pipeline.store.shortcuts import ALL, LIMIT
+from pipeline.store.shortcuts import ALL, FILE_FORMAT, LIMIT, NO_FORMAT
 
 HEADLINE = ("eer", "auc", "min_dcf", "cllr")
 GALLERIES = {"training_curves": "Training", "eval": "Eval", "dev": "Dev", "train": "Train", "examples": "Examples"}
@@ -202,7 +202,7 @@ def _shortcuts(summary: Mapping) -> str:
         "How well the classes of the whole Store are told apart without the voice: area under the ROC of a regression "
         "on what the column names, on speakers that it was not fitted on; 0.5 is chance. Silences: the recording with "
         f"its speech removed. Bold where the whole interval lies over {LIMIT}: such trials can be solved without "
-        "listening."
+        "listening." + ("" if FILE_FORMAT in kinds else f" {NO_FORMAT}")
     )
     return table(["attack", *kinds, "spoof clips"], cells, kind="wide-table") + note(said)
 

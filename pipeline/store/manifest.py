@@ -1,10 +1,10 @@
-"""The Manifest: one pandas row an utterance, what every corpus reader returns and every later stage relies on.
+"""The Manifest: a pandas table of one row per utterance, returned by every corpus reader and used by every later stage.
 
 Columns, all text unless said otherwise: ``utterance_id`` (unique), ``path`` (absolute), ``label`` (bonafide | spoof),
-``split`` (train | dev | eval | ""), ``speaker``, ``attack`` ("-" for bonafide), ``corpus``, then one column for each
+``split`` (train | dev | eval | ""), ``speaker``, ``attack`` ("-" for bonafide), ``corpus``, then one column per
 condition that the corpus knows (``phrase``, ``environment``, ``playback``, ``recorder``, ``codec``, ``language`` …).
-Preprocessing adds ``duration_s`` (float), ``sha256`` (of the decoded samples) and where the Store keeps them
-(``shard``, ``position``). Unknown is "", never a guess.
+Preprocessing adds ``duration_s`` (float), ``sha256`` (of the decoded samples), their place in the Store (``shard``,
+``position``) and the format of the file (``FILE_COLUMNS``). Unknown is "", never a guess.
 """
 
 import fnmatch
@@ -19,9 +19,10 @@ from pipeline.errors import CorpusError
 LABELS = (BONAFIDE, SPOOF)
 SUBSETS = ("train", "dev", "eval")
 COLUMNS = ("utterance_id", "path", "label", "split", "speaker", "attack", "corpus")
-DECODED_COLUMNS = ("duration_s", "sha256", "shard", "position")
+FILE_COLUMNS = ("file_format", "file_rate_hz", "file_channels", "file_kbit_s")
+DECODED_COLUMNS = ("duration_s", "sha256", "shard", "position", *FILE_COLUMNS)
 PREFIXED = ("utterance_id", "speaker", "attack")
-"""What a joined Manifest puts the name of the corpus in front of."""
+"""Columns whose values begin with the name of the corpus in a joined Manifest."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import numpy as np
 from pipeline import audio
 from pipeline.config import SAMPLE_RATE_HZ, AudioConfig
 from pipeline.errors import AudioError
-from pipeline.store import store
+from pipeline.store import source_file, store
 
 
 @dataclass(frozen=True)
@@ -55,13 +55,8 @@ def _decoded(task: Task, rows: list[dict]) -> Iterator[np.ndarray]:
         except AudioError as error:
             rows.append({"reason": str(error)})
             continue
-        rows.append(
-            {
-                "shard": task.number,
-                "position": position,
-                "duration_s": len(samples) / SAMPLE_RATE_HZ,
-                "sha256": audio.sha256(samples),
-            }
-        )
+        duration_s = len(samples) / SAMPLE_RATE_HZ
+        place = {"shard": task.number, "position": position, "duration_s": duration_s, "sha256": audio.sha256(samples)}
+        rows.append(place | source_file.describe(path, duration_s))
         position += 1
         yield samples

@@ -1,85 +1,64 @@
-"""The shortcut audit: how well bonafide and spoof are told apart by what has nothing to do with the voice.
+"""Shortcut audit: how well bonafide and spoof are told apart without the voice.
 
-Logistic regressions on the silences (the speech removed), the duration, the level, the bandwidth and the format of the
-files, each alone and all together, scored on speakers that they were not fitted on. A corpus on which one of them does
-well can be solved without listening (Müller et al. 2021 found ASVspoof 2019 so). Preprocessing audits every Store and
-leaves ``shortcuts.csv`` in it; every evaluation shows it.
+Logistic regressions on silences (the recording with its speech removed), duration, level, bandwidth and file format,
+each alone and all together, are scored on speakers that they were not fitted on. A corpus on which one of them does
+well can be solved without listening (Müller et al. 2021 found this of ASVspoof 2019). Preprocessing audits every Store
+and leaves ``shortcuts.csv`` in it; every evaluation shows it.
 """
 
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, fields
-from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from pipeline import metrics
-from pipeline.common import parallel
+from pipeline.common import files, parallel
 from pipeline.config import BONAFIDE, SAMPLE_RATE_HZ
 from pipeline.metrics import assessment, bootstrap
+from pipeline.store.manifest import FILE_COLUMNS
 from pipeline.store.store import Store
 
-FEATURES = ("duration_s", "level_dbfs", "roll_off_hz", "leading_silence_s", "trailing_silence_s")
 BAND_EDGES_HZ = (0, 250, 500, 1000, 2000, 4000, 8000)
 BANDS = tuple(f"silence_{high}_hz_db" for high in BAND_EDGES_HZ[1:])
-"""Level of the silences in each band, relative to that of all bands."""
+"""Level of the silences in each band, relative to the mean over all bands."""
 SILENCES = ("leading_silence_s", "trailing_silence_s", "silence_share", "silence_dbfs", *BANDS)
-FILE = ("file_rate_hz", "file_channels", "file_kbit_s")
-FILE_FORMAT = "file_format"
+FILE_FORMAT = "file format"
 KINDS: dict[str, tuple[str, ...]] = {
     "silences": SILENCES,
     "duration": ("duration_s",),
     "level": ("level_dbfs",),
     "bandwidth": ("roll_off_hz",),
-    "file format": (FILE_FORMAT, *FILE),
-    "all together": (*FEATURES[:3], *SILENCES, FILE_FORMAT, *FILE),
+    FILE_FORMAT: FILE_COLUMNS,
 }
-"""What each audit hears."""
+"""Columns that each kind of audit sees."""
+TOGETHER = "all together"
+"""Kind that sees the columns of all others."""
+COLUMNS = ("kind", "name", "auc", "low", "high", "spoof_trials")
+"""Columns of the findings: area under the ROC of a kind for a group of trials, with its 95 % interval over speakers."""
 ALL = "all"
 """Name of the finding over all attacks."""
 LIMIT = 0.65
-"""Area under the ROC from which, at the lower end of the interval, a shortcut is worth a warning."""
+"""Lower end of the interval above which a shortcut deserves a warning."""
+NO_FORMAT = "File format is not audited: preprocessing did not record it for this Store; run preprocess again."
 MOST_CLIPS = 4000
-"""Clips of a larger Store that are audited, drawn at random."""
+"""Clips audited of a larger Store, drawn at random."""
 FILENAME = "shortcuts.csv"
 FRAME_SAMPLES = 160
 SILENCE_DB = 20.0
-"""Frames this far under the loudest one count as silence at the ends; the level is that of the others."""
+"""Frames this far below the loudest one count as silence at the ends; the level is that of the others."""
 DEEP_SILENCE_DB = 30.0
-"""Frames this far under the loudest one hold no speech: all that is left when the speech is removed."""
+"""Frames this far below the loudest one hold no speech; they are the silences."""
 ROLL_OFF_SHARE = 0.99
 FOLDS = 5
 RESAMPLES = 500
 MOST_INTERACTIONS = 6
-"""Columns up to which a regression also sees their products, and not their squares alone."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Area under the ROC of the audit for one group of trials, with its 95 % interval over speakers."""
-
-    name: str
-    auc: float
-    low: float
-    high: float
-    spoof_trials: int
-
-
-COLUMNS = ("kind", *(field.name for field in fields(Finding)))
-
-
-def features(wave: np.ndarray) -> np.ndarray:
-    """``FEATURES`` of a waveform ``[samples]``, float in −1…1; ``[5]`` float64."""
-    values = measure(wave)
-    return np.array([values[name] for name in FEATURES])
+"""Columns up to which a regression also sees their products; above, only their squares."""
 
 
 def measure(wave: np.ndarray) -> dict[str, float]:
-    """``FEATURES`` and ``SILENCES`` by name of a waveform ``[samples]``, float in −1…1.
+    """Level, bandwidth and ``SILENCES`` by name of a waveform ``[samples]``, float in −1…1.
 
-    A recording without silence has 0 for what describes it.
+    A recording without silence has 0 in every column of ``SILENCES``.
     """
     from scipy import fft
 
@@ -90,17 +69,15 @@ def measure(wave: np.ndarray) -> dict[str, float]:
     loud = np.flatnonzero(power >= power.max() * 10 ** (-SILENCE_DB / 10))
     spectrum = fft.rfft(wave, fft.next_fast_len(len(wave), real=True))
     energy = np.cumsum(spectrum.real**2 + spectrum.imag**2, dtype=np.float64)
-    roll_off = np.searchsorted(energy, ROLL_OFF_SHARE * energy[-1]) / len(energy) * SAMPLE_RATE_HZ / 2
+    deep = power < power.max() * 10 ** (-DEEP_SILENCE_DB / 10)
     frame_s = FRAME_SAMPLES / SAMPLE_RATE_HZ
-    values = {
-        "duration_s": len(wave) / SAMPLE_RATE_HZ,
+    values = dict.fromkeys(SILENCES, 0.0) | {
         "level_dbfs": 10 * np.log10(power[loud].mean()),
-        "roll_off_hz": roll_off,
+        "roll_off_hz": np.searchsorted(energy, ROLL_OFF_SHARE * energy[-1]) / len(energy) * SAMPLE_RATE_HZ / 2,
         "leading_silence_s": loud[0] * frame_s,
         "trailing_silence_s": (count - 1 - loud[-1]) * frame_s,
+        "silence_share": deep.mean(),
     }
-    deep = power < power.max() * 10 ** (-DEEP_SILENCE_DB / 10)
-    values |= dict.fromkeys(SILENCES[2:], 0.0) | {"silence_share": deep.mean()}
     if deep.any():
         bins = np.mean(np.abs(np.fft.rfft(frames[deep] * np.hanning(FRAME_SAMPLES))) ** 2, axis=0) + 1e-12
         band = np.searchsorted(BAND_EDGES_HZ[1:-1], np.fft.rfftfreq(FRAME_SAMPLES, 1 / SAMPLE_RATE_HZ), side="right")
@@ -110,114 +87,60 @@ def measure(wave: np.ndarray) -> dict[str, float]:
     return {name: float(value) for name, value in values.items()}
 
 
-def measure_file(path: str | Path) -> dict[str, object]:
-    """Container and codec, rate, channels and, of lossy codecs, bit rate of a file; empty where it cannot be read."""
-    import av
-    import soundfile
-
-    path = Path(path)
-    unknown = {FILE_FORMAT: "", **dict.fromkeys(FILE, 0.0)}
-    if not path.is_file():
-        return unknown
-    try:
-        found = soundfile.info(str(path))
-        codec, rate_hz, channels, seconds = found.subtype, found.samplerate, found.channels, found.duration
-        lossless = codec.startswith("PCM") or codec in ("FLOAT", "DOUBLE")
-    except soundfile.LibsndfileError:
-        try:
-            with av.open(str(path)) as container:
-                stream = container.streams.audio[0]
-                codec, rate_hz, channels = stream.codec_context.name, stream.rate, stream.channels
-                seconds, lossless = (container.duration or 0) / av.time_base, False
-        except (av.FFmpegError, IndexError):
-            return unknown
-    # The size of a losslessly packed file tells what was recorded, not how it was stored.
-    kbit_s = 0.0 if lossless or not seconds else 8 * path.stat().st_size / 1000 / seconds
-    return {
-        FILE_FORMAT: f"{path.suffix.lower()} {codec}",
-        "file_rate_hz": float(rate_hz),
-        "file_channels": float(channels),
-        "file_kbit_s": kbit_s,
-    }
-
-
-def audit(
-    table: np.ndarray,
-    labels: np.ndarray,
-    speakers: Sequence[str],
-    attacks: Sequence[str],
-    *,
-    without: Sequence[str] = (),
-    seed: int = 0,
-) -> list[Finding]:
-    """Findings of ``FEATURES`` together, over all trials and for each attack against all bonafide.
-
-    Parameters
-    ----------
-    table : ``[trials, 5]``, the features of each trial.
-    labels : true for bonafide, ``[trials]``.
-    speakers, attacks : of each trial; speakers never cross from fitting to scoring.
-    without : names of ``FEATURES`` left out.
-    """
-    kept = [i for i, name in enumerate(FEATURES) if name not in without]
-    labels, speakers, attacks = np.asarray(labels, bool), np.asarray(speakers), np.asarray(attacks)
-    return _findings(_scores(np.asarray(table)[:, kept], labels, speakers, seed), labels, speakers, attacks, seed)
-
-
 def examine(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
-    """Findings of every kind of shortcut, ``COLUMNS``.
+    """Findings ``COLUMNS`` of each kind of shortcut, over all trials and for each attack against all bonafide.
 
     Parameters
     ----------
-    table : columns utterance_id, label, speaker, attack, and those of ``measure`` and ``measure_file``.
+    table : Manifest with the columns of ``measure``. Kinds whose columns are missing are left out.
 
-    Empty where the trials are of one class or of one speaker, so that nothing can be fitted and tested.
+    Empty if all trials are of one class or one speaker, so that nothing can be fitted and tested.
     """
     labels = (table["label"] == BONAFIDE).to_numpy()
     speakers, attacks = assessment.voices(table), table["attack"].replace("", assessment.UNKNOWN).to_numpy(str)
-    formats = pd.get_dummies(table[FILE_FORMAT], dtype=float)
-    numbers = table.drop(columns=FILE_FORMAT).assign(**{f"is {name}": formats[name] for name in formats})
+    groups = {ALL: np.full(len(labels), True)}
+    groups |= {name: labels | (attacks == name) for name in sorted(set(attacks[~labels]))}
+    known = [name for names in KINDS.values() for name in names if name in table]
+    kinds = {kind: list(names) for kind, names in KINDS.items() if set(names) <= set(known)} | {TOGETHER: known}
     rows = []
     if 0 < labels.sum() < len(labels) and len(set(speakers)) > 1:
-        for kind, names in KINDS.items():
-            columns = [c for n in names for c in ([f"is {f}" for f in formats] if n == FILE_FORMAT else [n])]
-            scores = _scores(numbers[columns].to_numpy(np.float64), labels, speakers, seed)
-            rows += [{"kind": kind, **asdict(f)} for f in _findings(scores, labels, speakers, attacks, seed)]
+        for kind, names in kinds.items():
+            # Formats, the only column of text, become one column each.
+            numbers = pd.get_dummies(table[names], dtype=float).to_numpy(np.float64)
+            scores = _scores(numbers, labels, speakers, seed)
+            for name, own in groups.items():
+                trials = scores[own], labels[own]
+                interval = bootstrap.intervals(*trials, speakers[own], names=("auc",), resamples=RESAMPLES, seed=seed)[
+                    "auc"
+                ]
+                rows.append((kind, name, metrics.auc(*trials), *interval, int((~labels[own]).sum())))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def of(store: Store) -> pd.DataFrame:
-    """The findings of a Store: read from its folder, or else made, and kept there where it can be written to."""
+    """Findings of a Store: read from its folder, or made and, if the folder can be written to, kept there."""
     path = store.folder / FILENAME
     if path.is_file():
-        found = pd.read_csv(path, keep_default_na=False)
-        if list(found) == list(COLUMNS):
-            return found
+        return pd.read_csv(path, keep_default_na=False)
     rows = np.arange(len(store))
     if len(rows) > MOST_CLIPS:
         rows = np.sort(np.random.default_rng(0).permutation(rows)[:MOST_CLIPS])
-    changes = np.flatnonzero(np.diff(store.manifest["shard"].to_numpy()[rows])) + 1
+    # One thread per shard: two threads at one shard would both check it.
+    by_shard = np.split(rows, np.flatnonzero(np.diff(store.manifest["shard"].to_numpy()[rows])) + 1)
     with ThreadPoolExecutor(parallel.cores()) as threads:  # most of the work is done outside Python's lock
-        measured = [one for own in threads.map(partial(_measured, store), np.split(rows, changes)) for one in own]
-    known = store.manifest.iloc[rows][["utterance_id", "label", "speaker", "attack"]].reset_index(drop=True)
-    found = examine(pd.concat([known, pd.DataFrame(measured)], axis=1))
+        measured = threads.map(lambda own: [measure(store.waveform(row)) for row in own], by_shard)
+        values = pd.DataFrame([clip for own in measured for clip in own])
+    found = examine(pd.concat([store.manifest.iloc[rows].reset_index(drop=True), values], axis=1))
     try:
-        unfinished = path.with_name(f"{FILENAME}.part")
-        found.to_csv(unfinished, index=False)
-        unfinished.replace(path)
+        with files.whole_file(path) as unfinished:
+            found.to_csv(unfinished, index=False)
     except OSError:
-        pass  # a Store that cannot be written to is audited again by whoever asks
+        pass  # a Store that cannot be written to is audited again each time
     return found
 
 
-def _measured(store: Store, rows: np.ndarray) -> list[dict[str, object]]:
-    """What is measured of rows of one shard: two threads at one shard would both have it checked."""
-    paths = store.manifest["path"].iloc[rows]
-    return [measure(store.waveform(row)) | measure_file(path) for row, path in zip(rows, paths, strict=True)]
-
-
 def text(found: pd.DataFrame) -> str:
-    """The findings over all attacks and the warnings, for the terminal."""
+    """Findings over all attacks and the warnings, for the terminal."""
     if found.empty:
         return "shortcut audit: not possible with one class or one speaker"
     lines = ["shortcut audit, AUC without the voice (95 %; 0.5 is chance):"]
@@ -225,25 +148,26 @@ def text(found: pd.DataFrame) -> str:
         f"  {row.kind:<13}{row.auc:.2f} ({row.low:.2f}–{row.high:.2f})"
         for row in found[found["name"] == ALL].itertuples()
     ]
+    lines += [] if FILE_FORMAT in set(found["kind"]) else [NO_FORMAT]
     return "\n".join(lines + warnings(found))
 
 
 def warnings(found: pd.DataFrame) -> list[str]:
-    """What the findings warn of, in words, a sentence each kind."""
-    said = []
+    """One sentence per kind of shortcut that deserves a warning."""
+    sentences = []
     for kind, own in found[found["low"] > LIMIT].groupby("kind", sort=False):
         worst = own.loc[own["low"].idxmax()]
         names = ", ".join("all attacks together" if name == ALL else name for name in own["name"])
         verb = "tell" if kind == "silences" else "tells"
-        said.append(
+        sentences.append(
             f"Shortcut: {kind} {verb} the classes apart without the voice for {names} (at worst AUC "
             f"{worst['auc']:.2f}, 95 % {worst['low']:.2f}–{worst['high']:.2f}, {worst['spoof_trials']:,} spoof clips)."
         )
-    return said
+    return sentences
 
 
 def mlflow_metrics(found: pd.DataFrame) -> dict[str, float]:
-    """The findings over all attacks by their MLflow names: ``shortcuts/duration/auc``, ``auc_low``, ``auc_high``."""
+    """Findings over all attacks by their MLflow names: ``shortcuts/duration/auc``, ``auc_low``, ``auc_high``."""
     return {
         f"shortcuts/{row.kind.replace(' ', '_')}/{name}": value
         for row in found[found["name"] == ALL].itertuples()
@@ -252,7 +176,7 @@ def mlflow_metrics(found: pd.DataFrame) -> dict[str, float]:
 
 
 def _scores(table: np.ndarray, labels: np.ndarray, speakers: np.ndarray, seed: int) -> np.ndarray:
-    """Log-odds of bonafide ``[trials]``, of each speaker by a regression that was fitted without him."""
+    """Log-odds of bonafide ``[trials]``; each speaker is scored by a regression fitted on other speakers."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import GroupKFold
     from sklearn.pipeline import make_pipeline
@@ -272,16 +196,3 @@ def _scores(table: np.ndarray, labels: np.ndarray, speakers: np.ndarray, seed: i
             ).fit(table[fitted], labels[fitted])
             scores[held_out] = model.decision_function(table[held_out])
     return scores
-
-
-def _findings(
-    scores: np.ndarray, labels: np.ndarray, speakers: np.ndarray, attacks: np.ndarray, seed: int
-) -> list[Finding]:
-    groups = {ALL: np.full(len(labels), True)}
-    groups |= {name: labels | (attacks == name) for name in sorted(set(attacks[~labels]))}
-    return [_finding(name, scores[m], labels[m], speakers[m], seed) for name, m in groups.items()]
-
-
-def _finding(name: str, scores: np.ndarray, labels: np.ndarray, speakers: np.ndarray, seed: int) -> Finding:
-    low, high = bootstrap.intervals(scores, labels, speakers, names=("auc",), resamples=RESAMPLES, seed=seed)["auc"]
-    return Finding(name, metrics.auc(scores, labels), low, high, int((~labels).sum()))

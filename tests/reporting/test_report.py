@@ -234,6 +234,7 @@ def test_what_was_not_asked_for_is_left_out_or_said_to_be():
     page = Page(report.html(summary, {}))
     assert "--robustness true" in page.text
     assert "Not possible" in page.text
+    assert "File format is not audited" in Page(report.html(SUMMARY, FIGURES, CLIPS)).text
     assert "Single clips" not in page.text
     assert "Against" not in page.text + plain_text.text(summary) + model_card.markdown(summary)
     assert "at worst babble 5 dB 40.0 %" in model_card.markdown(SUMMARY)

@@ -42,7 +42,10 @@ def test_empty_corpus_and_missing_column():
 
 def test_conditions_are_the_columns_that_vary_and_make_groups():
     made = table().assign(
-        codec="none", environment=lambda t: t["speaker"], transcript=lambda t: "says " + t["utterance_id"]
+        codec="none",
+        environment=lambda t: t["speaker"],
+        transcript=lambda t: "says " + t["utterance_id"],
+        file_format=lambda t: t["speaker"],
     )
     assert manifest.conditions(made) == ["environment"]
 
