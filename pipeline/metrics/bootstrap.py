@@ -1,15 +1,13 @@
-"""How sure the figures of merit are: 95 % intervals from a bootstrap over speakers, of one system or of two.
+"""95 % bootstrap intervals of the figures of merit, over speakers, for one system or for two on the same trials.
 
-Each resample draws as many groups (speakers) as there are, with replacement; one that lacks a class is drawn again.
-A resample is nothing but a whole-number weight for each trial, so all of them share one sort of the scores, and
-trials of one class without one of the other between them are counted together. Figures that are sums over trials
-are sums over groups.
+A resample draws as many groups (speakers) as there are, with replacement; one that lacks a class is drawn again. It is
+a whole-number weight per group. So the scores are sorted once, and every figure follows from sums of weights: a matrix
+``[groups, resamples]`` of them in each batch. Trials of one class with none of the other between them share a row of
+these sums (a run), and so do trials of equal score.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 
@@ -18,9 +16,9 @@ from pipeline.metrics import MetricError
 
 INTERVAL = (0.025, 0.975)
 _BATCH_WEIGHTS = 200_000
-"""Weights held at a time: few enough to stay in the cache."""
+"""Weights per batch: few enough to stay in the cache."""
 _ROUNDS = 10
-"""Times that resamples without a class are drawn again before the interval rests on fewer."""
+"""Draws per resample before the interval rests on fewer resamples."""
 
 Interval = tuple[float, float]
 
@@ -41,25 +39,23 @@ def intervals(
     Parameters
     ----------
     scores, labels : ``[trials]``; labels are true for bonafide.
-    groups : name of each trial's group ``[trials]``, of any type that sorts; without them every trial is its own.
+    groups : group of each trial ``[trials]``, of any type that sorts; without them every trial is a group.
     names : figures wanted.
     threshold : of accuracy, precision, recall and f1, on scores.
     logits : of the loss, ``[trials]``.
 
-    Raises ``MetricError`` where there is a single group, or where no resample holds both classes.
+    Raises ``MetricError`` if there is a single group, or if no resample holds both classes.
     """
     system = _System.of(scores, labels, groups, threshold, logits)
-    values = _resampled([system], groups, len(labels), names, resamples, seed)[0]
-    return {name: _interval(values[name]) for name in names}
+    values = [system.figures(weights, names) for weights in _draws(system, resamples, seed)]
+    return {name: _interval(np.concatenate([batch[name] for batch in values])) for name in names}
 
 
 def eer_interval(
     scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None = None, *, resamples: int = 1000, seed: int = 0
 ) -> Interval:
-    """The interval of the EER alone, see ``intervals``; of the mean EER for ``[runs, trials]`` of several trainings."""
-    systems = [_System.of(run, labels, groups) for run in np.atleast_2d(scores)]
-    drawn = _resampled(systems, groups, len(labels), ("eer",), resamples, seed)
-    return _interval(np.mean([own["eer"] for own in drawn], axis=0))
+    """Interval of the EER, see ``intervals``; of the mean EER for ``[runs, trials]`` of several trainings."""
+    return _interval(_mean_eers([scores], labels, groups, resamples, seed)[0])
 
 
 def eer_difference(
@@ -82,196 +78,126 @@ def eer_difference(
 
     Raises ``MetricError`` as ``intervals`` does.
     """
-    runs = [np.atleast_2d(system) for system in (first, second)]
-    systems = [_System.of(scores, labels, groups) for scores in (*runs[0], *runs[1])]
-    drawn = _resampled(systems, groups, len(labels), ("eer",), resamples, seed)
-    values = [own["eer"] for own in drawn]
-    means = [np.mean(part, axis=0) for part in (values[: len(runs[0])], values[len(runs[0]) :])]
-    found = [np.mean([metrics.eer(scores, labels) for scores in system]) for system in runs]
-    return float(found[0] - found[1]), *_interval(means[0] - means[1])
+    eers = _mean_eers([first, second], labels, groups, resamples, seed)
+    found = [np.mean([metrics.eer(scores, labels) for scores in np.atleast_2d(system)]) for system in (first, second)]
+    return float(found[0] - found[1]), *_interval(eers[0] - eers[1])
+
+
+def _mean_eers(
+    systems: Sequence[np.ndarray], labels: np.ndarray, groups: np.ndarray | None, resamples: int, seed: int
+) -> np.ndarray:
+    """Mean EER over the trainings of each system, ``[systems, resamples]``, the same resamples for all."""
+    trainings = [[_System.of(scores, labels, groups) for scores in np.atleast_2d(system)] for system in systems]
+    batches = [
+        [np.mean([training.figures(weights, ("eer",))["eer"] for training in system], axis=0) for system in trainings]
+        for weights in _draws(trainings[0][0], resamples, seed)
+    ]
+    return np.concatenate(batches, axis=1)
+
+
+def _draws(system: "_System", resamples: int, seed: int) -> Iterator[np.ndarray]:
+    """Weights ``[groups, resamples]`` in batches; only resamples with trials of both classes."""
+    count = system.bonafide.shape[1]
+    if count < 2:
+        raise MetricError("an interval needs at least two groups, and all trials are of one")
+    genuine, spoofed = (runs.sum(axis=0) for runs in (system.bonafide, system.spoof))
+    rng = np.random.default_rng(seed)
+    batch, missing = max(1, min(resamples, _BATCH_WEIGHTS // max(system.bonafide.shape))), resamples
+    for _ in range(_ROUNDS * -(-resamples // batch)):
+        drawn = rng.integers(count, size=(batch, count), dtype=np.int32) + count * np.arange(batch)[:, None]
+        weights = np.bincount(drawn.ravel(), minlength=batch * count).reshape(batch, count).astype(np.float64)
+        kept = weights[(weights @ genuine > 0) & (weights @ spoofed > 0)][:missing]
+        missing -= len(kept)
+        yield np.ascontiguousarray(kept.T)
+        if not missing:
+            return
+    if missing == resamples:
+        raise MetricError("no resample of the groups holds both classes, so the interval is not defined")
 
 
 @dataclass(frozen=True)
 class _System:
-    """The trials of one system by group, ready to be weighted.
+    """Trials of one system, ready to be weighted.
 
-    ``counts`` is sparse ``[runs, groups]``: trials of each group in each run, a run being sorted neighbours of one
-    class; ``bonafide`` says which class ``[runs]``, ``tied`` marks bonafide runs that share their score with the spoof
-    run behind them. ``sums`` ``[groups, figures]`` holds what adds up over trials, named by ``_SUMS``.
+    ``bonafide`` and ``spoof`` are sparse ``[runs, groups]``: trials of each class in each run, by rising score.
+    ``sums`` is ``[2, 5, groups]``: of each class its trials, wrong decisions at the Bayes threshold, wrong decisions at
+    ``threshold``, bits of Cllr, and nats of the loss.
     """
 
-    counts: "scipy.sparse.csr_array"  # noqa: F821
-    bonafide: np.ndarray
-    tied: np.ndarray
+    bonafide: "scipy.sparse.csr_array"  # noqa: F821
+    spoof: "scipy.sparse.csr_array"  # noqa: F821
     sums: np.ndarray
 
     @classmethod
-    def of(
-        cls,
-        scores: np.ndarray,
-        labels: np.ndarray,
-        groups: np.ndarray | None,
-        threshold: float = 0.0,
-        logits: np.ndarray | None = None,
-    ) -> "_System":
+    def of(cls, scores, labels, groups, threshold: float = 0.0, logits: np.ndarray | None = None) -> "_System":
         from scipy.sparse import csr_array
 
         scores, labels = metrics.checked(scores, labels)
-        member, count = _members(groups, len(labels))
-        order = np.lexsort((~labels, scores))  # bonafide before spoof where they tie, as the challenge sorts
-        bonafide, ordered = labels[order], scores[order]
-        # A tie of both classes is a run of each of its own, as its trials cannot be told apart.
-        block = np.cumsum(np.r_[False, ordered[1:] != ordered[:-1]])
-        mixed = np.isin(block, np.intersect1d(block[bonafide], block[~bonafide]))
-        begins = bonafide[1:] != bonafide[:-1]
-        begins |= (block[1:] != block[:-1]) & (mixed[1:] | mixed[:-1])
-        run = np.cumsum(np.r_[False, begins])
-        counts = csr_array((np.ones(len(run)), (run, member[order])), shape=(run[-1] + 1, count))
-        first = np.flatnonzero(np.r_[True, begins])
-        losses = np.zeros(len(labels)) if logits is None else np.logaddexp(0, np.where(labels, -logits, logits))
-        parts = {
-            "genuine": labels,
-            "spoof": ~labels,
-            "bayes_missed": labels & (scores < metrics.BAYES_THRESHOLD),
-            "bayes_accepted": ~labels & (scores >= metrics.BAYES_THRESHOLD),
-            "missed": labels & (scores < threshold),
-            "accepted": ~labels & (scores >= threshold),
-            "genuine_bits": labels * np.logaddexp(0, -scores) / np.log(2),
-            "spoof_bits": ~labels * np.logaddexp(0, scores) / np.log(2),
-            "loss": losses,
+        names, member = np.unique(np.arange(len(labels)) if groups is None else groups, return_inverse=True)
+        _, tie, size = np.unique(scores, return_inverse=True, return_counts=True)
+        share = np.bincount(tie, labels) / size  # of bonafide at each score
+        begins = (share[1:] != share[:-1]) | (share[1:] % 1 > 0)
+        run = np.append(0, np.cumsum(begins))[tie]
+        bonafide, spoof = (
+            csr_array((np.ones(part.sum()), (run[part], member[part])), shape=(run.max() + 1, len(names)))
+            for part in (labels, ~labels)
+        )
+        wrong = [(scores >= at) != labels for at in (metrics.BAYES_THRESHOLD, threshold)]
+        nats = [np.logaddexp(0, np.where(labels, -x, x)) for x in (scores, scores if logits is None else logits)]
+        values = np.stack([np.ones(len(labels)), *wrong, nats[0] / np.log(2), nats[1]])
+        sums = [[np.bincount(member, value * part, len(names)) for value in values] for part in (labels, ~labels)]
+        return cls(bonafide, spoof, np.array(sums))
+
+    def figures(self, weights: np.ndarray, names: Sequence[str]) -> dict[str, np.ndarray]:
+        """Named figures ``[resamples]`` of weights ``[groups, resamples]``, each with trials of both classes."""
+        ranked = self._ranked(weights) if {"eer", "auc", "min_dcf"} & set(names) else {}
+        added = self._added(weights) if set(names) - set(ranked) else {}
+        return {name: (ranked | added)[name] for name in names}
+
+    def _ranked(self, weights: np.ndarray) -> dict[str, np.ndarray]:
+        """Figures of the order of the scores."""
+        bonafide, spoof = self.bonafide @ weights, self.spoof @ weights  # (runs, resamples)
+        missed, rejected = np.cumsum(bonafide, axis=0), np.cumsum(spoof, axis=0)
+        genuine, spoofed = missed[-1], rejected[-1]
+        costs = metrics.normalised_cost(missed / genuine, 1 - rejected / spoofed).min(axis=0)
+        return {
+            "eer": _eer(bonafide, spoof, missed, rejected),
+            "auc": (bonafide * (rejected - spoof / 2)).sum(axis=0) / (genuine * spoofed),
+            "min_dcf": np.minimum(costs, metrics.normalised_cost(0.0, 1.0)),
         }
-        sums = np.stack([np.bincount(member, part, count) for part in parts.values()], axis=1)
-        return cls(counts, bonafide[first], mixed[first] & bonafide[first], sums)
+
+    def _added(self, weights: np.ndarray) -> dict[str, np.ndarray]:
+        """Figures of sums over trials."""
+        (genuine, bayes_missed, missed, bits, loss), (spoofed, bayes_accepted, accepted, spoof_bits, spoof_loss) = (
+            self.sums @ weights
+        )
+        hits, trials = genuine - missed, genuine + spoofed
+        return {
+            "act_dcf": metrics.normalised_cost(bayes_missed / genuine, bayes_accepted / spoofed),
+            "cllr": (bits / genuine + spoof_bits / spoofed) / 2,
+            "loss": (loss + spoof_loss) / trials,
+            "accuracy": 1 - (missed + accepted) / trials,
+            "precision": hits / np.maximum(hits + accepted, 1),
+            "recall": hits / genuine,
+            "f1": 2 * hits / (hits + accepted + genuine),
+        }
 
 
-_SUMS = (
-    *("genuine", "spoof", "bayes_missed", "bayes_accepted", "missed", "accepted"),
-    *("genuine_bits", "spoof_bits", "loss"),
-)
+def _eer(bonafide: np.ndarray, spoof: np.ndarray, missed: np.ndarray, rejected: np.ndarray) -> np.ndarray:
+    """EER of each resample, from trials ``[runs, resamples]`` of each class in a run and up to its end.
 
-
-def _members(groups: np.ndarray | None, trials: int) -> tuple[np.ndarray, int]:
-    """Number of each trial's group, and how many groups there are."""
-    if groups is None:
-        return np.arange(trials), trials
-    names, member = np.unique(np.asarray(groups), return_inverse=True)
-    return member, len(names)
-
-
-def _resampled(
-    systems: Sequence[_System],
-    groups: np.ndarray | None,
-    trials: int,
-    names: Sequence[str],
-    resamples: int,
-    seed: int,
-) -> list[dict[str, np.ndarray]]:
-    """Each figure ``[resamples]`` of each system, the same resamples for all."""
-    count = _members(groups, trials)[1]
-    if count < 2:
-        raise MetricError("an interval needs at least two groups, and all trials are of one")
-    batch = max(1, min(resamples, _BATCH_WEIGHTS // max(count, *(len(s.bonafide) for s in systems))))
-    values: list[dict[str, list[np.ndarray]]] = [{name: [] for name in names} for _ in systems]
-    found = 0
-    with _blas().limit(limits=1, user_api="blas"):
-        for weights in _ahead(_draws(count, batch, -(-resamples // batch), seed)):
-            sums = [dict(zip(_SUMS, (weights @ system.sums).T, strict=True)) for system in systems]
-            both = (sums[0]["genuine"] > 0) & (sums[0]["spoof"] > 0)
-            for own, system, parts in zip(values, systems, sums, strict=True):
-                kept = {name: part[both] for name, part in parts.items()}
-                for name, figure in _figures(system, weights[both], kept, names).items():
-                    own[name].append(figure)
-            found += both.sum()
-            if found >= resamples:
-                break
-    if not found:
-        raise MetricError("no resample of the groups holds both classes, so the interval is not defined")
-    return [{name: np.concatenate(parts)[:resamples] for name, parts in own.items()} for own in values]
-
-
-@cache
-def _blas() -> "threadpoolctl.ThreadpoolController":  # noqa: F821
-    """Its threads would wait for each other, and for the one that draws, longer than these products take."""
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController()
-
-
-def _draws(count: int, batch: int, batches: int, seed: int) -> Iterator[np.ndarray]:
-    """Weights ``[batch, groups]`` of resample after resample, some more than asked for."""
-    rng = np.random.default_rng(seed)
-    for _ in range(_ROUNDS * batches):
-        drawn = rng.integers(count, size=(batch, count), dtype=np.int32) + count * np.arange(batch)[:, None]
-        yield np.bincount(drawn.ravel(), minlength=batch * count).reshape(batch, count).astype(np.float64)
-
-
-def _ahead(items: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-    """The items, each made while the one before it is worked on."""
-    with ThreadPoolExecutor(1) as thread:
-        following = thread.submit(next, items, None)
-        while (item := following.result()) is not None:
-            following = thread.submit(next, items, None)
-            yield item
-
-
-def _figures(
-    system: _System, weights: np.ndarray, sums: dict[str, np.ndarray], names: Sequence[str]
-) -> dict[str, np.ndarray]:
-    """Named figures ``[resamples]`` of resamples that hold both classes."""
-    genuine, spoof = sums["genuine"], sums["spoof"]
-    found = {name: figure(sums) for name, figure in _ADDED.items() if name in names}
-    if {"eer", "auc", "min_dcf"} & set(names):
-        runs = system.counts @ weights.T  # (runs, resamples)
-        passed = np.cumsum(runs, axis=0)
-        missed = np.cumsum(np.where(system.bonafide[:, None], runs, 0.0), axis=0)
-        rejected = passed - missed
-        if "eer" in names:
-            found["eer"] = _eer(runs, missed, rejected, system.bonafide)
-        if "min_dcf" in names:
-            accepted = np.vstack([np.zeros(len(genuine)), rejected])
-            missing = np.vstack([np.zeros(len(genuine)), missed])
-            found["min_dcf"] = metrics.normalised_cost(missing / genuine, 1 - accepted / spoof).min(axis=0)
-        if "auc" in names:
-            below = rejected[system.bonafide].copy()  # (bonafide runs, resamples)
-            tied = np.flatnonzero(system.tied)
-            below[system.tied[system.bonafide]] += runs[tied + 1] / 2
-            found["auc"] = (runs[system.bonafide] * below).sum(axis=0) / (genuine * spoof)
-    return found
-
-
-def _eer(runs: np.ndarray, missed: np.ndarray, rejected: np.ndarray, bonafide: np.ndarray) -> np.ndarray:
-    """EER of each resample, from trials ``[runs, resamples]`` and how many are missed and rejected up to each run.
-
-    All are whole numbers. The gap (miss − false alarm) · genuine · spoof only rises from run to run, so it is smallest
-    inside the run, or at the ends of it, where its sign turns.
+    As in ``metrics.curve``, the line through a run is straight and has one step per trial. The gap (miss − false alarm)
+    rises with every step; times genuine · spoofed it is a whole number. The EER lies at the step nearest to gap 0.
     """
-    genuine, spoof = missed[-1], rejected[-1]  # (resamples,)
-    gap = missed * spoof + rejected * genuine - genuine * spoof  # (runs, resamples)
-    turn = np.sum(gap < 0, axis=0)
-    at, inside = (np.maximum(turn - 1, 0), np.arange(len(turn))), turn > 0
-    before = np.where(inside, gap[at], -genuine * spoof)
-    earlier = np.where(inside, missed[at], 0.0)
-    step = np.where(bonafide[turn], spoof, genuine)
-    copies = (step - 1 - 2 * before) // (2 * step)  # trials up to the nearest point, the first of two equally near
-    nearest = before + copies * step
-    # With miss m and gap d, the false alarm is m − d and the mean of both m − d / 2.
-    return (earlier + bonafide[turn] * copies) / genuine - nearest / (genuine * spoof) / 2
-
-
-def _called_bonafide(sums: dict[str, np.ndarray]) -> np.ndarray:
-    return sums["genuine"] - sums["missed"] + sums["accepted"]
-
-
-_ADDED: dict[str, Callable[[dict[str, np.ndarray]], np.ndarray]] = {
-    "act_dcf": lambda s: metrics.normalised_cost(s["bayes_missed"] / s["genuine"], s["bayes_accepted"] / s["spoof"]),
-    "cllr": lambda s: (s["genuine_bits"] / s["genuine"] + s["spoof_bits"] / s["spoof"]) / 2,
-    "loss": lambda s: s["loss"] / (s["genuine"] + s["spoof"]),
-    "accuracy": lambda s: 1 - (s["missed"] + s["accepted"]) / (s["genuine"] + s["spoof"]),
-    "precision": lambda s: (s["genuine"] - s["missed"]) / np.maximum(_called_bonafide(s), 1),
-    "recall": lambda s: 1 - s["missed"] / s["genuine"],
-    "f1": lambda s: 2 * (s["genuine"] - s["missed"]) / (_called_bonafide(s) + s["genuine"]),
-}
-"""Figures that follow from sums over trials."""
+    genuine, spoofed = missed[-1], rejected[-1]
+    gap = missed * spoofed + rejected * genuine - genuine * spoofed
+    at = np.argmax(gap >= 0, axis=0), np.arange(len(genuine))  # the run in which the gap reaches 0
+    trials, rise = bonafide[at] + spoof[at], bonafide[at] * spoofed + spoof[at] * genuine
+    steps = np.ceil((rise - gap[at]) * trials / rise - 0.5)  # to the nearest point, the first of two equally near
+    back = 1 - steps / trials
+    miss = (missed[at] - back * bonafide[at]) / genuine
+    false_alarm = 1 - (rejected[at] - back * spoof[at]) / spoofed
+    return (miss + false_alarm) / 2
 
 
 def _interval(values: np.ndarray) -> Interval:

@@ -1,8 +1,8 @@
 """Figures of merit of a detector, as the field defines them: pure functions of scores and labels, in float64.
 
 Scores are log-odds, higher = more bonafide; ``labels`` is true for bonafide. A miss is bonafide scored below the
-threshold, a false alarm spoof scored at or above it. Definitions of EER, minDCF, actDCF and Cllr are those of the
-ASVspoof 5 evaluation plan (Wang et al. 2024); Cllr is Brümmer & du Preez 2006.
+threshold, a false alarm spoof scored at or above it. EER, minDCF, actDCF and Cllr follow the ASVspoof 5 evaluation
+plan (Wang et al. 2024), Cllr after Brümmer & du Preez 2006; ``curve`` names the one difference, in tied scores.
 """
 
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ COST_MISS, COST_FALSE_ALARM = 1.0, 10.0
 BAYES_THRESHOLD = -float(np.log((1 - P_SPOOF) * COST_MISS / (P_SPOOF * COST_FALSE_ALARM)))
 """Threshold on a calibrated log-likelihood ratio that the detection cost asks for: −ln 1.9."""
 RATE_TOLERANCE = 1e-9
-"""By how much a rate may pass its limit, as a share of trials is not exact."""
+"""Rounding error allowed when a share of trials is compared with its limit."""
 
 
 class MetricError(ProjectError):
-    """Scores or labels of which the figure is not defined."""
+    """Scores or labels for which a figure is not defined."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,10 @@ class Confusion:
 
 
 def checked(scores: np.ndarray, labels: np.ndarray, *, both: bool = True) -> tuple[np.ndarray, np.ndarray]:
-    """Scores and labels as float64 and bool ``[trials]``; raises ``MetricError`` for what no figure is defined of.
+    """Scores and labels as float64 and bool ``[trials]``.
 
-    ``both``: whether each class must occur.
+    Raises ``MetricError`` if no figure is defined for them: no trials, unequal lengths, scores that are not finite, or
+    (with ``both``) a missing class.
     """
     scores, labels = np.asarray(scores, np.float64).ravel(), np.asarray(labels, bool).ravel()
     if len(scores) != len(labels):
@@ -64,28 +65,35 @@ def checked(scores: np.ndarray, labels: np.ndarray, *, both: bool = True) -> tup
 
 
 def curve(scores: np.ndarray, labels: np.ndarray) -> Curve:
-    """Miss and false-alarm rate below and at every score, tied scores one at a time, bonafide before spoof."""
+    """Miss and false-alarm rate below and at every score.
+
+    Trials of equal score move together: the curve crosses a tie on a straight line, in one step per trial. This is the
+    average over all orders of the tied trials, as in the AUC. The ASVspoof challenge puts bonafide before spoof
+    instead, so its EER of constant scores is 1, here 0.5. Scores without ties give the same curve.
+    """
     scores, labels = checked(scores, labels)
     ordered = np.concatenate([scores[labels], scores[~labels]])
     order = np.argsort(ordered, kind="stable")
-    bonafide = (order < labels.sum()).astype(np.float64)
-    miss = np.concatenate([[0.0], np.cumsum(bonafide) / labels.sum()])
-    false_alarm = np.concatenate([[1.0], 1 - np.cumsum(1 - bonafide) / (~labels).sum()])
-    ordered = ordered[order]
-    return Curve(np.concatenate([[ordered[0] - 0.001], ordered]), miss, false_alarm)
+    ordered, passed = ordered[order], np.arange(len(order) + 1)
+    ends = np.append(0, np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True)) + 1)
+    missed = np.append(0, np.cumsum(order < labels.sum()))
+    missed, rejected = (np.interp(passed, ends, counts[ends]) for counts in (missed, passed - missed))
+    thresholds = np.concatenate([[ordered[0] - 0.001], ordered])
+    return Curve(thresholds, missed / labels.sum(), 1 - rejected / (~labels).sum())
 
 
 def eer(scores: np.ndarray, labels: np.ndarray) -> float:
-    """Equal error rate: the mean of miss and false alarm where they are closest."""
+    """Equal error rate: the mean of miss and false alarm where they are closest (first such point of ``curve``)."""
     points = curve(scores, labels)
     nearest = np.argmin(np.abs(points.miss - points.false_alarm))
     return float((points.miss[nearest] + points.false_alarm[nearest]) / 2)
 
 
 def eer_threshold(scores: np.ndarray, labels: np.ndarray) -> float:
-    """Threshold at the equal error rate, halfway between the two scores that it separates."""
+    """Threshold where miss and false alarm are closest, halfway between the two scores that it separates."""
     points = curve(scores, labels)
-    return _between(points, int(np.argmin(np.abs(points.miss - points.false_alarm))))
+    gaps = np.where(whole_ties(points), np.abs(points.miss - points.false_alarm), np.inf)
+    return _between(points, int(np.argmin(gaps)))
 
 
 def min_dcf(scores: np.ndarray, labels: np.ndarray) -> float:
@@ -96,25 +104,25 @@ def min_dcf(scores: np.ndarray, labels: np.ndarray) -> float:
 def min_dcf_threshold(scores: np.ndarray, labels: np.ndarray) -> float:
     """Threshold of the least detection cost, halfway between the two scores that it separates."""
     points = curve(scores, labels)
-    return _between(points, int(np.argmin(_dcf(points))))
+    return _between(points, int(np.argmin(np.where(whole_ties(points), _dcf(points), np.inf))))
 
 
 def false_alarm_threshold(scores: np.ndarray, labels: np.ndarray, rate: float) -> float:
-    """The lowest threshold at which at most this share of spoof is accepted."""
+    """Lowest threshold that accepts at most this share of spoof."""
     points = curve(scores, labels)
     allowed = whole_ties(points) & (points.false_alarm <= rate + RATE_TOLERANCE)
     return _between(points, int(np.flatnonzero(allowed)[0]))
 
 
 def miss_threshold(scores: np.ndarray, labels: np.ndarray, rate: float) -> float:
-    """The highest threshold at which at most this share of bonafide is missed."""
+    """Highest threshold that misses at most this share of bonafide."""
     points = curve(scores, labels)
     allowed = whole_ties(points) & (points.miss <= rate + RATE_TOLERANCE)
     return _between(points, int(np.flatnonzero(allowed)[-1]))
 
 
 def whole_ties(points: Curve) -> np.ndarray:
-    """Points of a curve at which the threshold passes a score with all trials that share it, ``[trials + 1]`` bool."""
+    """Points of a curve between two different scores, where a threshold can lie, ``[trials + 1]`` bool."""
     return np.append(points.thresholds[1:] != points.thresholds[:-1], True)
 
 
@@ -131,7 +139,7 @@ def error_rates(scores: np.ndarray, labels: np.ndarray, threshold: float) -> tup
 
 
 def cllr(scores: np.ndarray, labels: np.ndarray) -> float:
-    """Cost of log-likelihood ratios in bits: 0 is perfect, 1 says nothing."""
+    """Cost of log-likelihood ratios in bits: 0 is perfect, 1 is that of scores without information."""
     scores, labels = checked(scores, labels)
     bonafide = np.logaddexp(0, -scores[labels]).mean()
     spoof = np.logaddexp(0, scores[~labels]).mean()
@@ -170,7 +178,7 @@ def summary(
 ) -> dict[str, float]:
     """All figures of a subset: ``loss`` of the logits, if given, the others of the calibrated scores.
 
-    Precision is 0 where nothing is called bonafide.
+    Precision is 0 if no trial is called bonafide.
     """
     scores, labels = checked(scores, labels)
     counts = confusion(scores, labels, threshold)
@@ -202,10 +210,7 @@ def normalised_cost(miss: np.ndarray | float, false_alarm: np.ndarray | float) -
 
 
 def _between(points: Curve, index: int) -> float:
-    """A threshold with the error rates of point ``index``: above its score, not above the next.
-
-    Where both scores are equal no threshold lies between them, and the one that accepts both is returned.
-    """
+    """A threshold with the error rates of point ``index`` of ``whole_ties``: above its score, not above the next."""
     if index + 1 == len(points.thresholds):
         return float(np.nextafter(points.thresholds[index], np.inf))
     low, high = points.thresholds[index], points.thresholds[index + 1]

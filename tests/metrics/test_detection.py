@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
-from sklearn.metrics import log_loss, precision_recall_fscore_support, roc_auc_score
+from sklearn.metrics import log_loss, precision_recall_fscore_support, roc_auc_score, roc_curve
 
 from pipeline import metrics
 from pipeline.metrics import MetricError
@@ -27,7 +27,7 @@ REFERENCE = {
     "normal": (quantiles(1000, 1), quantiles(9000, -1), 0.158888889, 0.424788889, 0.455111111, 0.586904492),
     "asvspoof2017": (quantiles(1298, 1), quantiles(12008, -1), 0.158716608, 0.424988631, 0.455239650, 0.586920101),
     "doubled": (2 * quantiles(1298, 1), 2 * quantiles(12008, -1), 0.158716608, 0.424988631, 0.425702921, 0.513950261),
-    "ties": ([1, 1, 1, 0, 0], [0, 0, 0, 0, 1, -1, -1, -1], 0.3875, 0.625, 0.625, 0.788736036),
+    "ties": ([1, 1, 1, 0, 0], [0, 0, 0, 0, 1, -1, -1, -1], 0.279166667, 0.625, 0.625, 0.788736036),
     "separable": ([3, 4, 5], [-1, -2, -3, -4], 0, 0, 0, 0.109079253),
 }
 
@@ -86,9 +86,9 @@ def test_thresholds_give_the_error_rates_that_they_are_for(name):
     data = trials(*REFERENCE[name][:2])
     miss, false_alarm = metrics.error_rates(*data, metrics.min_dcf_threshold(*data))
     assert (0.95 * miss + 0.5 * false_alarm) / 0.5 == pytest.approx(metrics.min_dcf(*data), abs=1e-12)
-    if name != "ties":
-        miss, false_alarm = metrics.error_rates(*data, metrics.eer_threshold(*data))
-        assert (miss + false_alarm) / 2 == pytest.approx(metrics.eer(*data), abs=1e-12)
+    miss, false_alarm = metrics.error_rates(*data, metrics.eer_threshold(*data))
+    expected = (0.4 + 0.125) / 2 if name == "ties" else metrics.eer(*data)
+    assert (miss + false_alarm) / 2 == pytest.approx(expected, abs=1e-12)
 
 
 RATES = [0.0, 0.01, 0.1, 0.25, 1 / 3, 0.5, 0.999]
@@ -178,10 +178,52 @@ def test_the_order_of_trials_does_not_matter(scores, random):
     assert found == pytest.approx(expected, abs=1e-12)
 
 
-def test_equal_scores_say_nothing():
-    data = trials([0.0] * 3, [0.0] * 5)
+@pytest.mark.parametrize(("bonafide", "spoof"), [(1, 1), (3, 5), (40, 2), (1298, 12008)])
+def test_equal_scores_hold_no_information(bonafide, spoof):
+    data = trials([0.0] * bonafide, [0.0] * spoof)
     assert metrics.auc(*data) == 0.5
+    assert metrics.eer(*data) == pytest.approx(0.5, abs=1e-12)
     assert metrics.cllr(*data) == 1.0
+
+
+def eers_of_the_challenge(scores, labels) -> np.ndarray:
+    """EER by the challenge's definition, bonafide before spoof in a tie; two values if two points are equally near."""
+    order = np.lexsort((~labels, scores))
+    false_alarm, detected, _ = roc_curve(labels[order], -np.arange(len(order)), drop_intermediate=False)
+    # Ranks fall along the order, so scikit-learn detects what lies below: rates of the mirrored decision.
+    miss, false_alarm = detected, 1 - false_alarm
+    gaps = np.abs(miss - false_alarm)
+    return (miss + false_alarm)[gaps <= gaps.min() + 1e-12] / 2
+
+
+@settings(deadline=None)
+@given(st.permutations(range(30)), st.integers(1, 29))
+def test_without_ties_the_eer_is_that_of_the_challenge(scores, bonafide):
+    data = np.array(scores, float), np.arange(30) < bonafide
+    assert np.abs(eers_of_the_challenge(*data) - metrics.eer(*data)).min() < 1e-12
+
+
+@settings(deadline=None)
+@given(SCORES, SCORES)
+def test_ties_within_a_class_leave_the_eer_alone(bonafide, spoof):
+    data = trials(np.array(bonafide), np.array(spoof) + 1 / 16)
+    assert np.abs(eers_of_the_challenge(*data) - metrics.eer(*data)).min() < 1e-12
+
+
+@pytest.mark.parametrize("decimals", [0, 1, 2])
+def test_rounding_moves_the_eer_no_further_than_the_scores(rng, decimals):
+    labels = rng.random(4000) < 0.2
+    scores = rng.normal(size=4000) + 1.5 * labels
+    shift = np.where(labels, 0.5, -0.5) * 10.0**-decimals
+    step = 1 / labels.sum()
+    found = metrics.eer(scores.round(decimals), labels)
+    assert metrics.eer(scores + shift, labels) - step <= found <= metrics.eer(scores - shift, labels) + step
+
+
+def test_a_tie_is_crossed_in_equal_steps():
+    points = metrics.curve(*trials([0.0, 0.0], [0.0, 0.0, -1.0, 1.0]))
+    assert points.miss == pytest.approx([0, 0, 0.25, 0.5, 0.75, 1, 1], abs=1e-12)
+    assert points.false_alarm == pytest.approx([1, 0.75, 0.625, 0.5, 0.375, 0.25, 0], abs=1e-12)
 
 
 def test_one_clip_a_class_is_enough():
@@ -216,7 +258,7 @@ FIGURES = (
         ([1.0, 2.0, 3.0], [True, False], "3 scores for 2 labels"),
     ],
 )
-def test_what_no_figure_is_defined_of_is_refused(figure, scores, labels, message):
+def test_scores_without_a_figure_are_refused(figure, scores, labels, message):
     with pytest.raises(MetricError, match=message):
         figure(np.array(scores), np.array(labels, bool))
 
