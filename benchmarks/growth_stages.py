@@ -42,7 +42,7 @@ def write_corpus(config: Config, folder: Path, copies: int) -> None:
     table, _ = corpora.read(config.corpus)
     rows = []
     for recording in table.to_dict("records"):
-        wave = audio.decode_int16(recording["path"])
+        wave = audio.read(recording["path"]).samples
         for number in range(copies):
             name = f"{recording['utterance_id']}-{number}.wav"
             soundfile.write(folder / name, np.roll(wave, number * SHIFT_SAMPLES), SAMPLE_RATE_HZ, subtype="PCM_16")

@@ -112,9 +112,10 @@ def _line(row: Row) -> str:
     name = row.source if len(row.source) <= SOURCE_WIDTH else "…" + row.source[-SOURCE_WIDTH + 1 :]
     if row.error:
         return f"{name:<{SOURCE_WIDTH}}  error     {row.error}"
+    note = f"  {row.note}" if row.note else ""
     return (
         f"{name:<{SOURCE_WIDTH}}  {row.label:<9} {row.score:>+7.2f} {row.spoof_probability:>9.3f} "
-        f"{row.speech_s:>6.1f} s {row.duration_s:>6.1f} s"
+        f"{row.speech_s:>6.1f} s {row.duration_s:>6.1f} s{note}"
     )
 
 

@@ -1,19 +1,23 @@
 """From bytes to samples at 16 kHz, and what they hold: speech, windows, bands. No TensorFlow."""
 
 from pipeline.audio.containers import BLOCK_SAMPLES, SUFFIXES, Source
-from pipeline.audio.decoding import DEFAULT_LIMITS, Limits, blocks, decode, decode_int16
+from pipeline.audio.decoding import DEFAULT_LIMITS, Decoded, Limits, blocks, decode, read
+from pipeline.audio.notes import Note, NoteKind
 from pipeline.audio.samples import on_grid, resampled, sha256, to_float, to_int16
 
 __all__ = [
     "BLOCK_SAMPLES",
     "DEFAULT_LIMITS",
     "SUFFIXES",
+    "Decoded",
     "Limits",
+    "Note",
+    "NoteKind",
     "Source",
     "blocks",
     "decode",
-    "decode_int16",
     "on_grid",
+    "read",
     "resampled",
     "sha256",
     "to_float",

@@ -2,13 +2,15 @@
 
 import io
 import os
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
+from pipeline.audio.notes import Note, NoteKind
 from pipeline.errors import AudioError, AudioFault
 
 BLOCK_SAMPLES = 1 << 16
@@ -24,8 +26,22 @@ SUFFIXES = frozenset(
 )
 """Suffixes that count as recordings when a folder is searched; a file named explicitly may have any name."""
 Source = str | os.PathLike | bytes
-Opened = tuple[int, int, Iterator[np.ndarray]]
-"""Sample rate in Hz, channels of the file, and blocks ``[samples, channels]`` of float32."""
+PROMISED = re.compile(
+    r"^ *(?:RIFF|FORM|SSND|data|Data Size|riff|Riff size) *: (\d+) \(should be (\d+)\)$", re.MULTILINE
+)
+"""Size in a header beside the size of the file, in libsndfile's log of the headers of WAV, AIFF, AU, W64 and RF64."""
+UNKNOWN_SIZE = 0x7FFF0000
+"""Programs that write into a pipe state at least this size, as they cannot know it."""
+
+
+class Opened(NamedTuple):
+    """A recording that is being read; ``notes`` are complete after the last block."""
+
+    rate_hz: int
+    channels: int
+    blocks: Iterator[np.ndarray]
+    """float32 ``[samples, channels]``"""
+    notes: list[Note]
 
 
 def enter(stack: ExitStack, source: Source, mix: bool) -> Opened:
@@ -57,7 +73,8 @@ def libsndfile(source: Source) -> Iterator[Opened]:
     with soundfile.SoundFile(named) as file:
         # Otherwise python-soundfile seeks after every block, which restarts the decoder of Opus and MP3.
         file.seekable = lambda: False
-        yield file.samplerate, file.channels, _soundfile_blocks(file)
+        notes: list[Note] = []
+        yield Opened(file.samplerate, file.channels, _soundfile_blocks(file, notes), notes)
 
 
 @contextmanager
@@ -76,7 +93,7 @@ def ffmpeg(source: Source, hint: str, *, mix: bool = True) -> Iterator[Opened]:
             rate_hz, channels = stream.codec_context.sample_rate or stream.rate, stream.codec_context.channels or 1
             layout = "mono" if mix else stream.codec_context.layout
             resampler = av.AudioResampler(format="fltp", layout=layout, rate=rate_hz)
-            yield rate_hz, channels, _ffmpeg_blocks(container, stream, resampler)
+            yield Opened(rate_hz, channels, _ffmpeg_blocks(container, stream, resampler), [])
     except (av.FFmpegError, ValueError, OSError) as error:
         raise AudioError(AudioFault.UNREADABLE, f"not audio that libsndfile or FFmpeg can decode ({error})") from None
 
@@ -90,9 +107,17 @@ def _opened(source: Source) -> BinaryIO:
         raise AudioError(AudioFault.UNREADABLE, f"{error.strerror or error}") from None
 
 
-def _soundfile_blocks(file) -> Iterator[np.ndarray]:
+def _soundfile_blocks(file, notes: list[Note]) -> Iterator[np.ndarray]:
+    samples = 0
     while len(block := file.read(BLOCK_SAMPLES, dtype="float32", always_2d=True)):
+        samples += len(block)
         yield block
+    for promised, held in PROMISED.findall(file.extra_info):
+        if int(held) < int(promised) < UNKNOWN_SIZE:
+            notes.append(Note(NoteKind.TRUNCATED, f"the header promises {promised} bytes, the file holds {held}"))
+            return
+    if samples < file.frames < UNKNOWN_SIZE:
+        notes.append(Note(NoteKind.TRUNCATED, f"the header promises {file.frames} samples, the file holds {samples}"))
 
 
 def _ffmpeg_blocks(container, stream, resampler) -> Iterator[np.ndarray]:

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.audio import containers
-from pipeline.audio.containers import Source
+from pipeline.audio.containers import Opened, Source
+from pipeline.audio.notes import Note
 from pipeline.audio.samples import FULL_SCALE, resampled, resampled_int16, to_float
 from pipeline.config import SAMPLE_RATE_HZ, AudioConfig
 from pipeline.errors import AudioError, AudioFault
@@ -37,6 +38,24 @@ class Limits:
 DEFAULT_CONFIG, DEFAULT_LIMITS = AudioConfig(), Limits()
 
 
+@dataclass(frozen=True)
+class Decoded:
+    """A recording as ``samples`` ``[samples]`` int16 at 16 kHz, the type the Store keeps, and the notes on it."""
+
+    samples: np.ndarray
+    notes: tuple[Note, ...] = ()
+
+    @property
+    def wave(self) -> np.ndarray:
+        """The samples as float32 in −1…1."""
+        return to_float(self.samples)
+
+    @property
+    def note(self) -> str:
+        """All notes as one line; normally empty."""
+        return "; ".join(map(str, self.notes))
+
+
 def decode(
     source: Source,
     *,
@@ -44,7 +63,18 @@ def decode(
     limits: Limits = DEFAULT_LIMITS,
     format_hint: str = "",
 ) -> np.ndarray:
-    """Decode a recording.
+    """Decode a recording to float32 ``[samples]`` in −1…1, multiples of 1/32768; otherwise like ``read``."""
+    return read(source, config=config, limits=limits, format_hint=format_hint).wave
+
+
+def read(
+    source: Source,
+    *,
+    config: AudioConfig = DEFAULT_CONFIG,
+    limits: Limits = DEFAULT_LIMITS,
+    format_hint: str = "",
+) -> Decoded:
+    """Decode a recording to 16 kHz, with the notes on it; channels are averaged.
 
     Parameters
     ----------
@@ -53,31 +83,16 @@ def decode(
     limits : limits on the file.
     format_hint : FFmpeg's name of a headerless format (``g722``); by default taken from the suffix.
 
-    Returns
-    -------
-    Samples ``[samples]`` float32 at 16 kHz, multiples of 1/32768 in −1…1; channels are averaged.
-
     Raises
     ------
     AudioError
         Unreadable, empty, not finite, too short, too long, too large or silent. Decoding stops as
         soon as a limit is passed, so a small file of hours of audio costs no more than one at the limit.
     """
-    return to_float(decode_int16(source, config=config, limits=limits, format_hint=format_hint))
-
-
-def decode_int16(
-    source: Source,
-    *,
-    config: AudioConfig = DEFAULT_CONFIG,
-    limits: Limits = DEFAULT_LIMITS,
-    format_hint: str = "",
-) -> np.ndarray:
-    """``decode`` as int16 ``[samples]``, the type the Store keeps."""
     _check_size(source, limits)
-    samples = _read(
-        source, format_hint or containers.headerless_format(source), min(config.max_s, limits.max_s), limits
-    )
+    hint = format_hint or containers.headerless_format(source)
+    decoded = _read(source, hint, min(config.max_s, limits.max_s), limits)
+    samples = decoded.samples
     duration_s = len(samples) / SAMPLE_RATE_HZ
     if duration_s < config.min_s:
         raise AudioError(AudioFault.TOO_SHORT, f"{duration_s:.3f} s, at least {config.min_s:g} s are needed")
@@ -87,7 +102,7 @@ def decode_int16(
         raise AudioError(
             AudioFault.SILENT, f"its peak is {level}, at least {config.silence_dbfs:g} dB full scale is needed"
         )
-    return samples
+    return decoded
 
 
 def blocks(source: Source, *, mix: bool = True, limits: Limits = DEFAULT_LIMITS) -> Iterator[np.ndarray]:
@@ -100,26 +115,25 @@ def blocks(source: Source, *, mix: bool = True, limits: Limits = DEFAULT_LIMITS)
 
     _check_size(source, limits)
     with ExitStack() as stack:
-        rate_hz, channels, read = containers.enter(stack, source, mix)
-        _check_layout(rate_hz, channels, limits)
+        opened = containers.enter(stack, source, mix)
+        _check_layout(opened.rate_hz, opened.channels, limits)
         try:
-            yield from resampled(map(_mix, read) if mix else read, rate_hz)
+            yield from resampled(map(_mix, opened.blocks) if mix else opened.blocks, opened.rate_hz)
         except soundfile.LibsndfileError as error:
             raise AudioError(AudioFault.UNREADABLE, f"the file is damaged ({error})") from None
 
 
-def _read(source: Source, hint: str, max_s: float, limits: Limits) -> np.ndarray:
-    """Samples int16 at 16 kHz."""
+def _read(source: Source, hint: str, max_s: float, limits: Limits) -> Decoded:
     if not hint:
         import soundfile
 
         try:
             with containers.libsndfile(source) as opened:
-                return _collect(*opened, max_s, limits)
+                return _collect(opened, max_s, limits)
         except soundfile.LibsndfileError:
             pass  # FFmpeg knows more formats; its error is the one to report
     with containers.ffmpeg(source, hint) as opened:
-        return _collect(*opened, max_s, limits)
+        return _collect(opened, max_s, limits)
 
 
 def _check_size(source: Source, limits: Limits) -> None:
@@ -133,11 +147,12 @@ def _check_size(source: Source, limits: Limits) -> None:
         raise AudioError(AudioFault.TOO_LARGE, f"{size / 1e6:.1f} MB, at most {limits.max_bytes / 1e6:g} MB are taken")
 
 
-def _collect(rate_hz: int, channels: int, blocks: Iterator[np.ndarray], max_s: float, limits: Limits) -> np.ndarray:
-    """Join blocks ``[samples, channels]`` to one recording, holding only its samples at 16 kHz."""
-    _check_layout(rate_hz, channels, limits)
-    mono = _mono_within(blocks, rate_hz, channels, max_s, limits)
-    return np.concatenate(list(resampled_int16(mono, rate_hz)))[:, 0]
+def _collect(opened: Opened, max_s: float, limits: Limits) -> Decoded:
+    """Join the blocks to one recording, holding only its samples at 16 kHz."""
+    _check_layout(opened.rate_hz, opened.channels, limits)
+    mono = _mono_within(opened.blocks, opened.rate_hz, opened.channels, max_s, limits)
+    samples = np.concatenate(list(resampled_int16(mono, opened.rate_hz)))[:, 0]
+    return Decoded(samples, tuple(opened.notes))
 
 
 def _check_layout(rate_hz: int, channels: int, limits: Limits) -> None:

@@ -32,12 +32,13 @@ def view(detector: Detector, recording: bytes, *, limits: audio.Limits) -> dict:
     """Score a recording and draw it; one that cannot be scored has only its row and a verdict with the reason."""
     started, point, fault = time.perf_counter(), detector.point(), None
     try:
-        wave = detector.decode(recording, limits=limits)
+        decoded = detector.decode(recording, limits=limits)
     except AudioError as error:
         row, fault = detector.error_row("", error), error.kind
     else:
+        wave = decoded.wave
         scored = detector.score_windows(wave, also=drawn_starts(detector, wave))
-        row = detector.whole_row("", scored, point)
+        row = dataclasses.replace(detector.whole_row("", scored, point), note=decoded.note)
     row = dataclasses.replace(row, latency_ms=1000 * (time.perf_counter() - started))
     shown = {
         "row": dataclasses.asdict(row),
@@ -87,7 +88,7 @@ def wav(recording: bytes, detector: Detector, *, limits: audio.Limits) -> bytes:
     """The decoded recording as a WAV file, for browsers that cannot play the original."""
     import soundfile
 
-    wave = detector.decode(recording, limits=limits)
+    wave = detector.decode(recording, limits=limits).wave
     file = io.BytesIO()
     soundfile.write(file, audio.to_int16(wave), SAMPLE_RATE_HZ, format="WAV")
     return file.getvalue()

@@ -38,6 +38,7 @@ class Row:
     ``speech_s`` is the speech between ``start_s`` and ``end_s``; ``duration_s`` and ``latency_ms`` are those of the
     whole recording. ``score`` is a calibrated log-likelihood ratio, higher = bonafide; ``spoof_probability`` holds at
     the prior of the operating point. A recording that cannot be scored has an ``error`` and neither score nor label.
+    ``note`` holds what is odd about a scored recording, see ``audio.Note``; normally empty.
     """
 
     source: str
@@ -51,6 +52,7 @@ class Row:
     model_version: str = ""
     latency_ms: float | None = None
     error: str = ""
+    note: str = ""
 
 
 COLUMNS = tuple(field.name for field in dataclasses.fields(Row))
@@ -167,18 +169,20 @@ class Detector:
         """The row of one recording, or the rows of its windows with ``timeline``; otherwise like ``row``."""
         started = time.perf_counter()
         try:
-            wave = self.decode(recording, limits=limits)
+            decoded = self.decode(recording, limits=limits)
+            wave = decoded.wave
             scored = self.score_windows(wave, also=self.every_start(wave) if timeline else ())
         except AudioError as error:
-            found = [self.error_row(source, error)]
+            found, note = [self.error_row(source, error)], ""
         else:
+            note = decoded.note
             found = self.window_rows(source, scored, point) if timeline else [self.whole_row(source, scored, point)]
         latency_ms = 1000 * (time.perf_counter() - started)
-        return [dataclasses.replace(row, latency_ms=latency_ms) for row in found]
+        return [dataclasses.replace(row, latency_ms=latency_ms, note=note) for row in found]
 
-    def decode(self, recording: audio.Source, *, limits: audio.Limits = audio.DEFAULT_LIMITS) -> np.ndarray:
-        """The samples of a recording, within the model's own limits and these; raises ``AudioError``."""
-        return audio.decode(recording, config=self.model.config.audio, limits=limits)
+    def decode(self, recording: audio.Source, *, limits: audio.Limits = audio.DEFAULT_LIMITS) -> audio.Decoded:
+        """A recording decoded within the model's own limits and these; raises ``AudioError``."""
+        return audio.read(recording, config=self.model.config.audio, limits=limits)
 
     def error_row(self, source: str, error: AudioError) -> Row:
         """The row of a recording that cannot be decoded, without its latency."""

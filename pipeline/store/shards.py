@@ -51,7 +51,7 @@ def _decoded(task: Task, rows: list[dict]) -> Iterator[np.ndarray]:
     position = 0
     for path in task.paths:
         try:
-            samples = audio.decode_int16(path, config=task.settings)
+            samples = audio.read(path, config=task.settings).samples
         except AudioError as error:
             rows.append({"reason": str(error)})
             continue

@@ -1,6 +1,7 @@
 """Decoding: formats, the int16 grid, resampling, and every way in which a recording is refused."""
 
 import io
+import re
 import tracemalloc
 
 import av
@@ -174,8 +175,21 @@ def test_refused_with_a_reason(name):
         audio.decode(data)
 
 
-def test_truncated_audio_is_decoded_as_far_as_it_goes(voice):
-    assert 0 < len(audio.decode(encoded(voice)[:40000])) < len(voice)
+@pytest.mark.parametrize("format", ["WAV", "RF64", "W64", "AIFF", "AU", "MP3"])
+def test_a_file_that_holds_less_than_its_header_promises_is_noted(voice, format):
+    data = encoded(voice, format=format)
+    assert audio.read(data).notes == ()
+    cut = audio.read(data[: len(data) * 6 // 10])
+    assert len(cut.samples) == pytest.approx(0.6 * len(voice), rel=0.1)
+    assert [note.kind for note in cut.notes] == [audio.NoteKind.TRUNCATED]
+    assert re.fullmatch(r"truncated: the header promises \d+ (bytes|samples), the file holds \d+", cut.note)
+
+
+@pytest.mark.parametrize("size", [0xFFFFFFFF, 0x7FFFF000, 0x7FFFFFFF])
+def test_a_size_that_a_pipe_could_not_know_promises_nothing(voice, size):
+    data = bytearray(encoded(voice))
+    data[40:44] = size.to_bytes(4, "little")
+    assert (len(audio.read(bytes(data)).samples), audio.read(bytes(data)).notes) == (len(voice), ())
 
 
 def test_missing_file_and_folder_are_refused(tmp_path):
@@ -255,7 +269,7 @@ def test_reading_in_blocks_is_reading_at_once(format, subtype):
     wave = 0.1 * np.random.default_rng(0).standard_normal(3 * audio.BLOCK_SAMPLES + 77)
     data = encoded(wave, 16000, format, subtype)
     whole = audio.to_int16(soundfile.read(io.BytesIO(data), dtype="float32")[0])
-    assert np.abs(audio.decode_int16(data) - whole.astype(int)).max() <= 1  # MP3's floats differ in their last digit
+    assert np.abs(audio.read(data).samples - whole.astype(int)).max() <= 1  # MP3's floats differ in their last digit
 
 
 def test_checksum_is_of_the_samples_not_the_file(voice):

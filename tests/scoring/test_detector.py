@@ -47,7 +47,18 @@ def test_row_of_a_recording(loaded, voice, tmp_path):
     assert (row.start_s, row.end_s, row.duration_s) == (0.0, 2.0, 2.0)
     assert row.model_version == "tiny-1"
     assert row.latency_ms > 0
-    assert row.error == ""
+    assert (row.error, row.note) == ("", "")
+
+
+def test_a_note_on_the_recording_stands_in_its_rows(loaded, voice):
+    encoded = io.BytesIO()
+    soundfile.write(encoded, audio.to_int16(voice), 16000, format="WAV")
+    cut = encoded.getvalue()[:40044]
+    note = "truncated: the header promises 64036 bytes, the file holds 40036"
+    row = loaded.row("x", cut)
+    assert (row.duration_s, row.note) == (1.25, note)
+    assert (bool(row.label), row.error) == (True, "")
+    assert {window.note for window in loaded.rows("x", cut, point=loaded.point(), timeline=True)} == {note}
 
 
 def scored_windows(logits: list[float], *, speech: list[float], samples: int, starts: list[int]) -> ScoredWindows:

@@ -143,6 +143,7 @@ function showFacts(row, threshold) {
     ["Speech", `${row.speech_s.toFixed(1)} s of ${row.duration_s.toFixed(1)} s`],
     ["Took", `${row.latency_ms.toFixed(0)} ms`],
     ["Model", row.model_version],
+    ...(row.note ? [["Note", row.note]] : []),
   ];
   $("facts").replaceChildren(...facts.map(([name, value]) => {
     const group = document.createElement("div");
