@@ -59,6 +59,11 @@ class CorpusConfig:
         choices=("auto", "official", "speaker", "stratified", "none"),
     )
     split_seed: int = option(0, "seed of the speaker and stratified splits")
+    label_one: str = option(
+        "none",
+        "class of the label 1 in a table whose labels are 1 and 0; none: such labels are refused",
+        choices=(BONAFIDE, SPOOF, "none"),
+    )
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,9 @@ class ScoreOptions(EngineOptions):
     output: str = option("", "file for all rows and columns: .csv, .jsonl or .parquet; empty: a table is printed")
     operating_point: str = option("", "named threshold of the model (eer, min_dcf); empty: the model's default")
     threshold: str = option("", "score from which a recording counts as bonafide, instead of an operating point")
+    label_one: str = option(
+        "none", "class of the label 1 in a table whose labels are 1 and 0", choices=(BONAFIDE, SPOOF, "none")
+    )
     processes: int = option(0, "processes that score on this machine; 0: one for each core")
 
 
@@ -48,7 +51,7 @@ class ScoreOptions(EngineOptions):
 def main(_: Config, options: ScoreOptions) -> int:
     """Entry point ``score``; 1 when a recording could not be scored."""
     options.check()
-    recordings = inputs.find(options.input)
+    recordings = inputs.find(options.input, options.label_one)
     threshold = cli.number("threshold", options.threshold)
     model_uri = _registered(options.model) if options.engine == "spark" else options.model
     model = ModelFolder.load(model_folders.find(model_uri))

@@ -18,7 +18,7 @@ import soundfile
 from pipeline import audio, metrics, score
 from pipeline.audio import windows
 from pipeline.config import PROJECT_ROOT
-from pipeline.errors import ConfigError, ModelFolderError, ProjectError
+from pipeline.errors import ConfigError, CorpusError, ModelFolderError, ProjectError
 from pipeline.scoring import inputs
 from pipeline.scoring import workers as score_workers
 from pipeline.scoring.detector import COLUMNS, Detector
@@ -169,10 +169,10 @@ def test_patterns_tables_and_doubles(many, tmp_path):
     with pytest.raises(ConfigError, match=r"nothing to score in .*nothing"):
         inputs.find([f"{tmp_path}/nothing*.wav"])
     (tmp_path / "bad.csv").write_text("path,label\na.wav,perhaps\n")
-    with pytest.raises(ConfigError, match=r"label 'perhaps' of a\.wav is none of"):
+    with pytest.raises(CorpusError, match=r"label 'perhaps' of a\.wav is none of"):
         inputs.find([str(tmp_path / "bad.csv")])
-    (tmp_path / "none.csv").write_text("file\na.wav\n")
-    with pytest.raises(ConfigError, match="column 'path' is missing; found file"):
+    (tmp_path / "none.csv").write_text("speech\na.wav\n")
+    with pytest.raises(CorpusError, match="column 'path' is missing; found speech"):
         inputs.find([str(tmp_path / "none.csv")])
 
 

@@ -1,5 +1,9 @@
-"""Tables of recordings as text (CSV, TSV, Parquet), and the words for the two classes in them."""
+"""Tables of recordings (CSV, TSV, Parquet): columns, labels and subsets by the names that other tools give them."""
 
+import csv
+import re
+import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -8,18 +12,148 @@ from pipeline.config import BONAFIDE, SPOOF
 from pipeline.errors import CorpusError
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
-LABEL_WORDS = {"bonafide": BONAFIDE, "genuine": BONAFIDE, "real": BONAFIDE, "spoof": SPOOF, "fake": SPOOF}
-"""Words for a class, in a table's column ``label`` and as names of folders."""
+LABEL_WORDS = {
+    **dict.fromkeys(("bonafide", "genuine", "real"), BONAFIDE),
+    **dict.fromkeys(("spoof", "spoofed", "fake"), SPOOF),
+}
+"""Words for a class, in tables and as names of folders (see ``word``)."""
+SPLIT_WORDS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("dev", "development", "val", "valid", "validation"), "dev"),
+    **dict.fromkeys(("eval", "evaluation", "test", "testing"), "eval"),
+}
+"""Words for a subset, in tables and as names of folders (see ``word``)."""
+ONE, ZERO = ("1", "1.0", "true"), ("0", "0.0", "false")
+"""Labels that mean a class only by ``label_one``."""
+COLUMN_NAMES = {
+    "path": ("path", "filepath", "audiopath", "file", "filename", "audio", "wav", "utterance", "id"),
+    "label": ("label", "labels", "target", "class", "key"),
+    "split": ("split", "subset", "partition"),
+    "speaker": ("speaker", "speakerid"),
+    **{name: (name.replace("_", ""),) for name in ("utterance_id", "attack")},
+}
+"""Names (see ``word``) of each column; the first that a table has is taken."""
 
 
-def load(path: Path) -> pd.DataFrame:
-    """Read a table as text, with missing values as ""; raises ``CorpusError`` if it cannot be read."""
+def load(path: Path, label_one: str = "none") -> pd.DataFrame:
+    """Read a table as text, with missing values as "", and print how its columns and words were understood.
+
+    Columns have the Manifest's names, ``path`` is there, labels are bonafide, spoof or "", splits train, dev, eval or
+    "". ``label_one`` is the class of the label 1, if any. Raises ``CorpusError`` for a table that cannot be read, an
+    ambiguous or missing column, and an unknown word.
+    """
     suffix = path.suffix.lower()
     try:
         if suffix == ".parquet":
-            return pd.read_parquet(path).fillna("").astype(str)
-        if suffix in SEPARATORS:
-            return pd.read_csv(path, sep=SEPARATORS[suffix], dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
+            read = pd.read_parquet(path)
+            header = [str(name) for name in read.columns]
+            # As objects, because a column of categories, of Int64 or of booleans cannot hold "".
+            columns = [read[name].astype(object).where(read[name].notna(), "").astype(str) for name in read.columns]
+            table = pd.concat(columns, axis=1) if columns else read
+        elif suffix in SEPARATORS:
+            header, *rows = _rows(path, SEPARATORS[suffix])
+            table = pd.DataFrame(rows, columns=header, dtype=str)
+        else:
+            raise CorpusError(f"{path}: a table ends in .csv, .tsv or .parquet")
+    except (OSError, ValueError, csv.Error) as error:
         raise CorpusError(f"{path}: cannot be read as a table: {error}") from None
-    raise CorpusError(f"{path}: a table ends in .csv, .tsv or .parquet")
+    table.columns = [name.strip() or f"column {number}" for number, name in enumerate(header, start=1)]
+    names = _understood(path, list(table.columns))
+    if "path" not in names:
+        raise CorpusError(f"{path}: column 'path' is missing; found {', '.join(table.columns)}")
+    words = {}
+    if "label" in names:
+        words["label"] = _labels(path, table, names, label_one)
+    if "split" in names:
+        words["split"] = _splits(path, table, names)
+        if not words["split"]:
+            del names["split"]
+    table = table.rename(columns={given: name for name, given in names.items()})
+    understood = []
+    for name, given in names.items():
+        meanings = words.get(name, {})
+        table[name] = table[name].map(meanings) if meanings else table[name]
+        changed = [f"{value}: {meaning}" for value, meaning in meanings.items() if meaning not in ("", value)]
+        origin = name if name == given else f"{name} from column {given!r}"
+        understood.append(f"{origin} ({', '.join(changed)})" if changed else origin)
+    print(f"{path.name}: {len(table)} rows; {', '.join(understood)}", file=sys.stderr)
+    return table
+
+
+def word(text: str) -> str:
+    """A name or label without what tools write differently: capitals, blanks, hyphens, underscores."""
+    return re.sub(r"[\s_-]", "", text).lower()
+
+
+def two_labels(table: pd.DataFrame) -> pd.Series:
+    """Which rows have a path that the table lists under both labels."""
+    pairs = table.loc[table["label"] != "", ["path", "label"]].drop_duplicates()
+    return table["path"].isin(pairs.loc[pairs["path"].duplicated(), "path"])
+
+
+def _rows(path: Path, separator: str) -> Iterator[list[str]]:
+    """Cells of each row, the header first. Only CSV has quotes; in TSV a quote is a character as any other."""
+    quoting = {"quoting": csv.QUOTE_NONE} if separator == "\t" else {"skipinitialspace": True}
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.reader(file, delimiter=separator, strict=True, **quoting)
+        before, columns = 0, 0
+        for row in reader:
+            if reader.line_num != before + 1:
+                raise CorpusError(
+                    f"{path}, line {before + 1}: a cell holds a line break; check its quotation marks, or remove it"
+                )
+            before = reader.line_num
+            columns = columns or len(row)
+            if row and len(row) != columns:
+                raise CorpusError(f"{path}, line {before}: {len(row)} cells instead of {columns}: {row}")
+            if row:
+                yield row
+        if not columns:
+            raise ValueError("it is empty")
+
+
+def _understood(path: Path, given: list[str]) -> dict[str, str]:
+    """Name of each known column to the name that the table gives it."""
+    found = {}
+    doubled = sorted({column for column in given if given.count(column) > 1})
+    if doubled:
+        raise CorpusError(f"{path}: two columns are called {doubled[0]!r}; rename one")
+    for name, accepted in COLUMN_NAMES.items():
+        matches = sorted((accepted.index(word(column)), column) for column in given if word(column) in accepted)
+        ranks = [rank for rank, _ in matches]
+        if ranks.count(ranks[0] if ranks else 0) > 1 or (name == "label" and len(ranks) > 1 and ranks[0]):
+            both = " and ".join(repr(column) for _, column in matches)
+            raise CorpusError(f"{path}: columns {both} could each be the {name}; call only one of them {name}")
+        if matches:
+            found[name] = matches[0][1]
+    return found
+
+
+def _labels(path: Path, table: pd.DataFrame, names: Mapping[str, str], label_one: str) -> dict[str, str]:
+    """Label of each value of the column."""
+    meaning = {value: LABEL_WORDS.get(word(value), "") for value in table[names["label"]].unique()}
+    if label_one != "none":
+        other = {BONAFIDE: SPOOF, SPOOF: BONAFIDE}[label_one]
+        binary = dict.fromkeys(ONE, label_one) | dict.fromkeys(ZERO, other)
+        meaning = {value: label or binary.get(word(value), "") for value, label in meaning.items()}
+    for value, label in meaning.items():
+        if not label and value.strip():
+            first = table[table[names["label"]] == value].iloc[0][names["path"]]
+            if word(value) in (*ONE, *ZERO):
+                raise CorpusError(
+                    f"{path}: label {value!r} of {first} is no class; say which class 1 is: --label_one "
+                    f"{BONAFIDE} or --label_one {SPOOF}"
+                )
+            raise CorpusError(f"{path}: label {value!r} of {first} is none of {', '.join(LABEL_WORDS)}")
+    return meaning
+
+
+def _splits(path: Path, table: pd.DataFrame, names: Mapping[str, str]) -> dict[str, str]:
+    """Subset of each value of the column; nothing for a column of another name with other words."""
+    given = table[names["split"]]
+    meaning = {value: SPLIT_WORDS.get(word(value), "") for value in given.unique()}
+    unknown = [value for value, split in meaning.items() if not split and value.strip()]
+    if unknown and word(names["split"]) == "split":
+        first = table[given == unknown[0]].iloc[0][names["path"]]
+        raise CorpusError(f"{path}: split {unknown[0]!r} of {first} is none of {', '.join(SPLIT_WORDS)}")
+    return {} if unknown else meaning

@@ -97,6 +97,7 @@ def _read(config: CorpusConfig, parts: tuple[str, ...]) -> tuple[pd.DataFrame, l
         raise CorpusError(f"corpus={config.corpus} needs --data_dir, the place of its recordings")
     if ascii(str(place)).count("\\udc"):
         raise CorpusError(f"{str(place)!a}: the name of the folder is not UTF-8 text; rename it")
+    arguments += [config.label_one] if config.corpus == "table" else []
     return reader.read(place, parts or SUBSETS, *arguments)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from pipeline.common.walk import walk
 from pipeline.config import BONAFIDE, SPOOF
 from pipeline.corpora import listing
 from pipeline.errors import CorpusError
@@ -38,14 +39,19 @@ def read(data_dir: Path, parts: tuple[str, ...]) -> tuple[pd.DataFrame, list[Rej
         folder = listing.outermost(data_dir, f"{PREFIXES[version]}_{part}", "folder")
         listed = listing.outermost(data_dir, f"{PREFIXES[version]}_{part}.{LIST_SUFFIX[part]}.txt", "file")
         entries = listing.entries(listed, COLUMNS, LABELS, other_columns=UNLABELLED if version == "V1" else {})
-        found, left = listing.matched(listed, entries, [folder], partial(_row, part=part), suffix=".wav")
+        found, left = listing.matched(listed, entries, [folder], partial(_row, part=part))
         rows += found
         rejected += left
-    return manifest.make(rows, corpus="asvspoof2017"), rejected
+    return manifest.make(rows, corpus="asvspoof2017", rejected=rejected), rejected
 
 
 def _version(data_dir: Path) -> str:
-    names = {path.name for path in data_dir.rglob("ASVspoof2017*") if path.is_dir() or path.suffix == ".txt"}
+    names = [
+        name
+        for _, folders, files in walk(data_dir, [])
+        for name in (*folders, *(file for file in files if file.endswith(".txt")))
+        if name.startswith("ASVspoof2017")
+    ]
     found = {"V2" if name.startswith(PREFIXES["V2"]) else "V1" for name in names}
     if not found:
         raise CorpusError(

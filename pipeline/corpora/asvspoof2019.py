@@ -32,4 +32,4 @@ def read(data_dir: Path, parts: tuple[str, ...], track: str) -> tuple[pd.DataFra
         found, left = listing.matched(listed, listing.entries(listed, COLUMNS), [folder], row)
         rows += found
         rejected += left
-    return manifest.make(rows, corpus=f"asvspoof2019_{track.lower()}"), rejected
+    return manifest.make(rows, corpus=f"asvspoof2019_{track.lower()}", rejected=rejected), rejected

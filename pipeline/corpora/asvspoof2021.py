@@ -59,7 +59,7 @@ def read(data_dir: Path, parts: tuple[str, ...], track: str) -> tuple[pd.DataFra
         if entry["phase"] not in PHASES:
             raise CorpusError(f"{entry['place']}: subset {entry['phase']!r} is none of {', '.join(PHASES)}")
     rows, rejected = listing.matched(metadata, entries, folders, partial(_row, track=track))
-    return manifest.make(rows, corpus=corpus), rejected
+    return manifest.make(rows, corpus=corpus, rejected=rejected), rejected
 
 
 def _row(entry: dict[str, str], path: Path, *, track: str) -> dict[str, str]:

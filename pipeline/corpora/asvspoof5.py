@@ -42,4 +42,4 @@ def read(data_dir: Path, parts: tuple[str, ...]) -> tuple[pd.DataFrame, list[Rej
         found, left = listing.matched(listed, listing.entries(listed, COLUMNS), folders, row)
         rows += found
         rejected += left
-    return manifest.make(rows, corpus="asvspoof5"), rejected
+    return manifest.make(rows, corpus="asvspoof5", rejected=rejected), rejected

@@ -32,5 +32,7 @@ def read(data_dir: Path, parts: tuple[str, ...]) -> tuple[pd.DataFrame, list[Rej
         found, left = folder.labelled(top, top.parent, split=part)
         rows += found
         rejected += left
-    folder.require_both_classes(rows, data_dir, "training/, validation/ and testing/ with real/ and fake/ inside")
-    return manifest.make(rows, corpus="fake_or_real"), rejected
+    folder.require_both_classes(
+        rows, rejected, data_dir, "training/, validation/ and testing/ with real/ and fake/ inside"
+    )
+    return manifest.make(rows, corpus="fake_or_real", rejected=rejected), rejected

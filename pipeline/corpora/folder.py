@@ -1,84 +1,100 @@
-"""A folder of one's own recordings: ``bonafide/`` and ``spoof/``, with or without ``train|dev|eval`` above them.
+"""A folder of one's own recordings: folders of the two classes, with or without folders of the subsets above them.
 
-``genuine`` and ``real`` mean bonafide, ``fake`` means spoof; a folder inside ``spoof`` names the attack. Speakers are
-unknown here: name them in a table (``corpus=table``) where you know them.
+``bonafide``, ``genuine`` and ``real`` hold bonafide, ``spoof``, ``spoofed`` and ``fake`` spoof; a folder inside the
+latter names the attack. Subsets are ``train``, ``dev`` and ``eval`` by any word of ``SPLIT_WORDS``. Speakers are
+unknown here: a table (``corpus=table``) can name them.
 """
 
 import os
-from collections.abc import Iterator
+import sys
 from pathlib import Path
 
 import pandas as pd
 
 from pipeline import audio
-from pipeline.common.tables import LABEL_WORDS
+from pipeline.common.tables import LABEL_WORDS, SPLIT_WORDS, word
+from pipeline.common.walk import files, walk
 from pipeline.config import BONAFIDE, SPOOF
 from pipeline.errors import CorpusError
 from pipeline.store import manifest
-from pipeline.store.manifest import SUBSETS, Rejected
+from pipeline.store.manifest import Rejected
+
+UNKNOWN_FOLDER = "a folder that names neither a class nor a subset"
 
 
 def read(data_dir: Path, parts: tuple[str, ...]) -> tuple[pd.DataFrame, list[Rejected]]:
-    """The Manifest of the folder, and the files that are no audio by their suffix.
+    """Read the Manifest of the folder; rejected are other files and folders.
 
-    Raises ``CorpusError`` where a class is missing.
+    Raises ``CorpusError`` if a class is missing.
     """
-    split_folders = [data_dir / part for part in SUBSETS if (data_dir / part).is_dir()]
-    rows: list[dict] = []
-    rejected: list[Rejected] = []
-    for top in split_folders or [data_dir]:
-        split = top.name if split_folders else ""
-        if split and split not in parts:
-            continue
-        found, left = labelled(top, data_dir, split=split)
-        rows += found
-        rejected += left
-    layout = "{bonafide,genuine,real}/ and {spoof,fake}/, with or without train/, dev/ and eval/ above them"
-    require_both_classes(rows, data_dir, layout)
-    return manifest.make(rows, corpus="folder"), rejected
+    rows, rejected = labelled(data_dir, data_dir, split="")
+    for folder in [one for one in rejected if one.reason == UNKNOWN_FOLDER]:
+        split = SPLIT_WORDS.get(word(Path(folder.path).name))
+        if split:
+            rejected.remove(folder)
+            found, left = labelled(Path(folder.path), data_dir, split=split)
+            rows += found
+            rejected += left
+    rows = [row for row in rows if row["split"] in (*parts, "")]
+    unknown = [one.path for one in rejected if one.reason == UNKNOWN_FOLDER]
+    if unknown:
+        print(f"warning: left out, as they name neither a class nor a subset: {', '.join(unknown)}", file=sys.stderr)
+    layout = "{bonafide,genuine,real}/ and {spoof,spoofed,fake}/, with or without train/, dev/ and eval/ above them"
+    require_both_classes(rows, rejected, data_dir, layout)
+    return manifest.make(rows, corpus="folder", rejected=rejected), rejected
 
 
 def labelled(top: Path, data_dir: Path, *, split: str) -> tuple[list[dict], list[Rejected]]:
-    """Rows of the audio in the class folders of ``top``, named from ``data_dir`` on, and files that are no audio."""
+    """Rows of the recordings in the class folders of ``top``, named from ``data_dir`` on; rejected is the rest.
+
+    Without ``split`` a folder directly inside a class that names a subset is that subset.
+    """
     rows: list[dict] = []
-    rejected: list[Rejected] = []
-    for name, label in LABEL_WORDS.items():
-        beneath = len(str(top / name)) + 1
-        for path in sorted(_files(top / name), key=lambda found: found.split(os.sep)):
-            suffix = os.path.splitext(path)[1]
-            if suffix.lower() not in audio.SUFFIXES:
-                rejected.append(Rejected(path, f"suffix {suffix!r} is not that of audio"))
+    left: list[tuple[str, str]] = []
+    _, folders, outside = next(walk(top, left))
+    rejected = [
+        Rejected(*(_refused(path) or (path, "in the folder of no class, so its label is unknown")))
+        for path in (os.path.join(top, name) for name in outside)
+    ]
+    for folder in folders:
+        place = os.path.join(top, folder)
+        label = LABEL_WORDS.get(word(folder))
+        if not label:
+            rejected.append(Rejected(place, UNKNOWN_FOLDER))
+            continue
+        for path in sorted(files(place, left), key=lambda found: found.split(os.sep)):
+            refused = _refused(path)
+            if refused:
+                rejected.append(Rejected(*refused))
                 continue
-            if path.encode(errors="replace").decode() != path:
-                rejected.append(Rejected(ascii(path), "its name is not UTF-8 text; rename it"))
-                continue
-            inside = path[beneath:].split(os.sep)[:-1]
+            inside = path[len(place) + 1 :].split(os.sep)[:-1]
+            own = split or (SPLIT_WORDS.get(word(inside[0]), "") if inside else "")
+            inside = inside[1:] if own != split else inside
             rows.append(
                 {
                     "utterance_id": path[len(str(data_dir)) + 1 :],
                     "path": path,
                     "label": label,
-                    "split": split,
+                    "split": own,
                     "attack": inside[0] if inside else ("unknown" if label == SPOOF else "-"),
                 }
             )
-    return rows, rejected
+    return rows, rejected + [Rejected(*one) for one in left]
 
 
-def _files(folder: str | os.PathLike) -> Iterator[str]:
-    """The files in a folder at any depth; the entries of a folder know what they are without being asked one by one."""
-    if not os.path.isdir(folder):
-        return
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                yield from _files(entry.path)
-            elif entry.is_file():
-                yield entry.path
+def _refused(path: str) -> tuple[str, str] | None:
+    """Path and reason if a file is no recording by its name."""
+    suffix = os.path.splitext(path)[1]
+    if suffix.lower() not in audio.SUFFIXES:
+        return path, f"suffix {suffix!r} is not that of audio"
+    if path.encode(errors="replace").decode() != path:
+        return ascii(path), "its name is not UTF-8 text; rename it"
+    return None
 
 
-def require_both_classes(rows: list[dict], data_dir: Path, layout: str) -> None:
-    """Raise ``CorpusError`` where a class has no recordings; ``layout`` is what was expected."""
+def require_both_classes(rows: list[dict], rejected: list[Rejected], data_dir: Path, layout: str) -> None:
+    """Raise ``CorpusError`` if a class has no recordings; ``layout`` is the one expected."""
     missing = ", ".join(sorted({BONAFIDE, SPOOF} - {row["label"] for row in rows}))
     if missing:
-        raise CorpusError(f"{data_dir}: no recordings of class {missing}; expected folders {layout}")
+        reasons = manifest.reasons(rejected)
+        raise CorpusError(f"{data_dir}: no recordings of class {missing}; expected folders {layout}{reasons}")

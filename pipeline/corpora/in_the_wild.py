@@ -25,8 +25,8 @@ def read(data_dir: Path, parts: tuple[str, ...]) -> tuple[pd.DataFrame, list[Rej
     Raises ``CorpusError`` for a missing or damaged ``meta.csv``.
     """
     table = listing.outermost(data_dir, "meta.csv", "file", "unpack release_in_the_wild.zip there")
-    rows, rejected = listing.matched(table, _entries(table), [table.parent], _row, suffix=".wav")
-    return manifest.make(rows, corpus="in_the_wild"), rejected
+    rows, rejected = listing.matched(table, _entries(table), [table.parent], _row)
+    return manifest.make(rows, corpus="in_the_wild", rejected=rejected), rejected
 
 
 def _entries(table: Path) -> list[dict[str, str]]:

@@ -1,19 +1,19 @@
-"""What readers of official lists share: finding them in nested folders, splitting their lines, matching audio."""
+"""Official lists of corpora: finding them in nested folders, splitting their lines, matching them with the audio."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from pipeline.audio import SUFFIXES
+from pipeline.common.walk import files, walk
 from pipeline.config import BONAFIDE, SPOOF
 from pipeline.errors import CorpusError
 from pipeline.store.manifest import Rejected
 
 LABELS = {"bonafide": BONAFIDE, "spoof": SPOOF}
 NOTHING = ("-", "bonafide")
-"""What the attack column of bonafide holds."""
-DEEPEST = 8
-"""Folders inside one another that are searched, so that links in a circle end."""
+"""Values of the attack column for bonafide."""
 
 
 def outermost(data_dir: Path, name: str, kind: str, remedy: str = "") -> Path:
@@ -30,33 +30,22 @@ def every(data_dir: Path, name: str) -> list[Path]:
     return list(_found(data_dir, name, "folder"))
 
 
-def beneath(data_dir: Path, wanted: Callable[[Path], bool]) -> list[Path]:
-    """Folders that are wanted, level by level; what lies inside one of them is left alone."""
-    found, level = [], [data_dir]
-    for _ in range(DEEPEST):
-        inside = [child for folder in level for child in _folders(folder)]
-        found += [folder for folder in inside if wanted(folder)]
-        level = [folder for folder in inside if not wanted(folder)]
+def beneath(data_dir: Path, wanted: Callable[[str], bool]) -> list[Path]:
+    """Folders whose name is wanted, level by level; what lies inside one of them is left alone."""
+    found = []
+    for place, folders, _ in walk(data_dir, []):
+        found += [Path(place, name) for name in folders if wanted(name)]
+        folders[:] = [name for name in folders if not wanted(name)]
     return found
 
 
 def _found(data_dir: Path, name: str, kind: str) -> Iterator[Path]:
     """Files or folders of that name, level by level; what lies inside one of them is left alone."""
-    level = [data_dir]
-    for _ in range(DEEPEST):
-        inside = []
-        for folder in level:
-            path = folder / name
-            there = path.is_dir() if kind == "folder" else path.is_file()
-            if there:
-                yield path
-            inside += [child for child in _folders(folder) if not (there and child == path)]
-        level = inside
-
-
-def _folders(folder: Path) -> list[Path]:
-    with os.scandir(folder) as entries:
-        return sorted(folder / entry.name for entry in entries if entry.is_dir())
+    for place, folders, _ in walk(data_dir, []):
+        path = Path(place, name)
+        if path.is_dir() if kind == "folder" else path.is_file():
+            yield path
+            folders[:] = [inside for inside in folders if inside != name]
 
 
 def lines(listing: Path) -> Iterator[tuple[str, str]]:
@@ -120,24 +109,22 @@ def matched(
     found: list[dict[str, str]],
     folders: Iterable[Path],
     make_row: Callable[[dict[str, str], Path], dict[str, str]],
-    *,
-    suffix: str = ".flac",
 ) -> tuple[list[dict[str, str]], list[Rejected]]:
-    """Rows of the entries whose audio is there, and those whose is not and the audio that the list does not name.
+    """Rows of the entries with audio; rejected are entries without, and audio that the list does not name.
 
     Parameters
     ----------
     found : entries; ``file`` is the name of the audio, with or without its suffix.
-    folders : where the audio lies, at any depth.
+    folders : folders of the audio, at any depth.
     make_row : makes the row of an entry and its path.
     """
     folders = list(folders)
-    audio = audio_in(folders, suffix)
-    names = {entry["file"].removesuffix(suffix) + suffix: entry for entry in found}
+    audio, rejected = audio_in(folders)
+    names = {stem(entry["file"]): entry for entry in found}
     rows = [make_row(entry, audio[name]) for name, entry in names.items() if name in audio]
-    rejected = [
-        Rejected(str(folders[0] / name), f"listed in {listing.name}, but not there")
-        for name in names
+    rejected += [
+        Rejected(str(folders[0] / entry["file"]), f"listed in {listing.name}, but not there")
+        for name, entry in names.items()
         if name not in audio
     ]
     rejected += [
@@ -161,13 +148,27 @@ def row(entry: dict[str, str], path: Path, *, split: str, conditions: tuple[str,
     }
 
 
-def audio_in(folders: Iterable[Path], suffix: str) -> dict[str, Path]:
-    """Name to path of the files of that suffix, at any depth, in order."""
-    found = {}
-    for folder in folders:
-        for top, _, names in os.walk(folder, followlinks=True):
-            found |= {name: Path(top, name) for name in names if name.endswith(suffix)}
-    return {name: path for name, path in sorted(found.items()) if path.is_file()}
+def audio_in(folders: Iterable[Path]) -> tuple[dict[str, Path], list[Rejected]]:
+    """Recordings in the folders at any depth by their name without suffix, in order; rejected is the second of a name.
+
+    The suffix does not matter, as a corpus may have been converted from FLAC to WAV or back.
+    """
+    left: list[tuple[str, str]] = []
+    found: dict[str, Path] = {}
+    for path in sorted((path for folder in folders for path in files(folder, left)), key=os.path.basename):
+        name = os.path.basename(path)
+        if stem(name) == name:
+            continue
+        first = found.setdefault(stem(name), Path(path))
+        if os.fspath(first) != path:
+            left.append((path, f"called as {first}, which is read"))
+    return found, [Rejected(*one) for one in left]
+
+
+def stem(name: str) -> str:
+    """The name of a file without its suffix if that is one of audio."""
+    start, suffix = os.path.splitext(name)
+    return start if suffix.lower() in SUFFIXES else name
 
 
 def known(value: str) -> str:

@@ -33,24 +33,20 @@ def read(data_dir: Path, parts: tuple[str, ...]) -> tuple[pd.DataFrame, list[Rej
     if not generators:
         raise CorpusError(f"{data_dir}: no folder of a generator, such as ljspeech_melgan/; unpack generated_audio.zip")
     for generator in generators:
-        audio = sorted(path for path in generator.rglob("*.wav") if path.is_file())
-        outer = [path for path in audio if path.parent == generator]
-        rejected += [
-            Rejected(str(path), f"in a folder inside {generator.name}, which has recordings of its own: a second copy")
-            for path in audio
-            if outer and path.parent != generator
-        ]
+        audio, left = listing.audio_in([generator])
         voice = next(name for name in VOICES if name in generator.name.lower())
         attack = generator.name.removeprefix(f"{voice}_").removesuffix(f"_{voice}")
-        rows += [_row(path, f"{generator.name}/{path.stem}", voice, SPOOF, attack) for path in outer or audio]
+        rows += [_row(path, f"{generator.name}/{name}", voice, SPOOF, attack) for name, path in audio.items()]
+        rejected += left
     for voice, place in SOURCES.items():
-        for folder in listing.every(data_dir, place):
-            rows += [_row(p, f"{voice}/{p.stem}", voice, BONAFIDE, "-") for p in sorted(folder.glob("*.wav"))]
-    return manifest.make(rows, corpus="wavefake"), rejected
+        audio, left = listing.audio_in(listing.every(data_dir, place))
+        rows += [_row(path, f"{voice}/{name}", voice, BONAFIDE, "-") for name, path in audio.items()]
+        rejected += left
+    return manifest.make(rows, corpus="wavefake", rejected=rejected), rejected
 
 
-def _is_generator(folder: Path) -> bool:
-    name = folder.name.lower()
+def _is_generator(name: str) -> bool:
+    name = name.lower()
     return any(voice in name for voice in VOICES) and not name.startswith(("ljspeech-", "jsut_ver"))
 
 

@@ -8,7 +8,8 @@ Preprocessing adds ``duration_s`` (float), ``sha256`` (of the decoded samples), 
 """
 
 import fnmatch
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -33,15 +34,15 @@ class Rejected:
     reason: str
 
 
-def make(rows: Iterable[dict] | pd.DataFrame, *, corpus: str) -> pd.DataFrame:
+def make(rows: Iterable[dict] | pd.DataFrame, *, corpus: str, rejected: Sequence[Rejected] = ()) -> pd.DataFrame:
     """A checked Manifest from rows that have at least ``path`` and ``label``.
 
     Missing columns become "", ``attack`` of bonafide "-", a missing ``utterance_id`` the path. Raises ``CorpusError``
-    naming the row for a label, split or identifier that is not allowed.
+    naming the row for a label, split or identifier that is not allowed; without rows, with the reasons of ``rejected``.
     """
     table = pd.DataFrame(rows)
     if table.empty:
-        raise CorpusError(f"corpus {corpus}: no utterances found")
+        raise CorpusError(f"corpus {corpus}: no utterances found{reasons(rejected)}")
     for column in ("path", "label"):
         if column not in table:
             raise CorpusError(f"corpus {corpus}: column {column!r} is missing; found {', '.join(table.columns)}")
@@ -55,6 +56,13 @@ def make(rows: Iterable[dict] | pd.DataFrame, *, corpus: str) -> pd.DataFrame:
     table.loc[table["label"] == BONAFIDE, "attack"] = "-"
     check(table)
     return table.reset_index(drop=True)
+
+
+def reasons(rejected: Sequence[Rejected]) -> str:
+    """The commonest reasons for which recordings were left out, each with the first of its recordings."""
+    counts = Counter(each.reason for each in rejected).most_common(3)
+    firsts = [next(each.path for each in rejected if each.reason == reason) for reason, _ in counts]
+    return "".join(f"; {count} {reason}: {first}" for (reason, count), first in zip(counts, firsts, strict=True))
 
 
 def join(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

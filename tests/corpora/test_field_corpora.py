@@ -97,11 +97,36 @@ def test_audio_that_is_missing_or_not_listed_is_rejected(tmp_path, corpus):
     gone.unlink()
     table, rejected = read(corpus, tmp_path)
     assert len(table) == len(whole) - 1
-    reasons = {Path(r.path).name: r.reason for r in rejected}
-    assert set(reasons) == {gone.name, other.name}
-    assert reasons[gone.name].endswith(", but not there")
-    assert reasons[other.name].startswith("not listed in ")
+    reasons = {Path(r.path).stem: r.reason for r in rejected}
+    assert set(reasons) == {gone.stem, other.stem}
+    assert reasons[gone.stem].endswith(", but not there")
+    assert reasons[other.stem].startswith("not listed in ")
     assert root.is_dir()
+
+
+@pytest.mark.parametrize(
+    ("corpus", "suffix"), [("asvspoof2019_la", ".WAV"), ("in_the_wild", ".flac"), ("wavefake", ".Flac")]
+)
+def test_converted_audio_is_read(tmp_path, corpus, suffix):
+    whole, _ = read(corpus, tree(corpus, tmp_path))
+    for path in [Path(path) for path in whole["path"]]:
+        path.rename(path.with_suffix(suffix))
+    converted, rejected = read(corpus, tmp_path)
+    assert [Path(path).suffix for path in converted["path"]] == [suffix] * len(whole)
+    pd.testing.assert_frame_equal(converted.drop(columns="path"), whole.drop(columns="path"))
+    assert all("which is read" in r.reason for r in rejected)
+    kept = Path(converted["path"].iat[0])
+    kept.with_suffix(".mp3").touch()
+    assert str(max(kept, kept.with_suffix(".mp3"))) in [r.path for r in read(corpus, tmp_path)[1]]
+
+
+def test_no_utterances_gives_the_reasons(tmp_path):
+    root = tree("in_the_wild", tmp_path)
+    for number in range(3):
+        (root / f"release_in_the_wild/{number}.wav").rename(root / f"release_in_the_wild/x{number}.wav")
+    message = r"no utterances found; 3 listed in meta\.csv, but not there: .*0\.wav; 3 not listed in meta\.csv"
+    with pytest.raises(CorpusError, match=message):
+        read("in_the_wild", root)
 
 
 DAMAGED = [

@@ -38,6 +38,41 @@ def test_splits_above_the_classes(tmp_path):
     assert set(read(tmp_path / "d", parts="dev")[0]["split"]) == {"dev"}
 
 
+def test_other_words_for_classes_and_subsets(tmp_path):
+    names = [f"{s}/{c}/a.wav" for s in ("Training", "valid", "testing") for c in ("Bona-fide", "SPOOFED")]
+    table, _ = read(touch(tmp_path / "d", *names))
+    assert sorted(table["split"]) == ["dev", "dev", "eval", "eval", "train", "train"]
+    table, _ = read(touch(tmp_path / "e", "real/test/a.wav", "fake/test/tts/b.wav", "real/c.wav", "fake/tts/d.wav"))
+    assert table["split"].tolist() == ["eval", "", "", "eval"]
+    assert table["attack"].tolist() == ["tts", "tts", "-", "-"]
+
+
+def test_folders_that_are_not_understood_are_named(tmp_path, capsys):
+    names = ["train/bonafide/a.wav", "train/spoof/b.wav", "train/other/c.wav", "holdout/spoof/d.wav", "e.wav", "README"]
+    table, rejected = read(touch(tmp_path / "d", *names))
+    assert len(table) == 2
+    assert {Path(r.path).name: r.reason for r in rejected} == {
+        "other": "a folder that names neither a class nor a subset",
+        "holdout": "a folder that names neither a class nor a subset",
+        "e.wav": "in the folder of no class, so its label is unknown",
+        "README": "suffix '' is not that of audio",
+    }
+    assert "warning: left out, as they name neither a class nor a subset: " in capsys.readouterr().err
+    with pytest.raises(CorpusError, match=r"spoof; expected .*; 1 a folder that names neither .*: .*speech"):
+        read(touch(tmp_path / "e", "bonafide/a.wav", "speech/b.wav"))
+
+
+def test_linked_folders_are_read_and_circles_named(tmp_path):
+    root = touch(tmp_path / "d", "bonafide/a.wav")
+    touch(tmp_path / "elsewhere", "tts/b.wav")
+    (root / "spoof").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "up").symlink_to(root)
+    (root / "fake").symlink_to(root)
+    table, rejected = read(root)
+    assert table["attack"].tolist() == ["-", "tts"]
+    assert {Path(r.path).name for r in rejected} == {"up", "fake"}
+
+
 def test_what_is_no_audio_is_listed(tmp_path):
     _, rejected = read(touch(tmp_path / "d", "bonafide/a.wav", "spoof/b.wav", "spoof/notes.txt"))
     assert [(Path(r.path).name, r.reason) for r in rejected] == [("notes.txt", "suffix '.txt' is not that of audio")]

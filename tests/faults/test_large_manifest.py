@@ -20,10 +20,12 @@ from pipeline.config import Config, CorpusConfig, fingerprint
 from pipeline.training.data import Data
 
 folder, rows = Path(sys.argv[1]), int(sys.argv[2])
-(folder / "a.wav").touch()
+for name in ("spoof.wav", "bonafide.wav"):
+    (folder / name).touch()
 number = np.arange(rows)
+label = np.where(number % 10, "spoof", "bonafide")
 table = pd.DataFrame({
-    "utterance_id": [f"u{n}" for n in number], "path": "a.wav", "label": np.where(number % 10, "spoof", "bonafide"),
+    "utterance_id": [f"u{n}" for n in number], "path": [f"{name}.wav" for name in label], "label": label,
     "speaker": [f"s{n}" for n in number % 997], "attack": [f"A{n}" for n in number % 19], "codec": number % 7,
 })
 table.to_csv(folder / "list.csv", index=False)
