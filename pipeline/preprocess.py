@@ -1,6 +1,6 @@
-"""Preprocessing: from a corpus to a Store, on all cores or a Spark cluster, in bounded memory.
+"""Preprocess a corpus into a Store, on all cores or a Spark cluster, in bounded memory.
 
-A killed run resumes with the missing shards. A complete Store is reused after listing the files of the corpus.
+A killed run resumes with the missing shards. A complete Store is reused if the files of the corpus are unchanged.
 """
 
 import os
@@ -19,7 +19,7 @@ from pipeline.store.build import build
 from pipeline.store.manifest import Rejected
 
 STAGE_VERSION = 3
-"""Raised when a change of this stage changes what the same corpus becomes."""
+"""Raised with each change of the code that changes the Store of the same corpus."""
 
 
 def ensure(
@@ -30,7 +30,7 @@ def ensure(
     engine: EngineOptions = LOCAL,
     corpus: tuple[pd.DataFrame, list[Rejected]] | None = None,
 ) -> Path:
-    """Folder of the configured corpus' Store, made or completed if needed.
+    """Folder of the configured corpus' Store, built or completed if needed.
 
     Parameters
     ----------
@@ -38,8 +38,8 @@ def ensure(
     otherwise : meaning of ``split_by=auto`` for a corpus without official splits.
     corpus : what ``corpora.read`` returned, if the caller has read the corpus already.
 
-    Raises ``CorpusError`` for a corpus that cannot be read, ``StoreError`` when another process is making the same
-    Store or when no recording of the corpus is usable.
+    Raises ``CorpusError`` for a corpus that cannot be read, and ``StoreError`` when another process is building the
+    same Store or when no recording of the corpus is usable.
     """
     table, rejected = corpus or corpora.read(config.corpus)
     split_by = splits.resolve(table, config.corpus.split_by, otherwise=otherwise)
@@ -58,18 +58,18 @@ def ensure(
 
 
 def _name(config: Config) -> str:
-    """What the Store is called: its corpus, or its corpora joined by +."""
+    """Name of the Store: its corpus, or its corpora joined by +."""
     return "+".join(corpora.apart(config.corpus))
 
 
 def _sources(table: pd.DataFrame) -> list:
-    """What the Store depends on, summed up: each column of the Manifest, and size and time of each file."""
+    """Fingerprints of what the Store depends on: columns of the Manifest, and size and time of each file."""
     stamps = [(status.st_size, status.st_mtime_ns) for status in map(os.stat, table["path"].to_numpy())]
     return [*([name, fingerprint(table[name].to_numpy().tolist())] for name in table), fingerprint(stamps)]
 
 
 def _log(folder: Path, config: Config, clips_per_s: float, aside: bool) -> str:
-    """The MLflow run of a Store: counts, durations, figures, what was rejected; returns its id."""
+    """Log counts, durations, figures and rejections of a Store to an MLflow run; returns the run's id."""
     import mlflow
 
     from pipeline import tracking
@@ -79,7 +79,7 @@ def _log(folder: Path, config: Config, clips_per_s: float, aside: bool) -> str:
     opened = store.Store.open(folder)
     figures = folder / "figures"
     shutil.rmtree(figures, ignore_errors=True)
-    with ThreadPoolExecutor(1) as beside:  # drawing takes one core, and the audit does not always take the others
+    with ThreadPoolExecutor(1) as beside:  # drawing takes one core, and the audit does not always use all others
         drawn = beside.submit(store_figures.write_all, opened, figures)
         audit = shortcuts.of(opened)
         drawn.result()
@@ -108,17 +108,16 @@ def _log(folder: Path, config: Config, clips_per_s: float, aside: bool) -> str:
 
 
 def summary(folder: Path) -> str:
-    """Utterances by subset and class, what was rejected and why, the shortcut audit, and where the Store is."""
+    """Text of utterances by subset and class, kinds of rejections, shortcut audit, and place of the Store."""
     from pipeline.store import shortcuts
 
     opened = store.Store.open(folder)
     table = pd.crosstab(opened.manifest["split"], opened.manifest["label"]).reindex(manifest.SUBSETS, fill_value=0)
     lines = [table.to_string(), f"split by {opened.split_by}"]
     rejected = pd.read_csv(folder / store.REJECTED, keep_default_na=False)
-    kinds = rejected["reason"].str.split(":", n=1).str[0].value_counts()
-    lines += [f"rejected {count}: {kind}" for kind, count in kinds.items()]
+    lines += [f"rejected {count}: {kind}" for kind, count in rejected["kind"].value_counts().items()]
     if len(rejected):
-        lines.append(f"each of them with its reason: {folder / store.REJECTED}")
+        lines.append(f"reason for each rejected recording: {folder / store.REJECTED}")
     lines.append(shortcuts.text(shortcuts.of(opened)))
     return "\n".join([*lines, f"Store: {folder}"])
 

@@ -1,7 +1,8 @@
-"""Preprocessing: what is rejected and why, copies, locks, and the same Store after a kill at any point."""
+"""Preprocessing: rejections, copies, locks, and equal Stores after a kill at any point."""
 
 import fcntl
 import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -15,9 +16,10 @@ import pandas as pd
 import pytest
 import soundfile
 
-from pipeline import corpora, preprocess
+from pipeline import audio, corpora, preprocess
 from pipeline.config import PROJECT_ROOT, preset
 from pipeline.errors import StoreError
+from pipeline.store import shards
 from pipeline.store.build import build
 from pipeline.store.store import REJECTED, Store
 
@@ -35,7 +37,7 @@ if __name__ == "__main__":
 
 
 def contents(folder: Path) -> dict[str, str]:
-    """Checksum of every file of a Store but its lock."""
+    """Checksum of every file of a Store except its lock."""
     files = (p for p in folder.rglob("*") if p.is_file() and p.name != ".lock")
     return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
 
@@ -63,7 +65,7 @@ def rejected(store: Store) -> dict[str, str]:
     return {Path(path).name: reason for path, reason in zip(table["path"], table["reason"], strict=True)}
 
 
-def test_unusable_recordings_are_listed_with_their_reason(recordings, tmp_path):
+def test_unusable_recordings_are_listed_by_kind_with_their_reason(recordings, tmp_path):
     spoof = recordings / "spoof"
     (spoof / "empty.wav").touch()
     (spoof / "text.wav").write_text("no audio")
@@ -73,8 +75,8 @@ def test_unusable_recordings_are_listed_with_their_reason(recordings, tmp_path):
     soundfile.write(spoof / "long.wav", np.full(32000, 0.5), 16000)
     store = built(recordings, tmp_path / "store", max_s=1.0)
     assert len(store) == 12
-    kinds = {name: reason.split(":")[0] for name, reason in rejected(store).items()}
-    assert kinds == {
+    table = pd.read_csv(store.folder / REJECTED)
+    assert dict(zip(table["path"].map(lambda path: Path(path).name), table["kind"], strict=True)) == {
         "empty.wav": "empty",
         "text.wav": "unreadable",
         "short.wav": "too short",
@@ -82,9 +84,28 @@ def test_unusable_recordings_are_listed_with_their_reason(recordings, tmp_path):
         "nan.wav": "not finite",
         "long.wav": "too long",
     }
+    assert all(reason.startswith(f"{kind}: ") for kind, reason in zip(table["kind"], table["reason"], strict=True))
+    assert "rejected 1: too short\n" in preprocess.summary(store.folder)
 
 
-def test_the_same_samples_under_two_labels_are_both_rejected_and_named(recordings, tmp_path):
+def test_unexpected_error_rejects_only_its_recording(recordings, tmp_path, monkeypatch):
+    read = audio.read
+
+    def failing(path, **options):
+        if Path(path).name == "1.wav":
+            raise TypeError("broken: by a bug")
+        return read(path, **options)
+
+    monkeypatch.setattr(audio, "read", failing)
+    paths = tuple(str(recordings / "spoof" / f"{i}.wav") for i in range(3))
+    task = shards.Task(str(tmp_path), 0, paths, preset("smoke").audio)
+    assert shards.make(task) == 3
+    rows = json.loads(task.note.read_text())["rows"]
+    assert rows[1] == {"kind": "unexpected error", "reason": "unexpected error: TypeError: broken: by a bug"}
+    assert [row["position"] for row in (rows[0], rows[2])] == [0, 1]
+
+
+def test_equal_audio_under_two_labels_is_rejected_with_both_names(recordings, tmp_path):
     wave, rate = soundfile.read(recordings / "bonafide" / "0.wav", dtype="int16")
     soundfile.write(recordings / "spoof" / "copy.flac", wave, rate)
     store = built(recordings, tmp_path / "store")
@@ -94,6 +115,7 @@ def test_the_same_samples_under_two_labels_are_both_rejected_and_named(recording
         assert "bonafide/0.wav (bonafide)" in reason
         assert "spoof/copy.flac (spoof)" in reason
     assert len(store) == 11
+    assert "rejected 2: the same audio under two labels\n" in preprocess.summary(store.folder)
 
 
 def test_copies_never_cross_official_subsets(synthetic_corpus, tmp_path):
@@ -109,15 +131,18 @@ def test_copies_never_cross_official_subsets(synthetic_corpus, tmp_path):
     assert len(store) == 259
 
 
-def test_nothing_usable_is_an_error(tmp_path):
+def test_corpus_without_usable_recordings_is_an_error(tmp_path):
     for label in ("bonafide", "spoof"):
         (tmp_path / "corpus" / label).mkdir(parents=True)
         (tmp_path / "corpus" / label / "a.wav").touch()
-    with pytest.raises(StoreError, match=r"no recording of the corpus is usable.*empty"):
+    with pytest.raises(
+        StoreError,
+        match=r"is usable; the first of 2: .*/a\.wav: empty: the file has no bytes",
+    ):
         built(tmp_path / "corpus", tmp_path / "store")
 
 
-def test_an_unchanged_corpus_is_not_read_again_and_a_changed_one_is(recordings, capsys):
+def test_only_a_changed_corpus_is_read_again(recordings, capsys):
     config = preset("smoke").replace(corpus="folder", data_dir=str(recordings), split_by="stratified")
     first = preprocess.ensure(config)
     before = contents(first)
@@ -128,7 +153,7 @@ def test_an_unchanged_corpus_is_not_read_again_and_a_changed_one_is(recordings, 
     assert preprocess.ensure(config) != first
 
 
-def test_the_run_holds_counts_figures_and_what_was_rejected(recordings):
+def test_run_holds_counts_figures_and_rejections(recordings):
     (recordings / "spoof" / "empty.wav").touch()
     folder = preprocess.ensure(
         preset("smoke").replace(corpus="folder", data_dir=str(recordings), split_by="stratified")
@@ -146,7 +171,7 @@ def test_the_run_holds_counts_figures_and_what_was_rejected(recordings):
     assert figures == {".png"}
 
 
-def test_two_runs_on_one_store_do_not_meet(recordings, tmp_path):
+def test_second_run_on_a_store_is_refused(recordings, tmp_path):
     (tmp_path / "store").mkdir()
     with (tmp_path / "store" / ".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -155,8 +180,8 @@ def test_two_runs_on_one_store_do_not_meet(recordings, tmp_path):
 
 
 @pytest.mark.parametrize("moment", ["before the first shard", "in the middle", "after the last shard"])
-def test_killed_and_run_again_gives_the_same_bytes(moment, synthetic_corpus, tmp_path):
-    """Kills the whole process group without warning, and runs the same command again."""
+def test_rerun_after_a_kill_gives_the_same_bytes(moment, synthetic_corpus, tmp_path):
+    """Kill the whole process group without warning, and run the same command again."""
     (tmp_path / "build.py").write_text(BUILD)
     environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT)}
 

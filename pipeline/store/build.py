@@ -1,4 +1,4 @@
-"""Making of a Store from a Manifest, on all cores or a Spark cluster, in bounded memory.
+"""Build a Store from a Manifest, on all cores or a Spark cluster, in bounded memory.
 
 A worker decodes one shard at a time (``shards``) and renames it into place when it is complete, with a note of its
 contents. A killed run resumes with the missing shards.
@@ -6,7 +6,6 @@ contents. A killed run resumes with the missing shards.
 
 import json
 from collections.abc import Iterator
-from concurrent.futures import as_completed
 from pathlib import Path
 
 import pandas as pd
@@ -19,6 +18,8 @@ from pipeline.errors import StoreError
 from pipeline.store import manifest, shards, splits, store
 from pipeline.store.manifest import Rejected
 from pipeline.store.shards import Task
+
+TWO_LABELS = "the same audio under two labels"
 
 
 def build(
@@ -33,9 +34,9 @@ def build(
     shard_clips: int | None = None,
     engine: EngineOptions = LOCAL,
 ) -> int:
-    """Make the Store of a Manifest in ``folder``; returns how many recordings were decoded by this call.
+    """Build the Store of a Manifest in ``folder``; returns the number of recordings that this call decoded.
 
-    ``shard_clips`` is the number of recordings a shard; by default a 64th of the corpus, between 32 and 1,024.
+    ``shard_clips`` is the number of recordings per shard; by default a 64th of the corpus, between 32 and 1,024.
     """
     size = shard_clips or min(max(len(table) // 64, 32), 1024)
     folder.mkdir(parents=True, exist_ok=True)
@@ -53,19 +54,20 @@ def build(
         notes = [json.loads(task.note.read_text(encoding="utf-8")) for task in tasks]
         kept, rejected = _collect(table, notes, rejected)
         if kept.empty:
-            raise StoreError(f"no recording of the corpus is usable; the first of {len(rejected)}: {rejected[0]}")
+            first = f"{rejected[0].path}: {rejected[0].reason}"
+            raise StoreError(f"no recording of the corpus is usable; the first of {len(rejected)}: {first}")
         kept = splits.assign(kept, split_by, seed=config.corpus.split_seed)
         kept, rejected = _without_crossing_copies(kept, rejected)
         _finish(folder, kept, rejected, notes, name=name, key=key, split_by=split_by)
         for task in tasks:
             task.note.unlink()
-        for unfinished in folder.glob(f"*{store.UNFINISHED}"):  # by attempts that were killed
+        for unfinished in folder.glob(f"*{files.UNFINISHED}"):  # left by attempts that were killed
             unfinished.unlink()
     return len(paths) - done
 
 
 def _decoded(tasks: list[Task], engine: EngineOptions) -> Iterator[None]:
-    """One item a decoded recording, shard by shard as they are completed."""
+    """One item per decoded recording, shard by shard."""
     if not tasks:
         return
     if engine.engine == "spark":
@@ -73,26 +75,30 @@ def _decoded(tasks: list[Task], engine: EngineOptions) -> Iterator[None]:
             for decoded in spark.each(session, shards.make, tasks):
                 yield from [None] * decoded
         return
-    with parallel.workers(min(parallel.cores(), len(tasks))) as pool:
-        waiting = {pool.submit(shards.make, task) for task in tasks}
-        for finished in as_completed(waiting):
-            for _ in range(finished.result()):
-                yield None
+    size = min(parallel.cores(), len(tasks))
+    try:
+        for decoded in parallel.in_order(parallel.workers(size), shards.make, tasks, ahead=parallel.AHEAD * size):
+            yield from [None] * decoded
+    except parallel.WorkerDiedError as error:
+        first = error.waiting[0].paths
+        raise StoreError(
+            f"a process died at a recording from {first[0]} to {first[-1]} or in a shard after it, perhaps for want of "
+            "memory; complete shards are kept, and the same command resumes"
+        ) from None
 
 
 def _collect(table: pd.DataFrame, notes: list[dict], rejected: list[Rejected]) -> tuple[pd.DataFrame, list[Rejected]]:
-    """The Manifest of what was decoded; what was not, and equal audio under both labels, is rejected."""
+    """Manifest of the decoded recordings; the others, and equal audio under both labels, are rejected."""
     results = [row for note in notes for row in note["rows"]]
-    reasons = [row.get("reason", "") for row in results]
-    rejected = rejected + [Rejected(p, r) for p, r in zip(table["path"], reasons, strict=True) if r]
-    good = [not reason for reason in reasons]
-    kept = table[good].reset_index(drop=True)
+    refused = [Rejected(p, r["reason"], r["kind"]) for p, r in zip(table["path"], results, strict=True) if "kind" in r]
+    rejected = rejected + refused
+    kept = table[["kind" not in row for row in results]].reset_index(drop=True)
     for column in manifest.DECODED_COLUMNS:
         kept[column] = [row[column] for row in results if column in row]
     labels = kept.groupby("sha256")["label"].transform("nunique") if len(kept) else pd.Series(dtype=int)
     for checksum, group in kept[labels > 1].groupby("sha256", sort=False):
         names = " and ".join(f"{row.path} ({row.label})" for row in group.itertuples())
-        rejected += [Rejected(path, f"the same audio under two labels: {names}") for path in group["path"]]
+        rejected += [Rejected(path, f"{TWO_LABELS}: {names}", TWO_LABELS) for path in group["path"]]
         kept = kept[kept["sha256"] != checksum]
     return kept.reset_index(drop=True), rejected
 
@@ -119,14 +125,16 @@ def _finish(
     key: str,
     split_by: str,
 ) -> None:
-    pd.DataFrame(rejected, columns=["path", "reason"]).to_csv(folder / store.REJECTED, index=False, errors="replace")
+    listed = pd.DataFrame(
+        [(r.path, r.kind or r.reason, r.reason) for r in rejected], columns=["path", "kind", "reason"]
+    )
+    listed.to_csv(folder / store.REJECTED, index=False, errors="replace")
     table.to_parquet(folder / store.MANIFEST, index=False)
-    shards = [{"file": note["file"], "sha256": note["sha256"]} for note in notes]
     index = {
         "name": name,
         "fingerprint": key,
         "split_by": split_by,
-        "shards": shards,
+        "shards": [{"file": note["file"], "sha256": note["sha256"]} for note in notes],
         "manifest_sha256": files.sha256(folder / store.MANIFEST),
     }
     files.write_sealed(folder / store.INDEX, index)

@@ -28,17 +28,19 @@ PREFIXED = ("utterance_id", "speaker", "attack")
 
 @dataclass(frozen=True)
 class Rejected:
-    """A recording that is left out: its path, and the reason listed for it."""
+    """A recording that is left out, and the reason listed for it; the summary counts reasons, or kinds if given."""
 
     path: str
     reason: str
+    kind: str = ""
 
 
 def make(rows: Iterable[dict] | pd.DataFrame, *, corpus: str, rejected: Sequence[Rejected] = ()) -> pd.DataFrame:
-    """A checked Manifest from rows that have at least ``path`` and ``label``.
+    """Checked Manifest of rows that have at least ``path`` and ``label``.
 
-    Missing columns become "", ``attack`` of bonafide "-", a missing ``utterance_id`` the path. Raises ``CorpusError``
-    naming the row for a label, split or identifier that is not allowed; without rows, with the reasons of ``rejected``.
+    Missing columns become "", ``attack`` of bonafide becomes "-", a missing ``utterance_id`` the path. Raises
+    ``CorpusError`` naming the row for a label, split or identifier that is not allowed, or, if there are no rows, the
+    reasons of ``rejected``.
     """
     table = pd.DataFrame(rows)
     if table.empty:
@@ -59,14 +61,14 @@ def make(rows: Iterable[dict] | pd.DataFrame, *, corpus: str, rejected: Sequence
 
 
 def reasons(rejected: Sequence[Rejected]) -> str:
-    """The commonest reasons for which recordings were left out, each with the first of its recordings."""
+    """Most common reasons of rejected recordings, each with its count and first recording."""
     counts = Counter(each.reason for each in rejected).most_common(3)
     firsts = [next(each.path for each in rejected if each.reason == reason) for reason, _ in counts]
     return "".join(f"; {count} {reason}: {first}" for (reason, count), first in zip(counts, firsts, strict=True))
 
 
 def join(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """One Manifest of several by name; ``corpus`` is that name, and stands in front of utterance, speaker and attack.
+    """Join Manifests by name; ``corpus`` becomes that name, which also prefixes utterance, speaker and attack.
 
     A condition that a corpus does not know is "" in its rows.
     """
@@ -94,15 +96,15 @@ def check(table: pd.DataFrame) -> None:
 
 
 def conditions(table: pd.DataFrame) -> list[str]:
-    """Names of the condition columns: those of several values, each of two utterances or more on average.
+    """Names of the condition columns: those with several values that cover two utterances or more on average.
 
-    A column of names or of transcripts says nothing about groups. The corpus is a condition of a joined Manifest.
+    Columns of names or transcripts make no groups. The corpus is a condition of a joined Manifest.
     """
     fixed = {*COLUMNS, *DECODED_COLUMNS} - {"corpus"}
     return [c for c in table.columns if c not in fixed and 1 < table[c].nunique() <= len(table) / 2]
 
 
 def matching(attacks: pd.Series, patterns: str) -> pd.Series:
-    """Which attacks any of the patterns names: shell patterns such as ``E01-*``, comma separated."""
+    """True for attacks that match one of the comma-separated shell patterns, such as ``E01-*``."""
     expressions = [fnmatch.translate(pattern.strip()) for pattern in patterns.split(",") if pattern.strip()]
     return attacks.str.match("|".join(expressions)) if expressions else pd.Series(False, index=attacks.index)

@@ -1,12 +1,11 @@
 """The Store: a corpus as full-length int16 waveforms at 16 kHz in memory-mapped Arrow files, and its Manifest.
 
 A folder ``<corpus>-<fingerprint>`` holds ``part-*.arrow``, ``manifest.parquet``, ``rejected.csv``, ``figures/`` and,
-written last, ``store.json`` with the checksums of shards and Manifest. Written by ``preprocess``, read by everything
-after it, and checked while it is read.
+written last, ``store.json`` with the checksums of shards and Manifest. ``preprocess`` writes it; all later stages read
+it and check what they read.
 """
 
 import hashlib
-import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,14 +23,13 @@ from pipeline.errors import StoreError
 INDEX = "store.json"
 MANIFEST = "manifest.parquet"
 REJECTED = "rejected.csv"
-UNFINISHED = ".part"
 SAMPLE_BYTES = 2
 SCHEMA = pa.schema([("samples", pa.list_(pa.int16()))])
 
 
 @dataclass(frozen=True)
 class Store:
-    """A complete Store, opened for reading; waveforms are read from disk as they are asked for."""
+    """Complete Store, opened for reading; each waveform is read from disk when it is asked for."""
 
     folder: Path
     name: str
@@ -43,13 +41,13 @@ class Store:
 
     @classmethod
     def open(cls, folder: Path) -> "Store":
-        """Raises ``StoreError`` where the folder is no complete Store."""
+        """Open a folder; raises ``StoreError`` if it is no complete Store."""
         folder = Path(folder)
         if not (folder / INDEX).is_file():
             raise StoreError(f"{folder}: no complete Store here ({INDEX} is missing); run preprocess, or check --store")
         try:
             index = files.read_sealed(folder / INDEX)
-            # Stores that were made without it are read all the same.
+            # Stores made without it are read too.
             if "manifest_sha256" in index:
                 _check(folder / MANIFEST, index["manifest_sha256"])
             table = pd.read_parquet(folder / MANIFEST)
@@ -72,7 +70,7 @@ class Store:
         return self._shard(int(self.manifest["shard"].iat[row])).samples(int(self.manifest["position"].iat[row]))
 
     def _shard(self, number: int) -> "_Shard":
-        """A shard; whoever asks first has it checked, at the cost of reading it once from disk."""
+        """Shard of a number, checked at its first use, which reads it once from disk."""
         if number not in self._opened:
             path = self.folder / self.shards[number]["file"]
             _check(path, self.shards[number]["sha256"])
@@ -80,7 +78,7 @@ class Store:
         return self._opened[number]
 
     def lengths(self) -> np.ndarray:
-        """Samples of each Manifest row, ``[rows]`` int64, without a look at the audio."""
+        """Samples of each Manifest row, ``[rows]`` int64, known without reading the audio."""
         return np.rint(self.manifest["duration_s"].to_numpy(float) * SAMPLE_RATE_HZ).astype(np.int64)
 
     def subset(self, name: str) -> np.ndarray:
@@ -88,7 +86,7 @@ class Store:
         return np.flatnonzero((self.manifest["split"] == name).to_numpy())
 
     def trials(self, subset: str) -> str:
-        """Checksum of a subset's trials: equal for two Stores exactly when names and audio of the subset are."""
+        """Checksum of a subset's names, labels and audio: equal for two Stores exactly when all of these are."""
         rows = self.manifest.iloc[self.subset(subset)]
         text = "\n".join(
             sorted(f"{u} {s} {lab}" for u, s, lab in zip(rows.utterance_id, rows.sha256, rows.label, strict=True))
@@ -96,13 +94,13 @@ class Store:
         return hashlib.sha256(text.encode()).hexdigest()
 
     def verify(self) -> None:
-        """Raise ``StoreError`` for the first shard that is not the one that was written."""
+        """Raise ``StoreError`` for the first shard that has changed since it was written."""
         for number in range(len(self.shards)):
             self._shard(number)
 
 
 class _Shard:
-    """A mapped Arrow file, and where in it the samples of each recording lie: Arrow's own arrays take 1 kB for each."""
+    """Mapped Arrow file with the bytes at which each recording starts and ends; Arrow's arrays take 1 kB each."""
 
     def __init__(self, path: Path):
         self._bytes = pa.memory_map(str(path)).read_buffer()
@@ -113,11 +111,11 @@ class _Shard:
         self._ends = np.concatenate([np.zeros(0, np.int64), *(own[1:] for own in bounds)])
 
     def _place(self, values: pa.Array) -> int:
-        """The byte of the file where an array of samples begins."""
+        """Byte of the file at which an array of samples begins."""
         return values.buffers()[1].address - self._bytes.address
 
     def samples(self, position: int) -> np.ndarray:
-        """Of one recording, ``[samples]`` int16, a read-only view of the file."""
+        """Samples of one recording, ``[samples]`` int16, a read-only view of the file."""
         start, end = int(self._starts[position]), int(self._ends[position])
         return np.frombuffer(self._bytes, np.int16, (end - start) // SAMPLE_BYTES, start)
 
@@ -125,21 +123,19 @@ class _Shard:
 def write_shard(path: Path, waves: Iterable[np.ndarray]) -> str:
     """Write int16 waveforms as one Arrow file, renamed into place when complete; returns its SHA-256.
 
-    Each is a batch of its own, written before the next one is asked for.
+    Each waveform is one batch, written before the next waveform is asked for.
     """
-    unfinished = unfinished_name(path)
-    with unfinished.open("wb") as file:
-        summed = _Summed(file)
-        with pa.PythonFile(summed, "w") as sink, pa.ipc.new_file(sink, SCHEMA) as writer:
+    with files.whole_file(path, shared=True) as unfinished, unfinished.open("wb") as file:
+        hashed = _Hashed(file)
+        with pa.PythonFile(hashed, "w") as sink, pa.ipc.new_file(sink, SCHEMA) as writer:
             for wave in waves:
                 column = pa.ListArray.from_arrays(pa.array([0, len(wave)], pa.int32()), pa.array(wave, pa.int16()))
                 writer.write_batch(pa.record_batch([column], schema=SCHEMA))
-    unfinished.replace(path)
-    return summed.sha256.hexdigest()
+    return hashed.sha256.hexdigest()
 
 
-class _Summed:
-    """A file that sums up what is written to it; read back from the disk for that it would cost as much again."""
+class _Hashed:
+    """File wrapper that hashes while writing, so the shard need not be read back."""
 
     closed = False
 
@@ -153,12 +149,7 @@ class _Summed:
         return self._file.write(data)
 
     def close(self) -> None:
-        """Left to whoever opened the file."""
-
-
-def unfinished_name(path: Path) -> Path:
-    """Where to write a file of a Store before it is complete: a name that no other attempt at it has."""
-    return path.with_suffix(f".{uuid.uuid4().hex}{UNFINISHED}")
+        """Does nothing: the caller closes the file."""
 
 
 def _check(path: Path, expected: str) -> None:

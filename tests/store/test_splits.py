@@ -25,7 +25,7 @@ def test_stratified_split_takes_exact_shares_of_each_label():
     assert split.groupby("speaker")["split"].nunique().max() > 1
 
 
-def test_split_depends_on_the_seed_alone():
+def test_split_depends_only_on_the_seed():
     first, again, other = (splits.assign(table(), "speaker", seed=s)["split"] for s in (1, 1, 2))
     assert first.equals(again)
     assert not first.equals(other)
@@ -39,7 +39,7 @@ def test_equal_audio_is_never_in_two_subsets():
     assert split.groupby("sha256")["split"].nunique().max() == 1
 
 
-def test_without_a_split_everything_is_eval():
+def test_split_none_makes_everything_eval():
     assert set(splits.assign(table(), "none", seed=0)["split"]) == {"eval"}
 
 
@@ -51,13 +51,13 @@ def test_unknown_speaker_cannot_be_split_by_speaker():
 
 
 @pytest.mark.parametrize(("given", "expected"), [(["train", "dev", "eval"], "official"), (["train", "dev"], "speaker")])
-def test_auto_is_official_where_all_three_are_there(given, expected):
+def test_auto_is_official_if_all_three_subsets_exist(given, expected):
     made = table()
     made["split"] = [given[i % len(given)] for i in range(len(made))]
     assert splits.resolve(made, "auto") == expected
 
 
-def test_official_needs_all_three():
+def test_official_needs_all_three_subsets():
     made = table().assign(split="eval")
     with pytest.raises(CorpusError, match=r"utterances read have eval.*split_by=speaker"):
         splits.resolve(made, "official")

@@ -1,4 +1,4 @@
-"""The Store: what went in comes out, from memory-mapped files whose checksums are kept."""
+"""Store: waveforms, subsets and checksums of memory-mapped files."""
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ from pipeline.store import store
 from pipeline.store.store import Store
 
 
-def test_waveforms_are_those_that_decoding_gives(synthetic_store):
+def test_waveforms_equal_decoded_recordings(synthetic_store):
     for row in (0, 57, len(synthetic_store) - 1):
         decoded = audio.decode(synthetic_store.manifest["path"][row])
         assert np.array_equal(synthetic_store.waveform(row), decoded)
@@ -31,7 +31,7 @@ def test_subsets_partition_the_rows(synthetic_store):
     assert sorted(rows) == list(range(len(synthetic_store)))
 
 
-def test_trials_tell_subsets_apart(synthetic_store):
+def test_trials_differ_between_subsets(synthetic_store):
     assert synthetic_store.trials("dev") == synthetic_store.trials("dev")
     assert synthetic_store.trials("dev") != synthetic_store.trials("eval")
 
@@ -42,7 +42,7 @@ def test_shards_may_be_empty_and_hold_short_waves(tmp_path):
     store.write_shard(tmp_path / "part-1.arrow", [])
 
 
-def test_a_recording_is_on_its_way_to_disk_before_the_next_is_asked_for(tmp_path):
+def test_each_recording_is_written_before_the_next_is_read(tmp_path):
     def waves():
         for _ in range(3):
             before = sum(path.stat().st_size for path in tmp_path.iterdir())
@@ -64,7 +64,7 @@ def test_several_recordings_may_share_a_batch(tmp_path):
     assert [opened.samples(row).tolist() for row in range(4)] == [*waves, [6]]
 
 
-def test_lengths_are_those_of_the_waveforms(synthetic_store):
+def test_lengths_equal_those_of_the_waveforms(synthetic_store):
     wanted = [len(synthetic_store.samples(row)) for row in range(len(synthetic_store))]
     assert synthetic_store.lengths().tolist() == wanted
 
