@@ -133,7 +133,7 @@ def evaluation(folder: Path, config: Config, model: str, steps: int) -> Work:
     trials = trials.assign(logit=logits, score=logits)
 
     def work() -> int:
-        assessment.assess(trials, subset="eval", threshold=0.0, heard=set(), conditions=conditions)
+        assessment.assess(trials, subset="eval", threshold=0.0, trained_attacks=set(), conditions=conditions)
         return len(trials)
 
     return work

@@ -1,10 +1,9 @@
-"""Comparison: configurations, each with several seeds, trained and evaluated on one Store, as one table and one figure.
+"""Comparison of configurations on one Store, each trained and evaluated with several seeds: a table and a figure.
 
-Every training is a run of its own under one parent run. What is trained and evaluated already is not done again, so a
-comparison that was stopped goes on, and one more configuration costs its own trainings alone.
+Each training is a child run of one parent run. Finished trainings and evaluations are reused, so a stopped comparison
+resumes, and one more configuration costs only its own trainings.
 """
 
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,17 +18,18 @@ from pipeline.config import BONAFIDE, PRESETS, Config, artifacts_dir, option
 from pipeline.errors import ConfigError
 from pipeline.metrics.assessment import metric_key
 from pipeline.reporting import comparison
+from pipeline.reporting.evaluation_summary import EvaluationSummary
 from pipeline.scoring import model_folders
 from pipeline.store.manifest import matching
 
 TIMED_CLIPS = 40
 Scores = dict[tuple[str, int], pd.DataFrame]
-"""``scores.csv`` of each configuration and seed."""
+"""``scores.csv`` by configuration and seed."""
 
 
 @dataclass(frozen=True)
 class CompareOptions:
-    """What to compare, on what."""
+    """Configurations, seeds and Store to compare."""
 
     configs: str = option(
         "notebook,gmm,demo,demo-lcnn",
@@ -63,7 +63,7 @@ def configurations(options: CompareOptions, shared: Config) -> dict[str, Config]
 
 
 def attack_families(given: str) -> dict[str, str]:
-    """Family to the patterns of its attacks; raises ``ConfigError`` for what is no list of ``NAME=PATTERN,…``."""
+    """Family to the patterns of its attacks; raises ``ConfigError`` unless it is a list of ``NAME=PATTERN,…``."""
     found = {}
     for part in filter(None, (part.strip() for part in given.split(";"))):
         name, equals, patterns = part.partition("=")
@@ -80,7 +80,7 @@ def run(
     folder: Path,
     families: Mapping[str, str] = MappingProxyType({}),
 ) -> pd.DataFrame:
-    """Train and evaluate what is missing; write and log tables and figure; returns the table, a row a training.
+    """Train and evaluate what is missing, write and log tables and figure; returns the table, a row per training.
 
     ``families`` maps the name of an attack family to its patterns, see ``TrainConfig.leave_out``.
     """
@@ -90,7 +90,7 @@ def run(
 
     rows, scores = [], {}
     with tracking.run(f"compare {', '.join(configs)}", stage="compare"):
-        # Names of their own: `mlflow run` has logged the options as they were typed.
+        # Names that differ from the options: `mlflow run` has logged those as they were typed.
         mlflow.log_params({"compared": ", ".join(configs), "over_seeds": str(seeds), "store_folder": store_folder.name})
         for name, config in configs.items():
             for seed in seeds:
@@ -126,7 +126,7 @@ def _without_families(
     families: Mapping[str, str],
     scores: Scores,
 ) -> pd.DataFrame:
-    """EER on eval's clips of each family, of the models that heard it in training and of those that did not."""
+    """EER on eval's clips of each family, of the models trained with it and of those trained without it."""
     from pipeline import evaluate, metrics, train
 
     rows = []
@@ -147,20 +147,18 @@ def _without_families(
 
 def _figures(evaluation: Path) -> dict[str, float]:
     """EER on dev, on eval, and on eval's seen and unseen attacks."""
-    from pipeline import evaluate
-
-    results = json.loads((evaluation / evaluate.INDEX).read_text(encoding="utf-8"))["results"]
-    pools = {g["name"]: g["eer"] for g in results["eval"]["groups"] if g["kind"] == "pool"}
+    summary = EvaluationSummary.read(evaluation)
+    pools = {group.name: group.eer for group in summary.groups("pool", "eval")}
     return {
-        "dev": results["dev"]["metrics"].get("eer", np.nan),
-        "eval": results["eval"]["metrics"].get("eer", np.nan),
+        "dev": summary.results["dev"].metrics.get("eer", np.nan),
+        "eval": summary.results["eval"].metrics.get("eer", np.nan),
         "seen": pools.get("seen", np.nan),
         "unseen": pools.get("unseen", np.nan),
     }
 
 
 def _cost(model_folder: Path, store_folder: Path) -> dict[str, float]:
-    """Parameters, milliseconds a clip on this machine, and size of the exported file in MB."""
+    """Parameters, milliseconds per clip on this machine, and size of the exported file in MB."""
     from pipeline.network import networks
     from pipeline.scoring.detector import Detector
     from pipeline.store.store import Store
@@ -182,9 +180,8 @@ def _cost(model_folder: Path, store_folder: Path) -> dict[str, float]:
 
 
 def _pools(trials: pd.DataFrame, evaluation: Path) -> dict[str, np.ndarray]:
-    """Which trials each EER is measured on, ``[trials]`` bool; pools without spoofs are left out."""
-    attacks = pd.read_csv(evaluation / "attacks.csv", keep_default_na=False)
-    seen = set(attacks.loc[(attacks["subset"] == "eval") & (attacks["seen"].astype(str) == "True"), "name"])
+    """Trials that each EER is measured on, ``[trials]`` bool; pools without spoof are left out."""
+    seen = {group.name for group in EvaluationSummary.read(evaluation).groups("attack", "eval") if group.seen}
     bonafide = (trials["label"] == BONAFIDE).to_numpy()
     in_eval, heard = (trials["subset"] == "eval").to_numpy(), trials["attack"].isin(seen).to_numpy()
     pools = {
@@ -207,7 +204,7 @@ def _trials(
 
 
 def _intervals(names: list[str], seeds: list[int], scores: Scores, pools: dict[str, np.ndarray]) -> pd.DataFrame:
-    """Ends of the 95 % interval over speakers of the mean EER, a row a configuration and pool."""
+    """Ends of the 95 % interval over speakers of the mean EER, a row per configuration and pool."""
     from pipeline.metrics import bootstrap
 
     rows = []

@@ -1,13 +1,12 @@
-"""Cross-corpus evaluation: models trained on some corpora, tested on all of them, as one matrix and one figure.
+"""Cross-corpus evaluation of models trained on some corpora and tested on all of them: one matrix and one figure.
 
 A model that does well on its own corpus has often learnt the corpus. A row is a model, a column a corpus, a cell the
 EER on its eval subset with the 95 % interval over speakers; a corpus of ASVspoof 2021 has a column for each phase of
-the challenge. Every training and evaluation is that of ``train`` and ``evaluate``: what is done is not done again, so
-a matrix that was stopped goes on, and one more corpus costs its own column alone.
+the challenge. ``train`` and ``evaluate`` do the work and reuse what is finished, so a stopped matrix resumes, and one
+more corpus costs only its own column.
 """
 
 import dataclasses
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,26 +18,28 @@ from pipeline.config import SECTIONS, Config, CorpusConfig, artifacts_dir, optio
 from pipeline.errors import ConfigError
 from pipeline.metrics.assessment import metric_key
 from pipeline.reporting import cross_matrix
+from pipeline.reporting.evaluation_summary import EvaluationSummary
 from pipeline.scoring import model_folders
 from pipeline.scoring.model_folders import ModelFolder
 
 NONE = "none"
+EERS = ("eer", "eer_low", "eer_high")
 
 
 @dataclass(frozen=True)
 class CrossOptions:
-    """What to train on; --corpus and --data_dir say what to test on."""
+    """Corpora to train on; --corpus and --data_dir name those to test on."""
 
     train_on: str = option(
         "",
         "corpora of --corpus to train on, comma separated, A+B for one model of both; empty: the first; none: none",
     )
-    model: str = option("", "models that are trained already, comma separated, to test too; named as evaluate's are")
+    model: str = option("", "trained models to test too, comma separated, named like the --model of evaluate")
     output: str = option("", "folder for table and figure; empty: artifacts/cross/CORPORA")
 
 
 def trainings(given: str, tested: Mapping[str, CorpusConfig]) -> dict[str, list[str]]:
-    """Row to the corpora that its model is trained on; raises ``ConfigError`` for one that is not among the tested."""
+    """Row to the corpora that its model is trained on; raises ``ConfigError`` for one that is not tested."""
     rows = {}
     for row in (part.strip() for part in (given or next(iter(tested))).split(",")):
         if row == NONE:
@@ -52,7 +53,7 @@ def trainings(given: str, tested: Mapping[str, CorpusConfig]) -> dict[str, list[
 
 
 def run(config: Config, rows: Mapping[str, list[str]], models: Mapping[str, Path], folder: Path) -> pd.DataFrame:
-    """Train and evaluate what is missing; write and log tables and figure; returns a row a cell.
+    """Train and evaluate what is missing; write and log tables and figure; returns a row per cell.
 
     Parameters
     ----------
@@ -71,7 +72,7 @@ def run(config: Config, rows: Mapping[str, list[str]], models: Mapping[str, Path
     with tracking.run(f"cross {', '.join(tested)}", stage="cross"):
         mlflow.log_params({"tested_on": ", ".join(tested), "trained_on": ", ".join([*rows, *models])})
         stores = {
-            # A corpus that nothing is trained on is tested whole where it has no splits of its own.
+            # A corpus without official splits that nothing is trained on is tested whole.
             name: preprocess.ensure(_of(config, own), otherwise="speaker" if name in learnt else "none")
             for name, own in tested.items()
         }
@@ -106,21 +107,19 @@ def _of(config: Config, own: CorpusConfig) -> Config:
 
 
 def _cells(evaluation: Path) -> Iterator[dict]:
-    """EER, interval and counts of an evaluation, or of each phase of the challenge where the corpus has them."""
-    from pipeline import evaluate
-
-    summary = json.loads((evaluation / evaluate.INDEX).read_text(encoding="utf-8"))
-    result, own = summary["results"]["eval"], {"own": summary["store"]["of_training"]}
-    phases = [g for g in result["groups"] if g["kind"] == "condition" and g["condition"] == "phase"]
+    """EER, interval and counts of an evaluation, or of each phase of the challenge if the corpus has phases."""
+    summary = EvaluationSummary.read(evaluation)
+    result, own = summary.results["eval"], {"own": summary.store.of_training}
+    phases = [group for group in summary.groups("condition", "eval") if group.condition == "phase"]
     for group in phases:
-        counts = {"bonafide": group["bonafide"], "spoof": group["trials"]}
-        ends = {name: group[name] for name in ("eer", "eer_low", "eer_high")}
-        yield {"phase": group["name"], **counts, **ends, "note": group["note"], **own}
+        counts = {"bonafide": group.bonafide, "spoof": group.trials}
+        eers = {name: getattr(group, name) for name in EERS}
+        yield {"phase": group.name, **counts, **eers, "note": group.note, **own}
     if not phases:
-        (data,) = (d for d in summary["data"] if d["subset"] == "eval")
-        counts = {"bonafide": data["bonafide"], "spoof": data["spoof"]}
-        ends = {name: result["metrics"].get(name) for name in ("eer", "eer_low", "eer_high")}
-        yield {"phase": "", **counts, **ends, "note": result["note"], **own}
+        (data,) = (d for d in summary.data if d.subset == "eval")
+        counts = {"bonafide": data.bonafide, "spoof": data.spoof}
+        eers = {name: result.metrics.get(name) for name in EERS}
+        yield {"phase": "", **counts, **eers, "note": result.note, **own}
 
 
 def _mlflow_metrics(table: pd.DataFrame) -> dict[str, float]:

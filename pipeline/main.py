@@ -6,7 +6,6 @@ does nothing, so the same command resumes a run that was stopped.
 """
 
 import dataclasses
-import json
 import math
 import time
 from dataclasses import dataclass
@@ -132,12 +131,12 @@ def _process_s() -> float:
 
 def _models_text(evaluations: dict[str, Path], champion: str) -> str:
     """EER of each model on dev and eval, the champion marked."""
-    from pipeline import evaluate
+    from pipeline.reporting.evaluation_summary import EvaluationSummary
 
     lines = [f"{'model':<34}{'dev EER':>10}{'eval EER':>10}"]
     for name, folder in evaluations.items():
-        results = json.loads((folder / evaluate.INDEX).read_text(encoding="utf-8"))["results"]
-        rates = "".join(f"{100 * results[subset]['metrics'].get('eer', math.nan):8.2f} %" for subset in ("dev", "eval"))
+        results = EvaluationSummary.read(folder).results
+        rates = "".join(f"{100 * results[subset].metrics.get('eer', math.nan):8.2f} %" for subset in ("dev", "eval"))
         lines.append(f"{name:<34}{rates}{'  champion' if name == champion else ''}")
     if champion not in evaluations:
         lines.append(f"{champion:<34}{'':>20}  champion, of an earlier run")

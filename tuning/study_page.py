@@ -1,17 +1,15 @@
-"""The files of a study: figures, the table of its trials, the best configuration, and one page with all of it."""
+"""Files of a study: figures, table of trials, best configuration, and one page with all of them."""
 
 from collections.abc import Mapping
-from html import escape
 from pathlib import Path
 
 import optuna
 
-from pipeline.reporting import markup
+from pipeline.reporting import pages
 from tuning import results, study, study_figures, trial
 from tuning.objective import OBJECTIVES
 
 TRIALS, BEST, PAGE = "trials.csv", "best_params.yaml", "study.html"
-NARROW = ("importances",)
 
 
 def write(own: optuna.Study, folder: Path, final_epochs: int) -> None:
@@ -28,22 +26,22 @@ def write(own: optuna.Study, folder: Path, final_epochs: int) -> None:
 
 def html(own: optuna.Study, figures: Mapping[str, bytes], final_epochs: int) -> str:
     """The study as one self-contained page."""
-    settings, ranked = study.settings_of(own), study.ranked(own)
-    lead = f"A search for the best {OBJECTIVES[settings.objectives[0]].title}, {results.counts(own)}."
-    head = f"<h1>{escape(own.study_name)}</h1>" + f'<p class="lead">{escape(lead)}</p>'
-    sections = {}
-    if ranked:
-        sections["Best configuration"] = f"<pre>{escape(results.best_params(own, final_epochs))}</pre>"
-    sections["Figures"] = markup.gallery(figures, wide=figures.keys() - set(NARROW), bars=NARROW)
-    sections["Trials"] = _trials(own)
-    about = {"objective": ", ".join(settings.objectives), "pruner": settings.pruner}
-    sections["Settings"] = markup.pairs(about | settings.config.flat())
-    return markup.page(own.study_name, head, sections)
-
-
-def _trials(own: optuna.Study) -> str:
-    """Complete trials from the best to the worst, then the others in their order."""
     settings = study.settings_of(own)
+    titles = [OBJECTIVES[name].title for name in settings.objectives]
+    return pages.render(
+        "study.html.j2",
+        name=own.study_name,
+        lead=f"A search for the best {titles[0]}, {results.counts(own)}.",
+        best=results.best_params(own, final_epochs) if study.ranked(own) else "",
+        figures=figures,
+        columns=["trial", "", *titles, "epochs", *settings.params, ""],
+        rows=_trials(own, settings),
+        settings={"objective": ", ".join(settings.objectives), "pruner": settings.pruner} | settings.config.flat(),
+    )
+
+
+def _trials(own: optuna.Study, settings: study.Settings) -> list[list[str]]:
+    """Complete trials from the best to the worst, then the others in their order."""
     order = {one.number: place for place, one in enumerate(study.ranked(own))}
     everything = sorted(own.get_trials(deepcopy=False), key=lambda one: (order.get(one.number, len(order)), one.number))
     rows = []
@@ -56,9 +54,7 @@ def _trials(own: optuna.Study) -> str:
         cells.append(str(one.user_attrs.get(trial.EPOCHS, 0)))
         cells += [_cell(one.params.get(name)) for name in settings.params]
         rows.append([*cells, results.error(one) or one.user_attrs.get(study.SOURCE, "")])
-    titles = [OBJECTIVES[name].title for name in settings.objectives]
-    header = ["trial", "", *titles, "epochs", *settings.params, ""]
-    return f'<div class="scroll">{markup.table(header, rows, left=(0, 1), about=True)}</div>'
+    return rows
 
 
 def _cell(value: object) -> str:

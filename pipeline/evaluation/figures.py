@@ -1,4 +1,4 @@
-"""All figures of an evaluation, and those that show intervals side by side: two systems, and robustness."""
+"""All figures of an evaluation, and the two with intervals side by side: the rival's and robustness."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,15 +9,15 @@ from matplotlib.figure import Figure
 
 from pipeline import metrics
 from pipeline.evaluation import robustness
-from pipeline.evaluation.summary import Outcome
+from pipeline.evaluation.outcome import Outcome
 from pipeline.metrics.assessment import Evaluation
 from pipeline.metrics.paired_test import Difference
-from pipeline.reporting import curves, store_figures, style
+from pipeline.reporting import curves, store_figures, style, wording
 from pipeline.scoring.model_folders import ModelFolder
 from pipeline.store import manifest
 
 BLANK = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
-"""Behind words that a line would cross."""
+"""Background of text that a line would cross."""
 
 
 def draw(outcome: Outcome) -> dict[str, bytes]:
@@ -42,7 +42,7 @@ def draw(outcome: Outcome) -> dict[str, bytes]:
 
 
 def _of_subset(e: Evaluation, model: ModelFolder) -> dict[str, Figure]:
-    """What every subset has; of one with a single class, what is defined for it."""
+    """Figures of one subset; a subset of a single class has only those defined for it."""
     threshold = model.point().threshold
     drawn = {
         "confusion": curves.confusion(
@@ -69,7 +69,7 @@ def _of_subset(e: Evaluation, model: ModelFolder) -> dict[str, Figure]:
             title=f"Reliability, {e.subset}",
         ),
         "attacks": curves.attack_eer(
-            [g.name for g in attacks],
+            [wording.title(g) for g in attacks],
             [g.eer for g in attacks],
             [None if g.eer_low is None else (g.eer_low, g.eer_high) for g in attacks],
             seen=[g.seen for g in attacks],
@@ -81,7 +81,7 @@ def _of_subset(e: Evaluation, model: ModelFolder) -> dict[str, Figure]:
 
 
 def _examples(outcome: Outcome) -> dict[str, Figure]:
-    """The log-mel spectrogram of one recording of each class, as far as the model hears at a time."""
+    """The log-mel spectrogram of one recording of each class, as long as one window."""
     store, config = outcome.store, outcome.model.config
     rows = np.concatenate([store.subset(e.subset) for e in outcome.evaluations])
     labels = store.manifest["label"].iloc[rows].to_numpy()
@@ -103,13 +103,13 @@ def two_systems(
     *,
     subset: str,
 ) -> Figure:
-    """Error trade-off of both systems, and by how much the first is better on each group of trials.
+    """Error trade-off of both models, and the gain of the first on each group of trials.
 
     Parameters
     ----------
-    names : of the system and of the one it is held against.
+    names : of the model and of its rival.
     scores : of both, each ``[trials]``.
-    differences : by name of the group, in order.
+    differences : by name of the group, in the order shown.
     """
     figure = Figure(figsize=(11.0, 5.0), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=[1, 1])
@@ -126,9 +126,9 @@ def two_systems(
                 markersize=9,
             )
         right.plot([100 * found.difference], [y], "o", color=style.BLUE, markersize=8, markeredgecolor="white")
-        said = f"{100 * found.other_eer:.1f} % → {100 * found.own_eer:.1f} %"
+        eers = f"{100 * found.other_eer:.1f} % → {100 * found.own_eer:.1f} %"
         right.annotate(
-            said, (100 * found.difference, y), (0, 9), textcoords="offset points", ha="center", fontsize=10, bbox=BLANK
+            eers, (100 * found.difference, y), (0, 9), textcoords="offset points", ha="center", fontsize=10, bbox=BLANK
         )
     right.axvline(0, color=style.GREY, linestyle="--", linewidth=1.4)
     right.set_yticks(range(len(differences)), list(differences))
@@ -148,7 +148,7 @@ def two_systems(
 
 @style.styled
 def robustness_sweep(table: pd.DataFrame, *, subset: str) -> Figure:
-    """EER against SNR, codec, duration and level, each with its interval; the clean EER is a line through all."""
+    """EER against SNR, codec, duration and level, with intervals; a line through all panels marks the clean EER."""
     figure = Figure(figsize=(11.0, 4.2), layout="constrained")
     panels = figure.subplots(1, 4, sharey=True, width_ratios=[1.7, 1.15, 1.1, 0.8])
     clean = table[table["condition"] == robustness.CLEAN].iloc[0]

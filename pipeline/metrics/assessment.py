@@ -1,6 +1,6 @@
-"""What the scores of a subset amount to: figures of merit over all its trials and by group, with intervals.
+"""Metrics of a scored subset, over all trials and by group, with intervals.
 
-Pure functions of a table of scored trials; ``evaluate`` makes the table, the report and MLflow show the outcome.
+Pure functions of a table of scored trials. ``evaluation.subsets`` makes the table; report and MLflow show the result.
 """
 
 import re
@@ -16,23 +16,24 @@ from pipeline.config import BONAFIDE, SPOOF
 from pipeline.metrics import MetricError, bootstrap
 
 FEW_TRIALS = 20
-"""Groups with fewer trials are marked: their EER moves by percents with every clip."""
+"""Groups with fewer trials get a note: one clip moves their EER by percents."""
 MOST_VALUES = 50
-"""Values of a condition (and speakers) up to which each has an interval and is logged to MLflow; all are in tables."""
+"""Conditions with more values (or speakers) than this have no intervals, and only tables hold them, not MLflow."""
 UNKNOWN = "unknown"
 NO_VALUES = ("", "-")
-"""What a condition column holds where the condition does not apply or is not known."""
+"""Values of a condition that does not apply or is not known."""
 
 
 @dataclass(frozen=True)
 class Group:
-    """Some trials of a subset.
+    """EER of some trials of a subset.
 
-    ``kind`` is attack, pool (all attacks that training heard, ``seen``, or all that it did not), condition (``name`` is
-    a value of the column ``condition``) or speaker. Attacks and pools are their spoof against all bonafide. A value of
-    a condition, or a speaker, that both classes have is its spoof against its bonafide; one that a single class has is
-    measured against all of the other, and ``against`` names that class. ``seen`` is ``None`` where it is not known,
-    the interval where it is not defined; ``trials`` counts spoof, ``bonafide`` bonafide; ``note`` marks small groups.
+    ``kind`` is attack, pool (all attacks ``seen`` in training, or all others), condition (``name`` is a value of the
+    column ``condition``) or speaker. An attack or a pool is measured against all bonafide trials. A condition or a
+    speaker is measured within itself if it has both classes; otherwise against all trials of the class it lacks, which
+    ``against`` names. ``seen`` is ``None`` if training is unknown, the interval ``None`` if it is not defined.
+    ``trials`` counts spoof, ``bonafide`` bonafide. ``attack_name`` is the readable name of an attack; ``note`` marks
+    small groups.
     """
 
     kind: str
@@ -47,15 +48,16 @@ class Group:
     bonafide: int = 0
     condition: str = ""
     against: str = ""
+    attack_name: str = ""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A scored subset.
+    """Scored trials of a subset with their metrics.
 
-    ``trials`` has the columns utterance_id, label, attack, speaker, logit and score (calibrated), and the conditions;
-    ``metrics`` the names of DESIGN without the subset, ``uncalibrated`` those that calibration changes, of the raw
-    logits; ``note`` says why some are missing.
+    ``trials`` has the columns utterance_id, label, attack, speaker, logit and score (calibrated), and the conditions.
+    ``metrics`` maps names without the subset to values; ``uncalibrated`` holds those that calibration changes, computed
+    on raw logits. ``note`` is the reason why metrics are missing.
     """
 
     subset: str
@@ -76,9 +78,9 @@ class Evaluation:
         return self.trials["score"].to_numpy()
 
     def mlflow_metrics(self) -> dict[str, float]:
-        """All figures by their MLflow names: ``eval/eer``, ``eval/attack/A07/eer``, ``eval/unseen/eer_low`` …
+        """Metrics by MLflow name: ``eval/eer``, ``eval/attack/A07/eer``, ``eval/unseen/eer_low`` …
 
-        Conditions of more than ``MOST_VALUES`` values are left to the tables.
+        Conditions with more than ``MOST_VALUES`` values are left out.
         """
         values = {f"{self.subset}/{name}": value for name, value in self.metrics.items()}
         values |= {f"{self.subset}/uncalibrated/{name}": value for name, value in self.uncalibrated.items()}
@@ -97,17 +99,22 @@ class Evaluation:
 
 
 def assess(
-    trials: pd.DataFrame, *, subset: str, threshold: float, heard: set[str] | None, conditions: Sequence[str] = ()
+    trials: pd.DataFrame,
+    *,
+    subset: str,
+    threshold: float,
+    trained_attacks: set[str] | None,
+    conditions: Sequence[str] = (),
 ) -> Evaluation:
     """Measure scored trials.
 
     Parameters
     ----------
-    trials : columns utterance_id, label, attack, speaker, score, and the conditions; figures of the raw logits need
-        the column logit.
-    threshold : of the operating point, on calibrated scores.
-    heard : attacks of the training subset; ``None`` where they are not known.
-    conditions : columns whose values are groups.
+    trials : columns utterance_id, label, attack, speaker, score and the conditions; optionally attack_name, and logit,
+        from which the metrics of raw logits are computed.
+    threshold : operating point on calibrated scores.
+    trained_attacks : attacks of the training subset; ``None`` if unknown.
+    conditions : columns whose values become groups.
     """
     if trials.empty:
         return Evaluation(subset, trials, {}, (), "no clips")
@@ -129,25 +136,27 @@ def assess(
     except MetricError:
         found = {}
     values |= {f"{name}_{end}": v for name, pair in found.items() for end, v in zip(("low", "high"), pair, strict=True)}
-    groups = (*_attacks(trials, labels, heard), *_conditions(trials, labels, conditions))
+    groups = (*_attacks(trials, labels, trained_attacks), *_conditions(trials, labels, conditions))
     raw = {} if logits is None else {"act_dcf": metrics.act_dcf(logits, labels), "cllr": metrics.cllr(logits, labels)}
     return Evaluation(subset, trials, values, groups, uncalibrated=raw)
 
 
 def voices(trials: pd.DataFrame) -> np.ndarray:
-    """What the bootstrap draws, a name a trial: its speaker, or itself where that is not known."""
-    # The prefixes keep a speaker's name from being taken for an utterance's.
+    """Unit that the bootstrap draws, one name per trial: the speaker, or the utterance if the speaker is unknown."""
+    # The prefixes keep names of speakers and of utterances apart.
     named = np.where(trials["speaker"] != "", "s " + trials["speaker"], "u " + trials["utterance_id"])
     return named.astype(str)
 
 
-def _attacks(trials: pd.DataFrame, labels: np.ndarray, heard: set[str] | None) -> list[Group]:
+def _attacks(trials: pd.DataFrame, labels: np.ndarray, trained_attacks: set[str] | None) -> list[Group]:
     attacks = trials["attack"].where(trials["attack"] != "", UNKNOWN)
-    seen = {name: None if heard is None or name == UNKNOWN else name in heard for name in attacks[~labels].unique()}
-    found = [
-        _group(trials, labels, labels | (attacks == name).to_numpy(), "attack", name, seen=seen[name])
-        for name in sorted(seen)
-    ]
+    known = trained_attacks is not None
+    seen = {name: name in trained_attacks if known and name != UNKNOWN else None for name in attacks[~labels].unique()}
+    found = []
+    for name in sorted(seen):
+        own = (attacks == name).to_numpy()
+        attack_name = trials.loc[own, "attack_name"].iat[0] if "attack_name" in trials else ""
+        found.append(_group(trials, labels, labels | own, "attack", name, seen=seen[name], attack_name=attack_name))
     for name, wanted in (("seen", True), ("unseen", False)):
         chosen = attacks.map(seen).eq(wanted).fillna(False).to_numpy(bool) & ~labels
         if chosen.any():
@@ -156,7 +165,7 @@ def _attacks(trials: pd.DataFrame, labels: np.ndarray, heard: set[str] | None) -
 
 
 def _conditions(trials: pd.DataFrame, labels: np.ndarray, conditions: Sequence[str]) -> Iterator[Group]:
-    """A group for each value of each condition that has several, then one for each speaker."""
+    """Groups of each condition with several values, then one per speaker."""
     for column in (*conditions, "speaker"):
         values = sorted(set(trials[column]) - set(NO_VALUES))
         if len(values) < 2:
@@ -178,7 +187,7 @@ def _conditions(trials: pd.DataFrame, labels: np.ndarray, conditions: Sequence[s
                 condition=condition,
                 against=against,
                 few=few,
-                wide=len(values) <= MOST_VALUES,
+                with_interval=len(values) <= MOST_VALUES,
             )
 
 
@@ -192,16 +201,17 @@ def _group(
     seen: bool | None = None,
     condition: str = "",
     against: str = "",
+    attack_name: str = "",
     few: bool | None = None,
-    wide: bool = True,
+    with_interval: bool = True,
 ) -> Group:
-    """The group of the chosen trials, with an interval if ``wide``; ``few`` by default says whether spoof is few."""
+    """Group of the chosen trials; ``few``, by default whether spoof trials are few, sets the note."""
     kept, kept_labels = trials[chosen], labels[chosen]
     scores, spoof = kept["score"].to_numpy(), kept[~kept_labels]
     try:
-        # One speaker against himself can only be drawn clip by clip.
+        # A single speaker can only be resampled by clip.
         names = kept["utterance_id"].to_numpy(str) if kind == "speaker" else voices(kept)
-        low, high = bootstrap.eer_interval(scores, kept_labels, names) if wide else (None, None)
+        low, high = bootstrap.eer_interval(scores, kept_labels, names) if with_interval else (None, None)
     except MetricError:
         low, high = None, None
     few = len(spoof) < FEW_TRIALS if few is None else few
@@ -218,9 +228,10 @@ def _group(
         bonafide=int(kept_labels.sum()),
         condition=condition,
         against=against,
+        attack_name=attack_name,
     )
 
 
 def metric_key(name: str) -> str:
-    """A name in the characters that MLflow allows in a metric, the slash left out as it separates levels."""
+    """Name in the characters that MLflow allows in a metric, without the slash, which separates levels."""
     return re.sub(r"[^\w\-. ]|^\.+$", "_", name, flags=re.ASCII)

@@ -1,28 +1,28 @@
 """Tables of an evaluation for the terminal, from the same summary as the report."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from pipeline.reporting import wording as form
+from pipeline.reporting.evaluation_summary import EvaluationSummary
 
 
-def text(summary: Mapping) -> str:
-    """The tables as plain text: all figures of the subsets side by side, then pools and attacks."""
-    results, model = summary["results"], summary["model"]
+def text(summary: EvaluationSummary) -> str:
+    """Tables as plain text: metrics of the subsets side by side, then pools and attacks, then robustness."""
+    results = summary.results
     parts = [_plain(["", *results], [[name, *values] for name, _, values in form.metric_rows(results)])]
-    parts.append(form.threshold(model))
-    if against := form.against_text(summary):
-        parts.append(against)
+    parts.append(form.threshold(summary.model))
+    if summary.rival:
+        parts.append(form.rival_text(summary))
     for subset, result in results.items():
-        if groups := form.ordered(result["groups"]):
-            rows = [
-                [g["name"], form.seen(g), f"{g['trials']:,}", f"{g['speakers']:,}", form.rate(g), g["note"]]
-                for g in groups
-            ]
+        if groups := form.ordered(result.groups):
             header = [f"{subset}: attack", "seen", "trials", "speakers", "EER (95 %)", ""]
+            rows = [
+                [form.title(g), form.seen(g), f"{g.trials:,}", f"{g.speakers:,}", form.eer(g), g.note] for g in groups
+            ]
             parts.append(_plain(header, rows, left=(0, 1, 5)))
-    if rows := summary.get("robustness"):
-        cells = [[f"{r['condition']} {r['value']}".rstrip(), form.rate(r)] for r in rows]
-        parts.append(_plain([f"{summary['main']}: robustness", "EER (95 %)"], cells))
+    if summary.robustness:
+        rows = [[f"{r.condition} {r.value}".rstrip(), form.eer(r)] for r in summary.robustness]
+        parts.append(_plain([f"{summary.main}: robustness", "EER (95 %)"], rows))
     return "\n\n".join(parts + form.warnings(summary))
 
 

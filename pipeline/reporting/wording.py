@@ -1,13 +1,27 @@
-"""How figures are put into words and cells: what the report, the model card and the printed tables share."""
+"""Words and cells that the report, the model card and the printed tables share."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pipeline.metrics.assessment import Group
+from pipeline.metrics.paired_test import Difference
+from pipeline.reporting.evaluation_summary import (
+    EvaluationSummary,
+    ModelFacts,
+    RobustnessPoint,
+    ShortcutFinding,
+    SubsetResult,
+)
 
 METRICS = {
     "eer": ("EER", "equal error rate: misses and false alarms are equally frequent; lower is better"),
     "auc": ("ROC AUC", "chance that a bonafide clip scores above a spoofed one; 1 is perfect, 0.5 chance"),
-    "min_dcf": ("minDCF", "least detection cost (spoof 5 %, a false alarm costs 10 misses); 1 says nothing"),
+    "min_dcf": (
+        "minDCF",
+        "least detection cost (spoof 5 %, a false alarm costs 10 misses); 1 is no better than a guess",
+    ),
     "act_dcf": ("actDCF", "the same cost at the threshold that calibrated scores should have"),
-    "cllr": ("Cllr", "cost of the scores as log-likelihood ratios, in bits; 0 is perfect, 1 says nothing"),
+    "cllr": ("Cllr", "cost of the scores as log-likelihood ratios, in bits; 0 is perfect, 1 is no better than a guess"),
     "accuracy": ("accuracy", "share of right decisions at the threshold"),
     "precision": ("precision", "share of bonafide among clips called bonafide"),
     "recall": ("recall", "share of bonafide clips called bonafide"),
@@ -17,67 +31,95 @@ METRICS = {
 """Label and meaning of each figure of merit, in the order of the tables."""
 MISSING = "–"
 INTERVALS = (
-    "Intervals, in parentheses, are 95 % bootstrap intervals over speakers (over clips where speakers are unknown)."
+    "Intervals, in parentheses, are 95 % bootstrap intervals over speakers (over clips if speakers are unknown)."
 )
 
 
-def lead(summary: Mapping) -> str:
-    """What was evaluated on what, in one sentence."""
-    settings, store = summary["settings"], summary["store"]
+def lead(summary: EvaluationSummary) -> str:
+    """Model, Store and subsets in one sentence."""
+    settings = summary.settings
     return (
         f"Preset {settings['preset']}: {settings['backbone']} on {settings['front_end']} spectrograms of "
-        f"{settings['clip_s']:g} s, evaluated on {' and '.join(summary['results'])} of {store['name']}."
+        f"{settings['clip_s']:g} s, evaluated on {' and '.join(summary.results)} of {summary.store.name}."
     )
 
 
-def trained_on(summary: Mapping) -> str:
-    """Which corpus the model is from, and whether the figures are of the same Store."""
-    store, settings = summary["store"], summary["settings"]
-    if not store["of_training"]:
+def trained_on(summary: EvaluationSummary) -> str:
+    """Corpus of the model, and whether the figures are of the same Store."""
+    store = summary.store
+    if not store.of_training:
         return (
-            f"The model was trained on the corpus {settings['corpus']}. The figures here are of another Store, "
-            f"{store['folder']}, split by {store['split_by']}:"
+            f"The model was trained on the corpus {summary.settings['corpus']}. The figures here are of another Store, "
+            f"{store.folder} (split: {store.split_by}):"
         )
-    return f"Corpus {store['name']}, split by {store['split_by']} (Store {store['folder']})."
+    return f"Corpus {store.name}, split: {store.split_by} (Store {store.folder})."
 
 
-def warnings(summary: Mapping) -> list[str]:
-    """What makes the figures doubtful."""
-    store, found = summary["store"], []
-    if store["split_by"] == "stratified":
+def warnings(summary: EvaluationSummary) -> list[str]:
+    """Reasons to doubt the figures."""
+    store, found = summary.store, []
+    if store.split_by == "stratified":
         found.append("The split was drawn clip by clip, so train and eval share speakers: these figures leak.")
-    if store["name"] == "synthetic":
+    if store.name == "synthetic":
         found.append("The corpus is synthetic sound for tests: these figures say nothing about real speech.")
-    found += [f"{subset}: {r['note']}." for subset, r in summary["results"].items() if r["note"]]
-    return found + list(summary.get("shortcuts", {}).get("warnings", ()))
+    found += [f"{subset}: {result.note}." for subset, result in summary.results.items() if result.note]
+    return [*found, *summary.shortcut_warnings]
 
 
-def threshold(model: Mapping) -> str:
-    """The operating point of the decisions, and its error rates on dev where they were measured."""
-    said = f"Decisions at the operating point {model['operating_point']}: score {signed(model['threshold'])}"
-    if model["miss"] is None:
-        return f"{said}, which follows from its prior and costs."
+def threshold(model: ModelFacts) -> str:
+    """Operating point of the decisions, with its error rates on dev if they were measured."""
+    point = f"Decisions at the operating point {model.operating_point}: score {signed(model.threshold)}"
+    if model.miss is None:
+        return f"{point}, which follows from its prior and costs."
     return (
-        f"{said}, chosen on dev, where it has {100 * model['miss']:.1f} % misses and "
-        f"{100 * model['false_alarm']:.1f} % false alarms."
+        f"{point}, chosen on dev, where it has {100 * model.miss:.1f} % misses and "
+        f"{100 * model.false_alarm:.1f} % false alarms."
     )
 
 
-def against_text(summary: Mapping) -> str:
-    """The comparison with the other system on the main subset, in one sentence; empty without one."""
-    against = summary.get("against")
-    found = against and against["differences"].get(summary["main"], {}).get("all attacks")
+def calibration(model: ModelFacts) -> str:
+    """Formula and meaning of a score."""
+    return (
+        f"Score = {model.slope:.3f} · logit {'+' if model.intercept >= 0 else '−'} {abs(model.intercept):.3f}, a "
+        "logistic regression fitted on dev. A score is the natural logarithm of how much likelier a recording is under "
+        "bonafide than under spoof."
+    )
+
+
+def rival_text(summary: EvaluationSummary) -> str:
+    """Comparison with the rival on the main subset; empty without one."""
+    rival = summary.rival
+    found = rival and rival.differences.get(summary.main, {}).get("all attacks")
     if not found:
         return ""
-    interval = "not defined" if found["low"] is None else f"{100 * found['low']:.1f} to {100 * found['high']:.1f}"
-    change = "gains" if found["difference"] >= 0 else "loses"
+    interval = "not defined" if found.low is None else f"{100 * found.low:.1f} to {100 * found.high:.1f}"
+    change = "gains" if found.difference >= 0 else "loses"
     return (
-        f"Against {against['version']}, whose EER on {summary['main']} is {100 * found['other_eer']:.2f} %, it "
-        f"{change} {100 * abs(found['difference']):.1f} percentage points (95 % interval of the gain "
-        f"{interval.replace('-', '−')}). At "
-        f"the operating points of both, it alone is right on {found['own_right']:,} trials and the other alone on "
-        f"{found['other_right']:,} (McNemar's exact p {probability(found['p'])})."
+        f"Against {rival.version}, whose EER on {summary.main} is {100 * found.other_eer:.2f} %, it "
+        f"{change} {100 * abs(found.difference):.1f} percentage points (95 % interval of the gain "
+        f"{interval.replace('-', '−')}). At the operating points of both, only this model is right on "
+        f"{found.own_right:,} trials and only the rival on {found.other_right:,} (McNemar's exact p "
+        f"{probability(found.p)})."
     )
+
+
+def robustness_text(summary: EvaluationSummary) -> str:
+    """The clean EER and the worst of each condition in one sentence; empty if it was not measured."""
+    if not summary.robustness:
+        return ""
+    clean, *degraded = summary.robustness
+    worst = {}
+    for point in degraded:
+        if point.condition not in worst or point.eer > worst[point.condition].eer:
+            worst[point.condition] = point
+    listed = ", ".join(f"{name} {point.value} {100 * point.eer:.1f} %" for name, point in worst.items())
+    return f"Robustness on {summary.main}, EER: clean {100 * clean.eer:.1f} %; at worst {listed}."
+
+
+def gain(found: Difference) -> str:
+    """Difference of the EERs with its interval, in percentage points."""
+    interval = "" if found.low is None else f" ({100 * found.low:.1f} to {100 * found.high:.1f})"
+    return f"{100 * found.difference:.1f}{interval}".replace("-", "−")
 
 
 def probability(p: float) -> str:
@@ -90,36 +132,48 @@ def signed(score: float) -> str:
     return f"{score:+.2f}".replace("+0.00", "0.00").replace("-0.00", "0.00").replace("-", "−")
 
 
-def metric_rows(results: Mapping) -> list[tuple[str, str, list[str]]]:
-    """Name, meaning and the value in each subset, of every figure that some subset has."""
+def metric_rows(results: Mapping[str, SubsetResult]) -> list[tuple[str, str, list[str]]]:
+    """Name, meaning and value in each subset of every metric that some subset has."""
     rows = []
     for key, (name, about) in METRICS.items():
-        values = [value(key, result["metrics"]) for result in results.values()]
+        values = [value(key, result.metrics) for result in results.values()]
         if any(v != MISSING for v in values):
             rows.append((name, about, values))
     return rows
 
 
+def uncalibrated_rows(results: Mapping[str, SubsetResult]) -> list[tuple[str, str, str]]:
+    """Name, value before and value after calibration of the metrics that calibration changes, the last subset first."""
+    return [
+        (f"{METRICS[key][0]}, {subset}", f"{result.uncalibrated[key]:.4f}", value(key, result.metrics))
+        for subset, result in reversed(results.items())
+        for key in ("cllr", "act_dcf")
+        if key in result.uncalibrated
+    ]
+
+
 def value(key: str, values: Mapping[str, float]) -> str:
-    """A figure of merit with its interval."""
+    """A metric with its interval."""
     if key not in values:
         return MISSING
-    if key == "eer":
-        return rate(values)
     low, high = values.get(f"{key}_low"), values.get(f"{key}_high")
+    if key == "eer":
+        return _rate(values[key], low, high)
     return f"{values[key]:.4f}" + ("" if low is None else f" ({low:.3f}–{high:.3f})")
 
 
-def rate(values: Mapping) -> str:
+def eer(found: Group | RobustnessPoint) -> str:
     """An EER with its interval, in %."""
-    low, high = values.get("eer_low"), values.get("eer_high")
-    interval = "" if low is None else f" ({100 * low:.1f}–{100 * high:.1f})"
-    return f"{100 * values['eer']:.2f} %{interval}"
+    return _rate(found.eer, found.eer_low, found.eer_high)
 
 
-def area(values: Mapping) -> str:
+def _rate(rate: float, low: float | None, high: float | None) -> str:
+    return f"{100 * rate:.2f} %" + ("" if low is None else f" ({100 * low:.1f}–{100 * high:.1f})")
+
+
+def area(found: ShortcutFinding) -> str:
     """An area under the ROC with its interval."""
-    return f"{values['auc']:.2f} ({values['low']:.2f}–{values['high']:.2f})"
+    return f"{found.auc:.2f} ({found.low:.2f}–{found.high:.2f})"
 
 
 def percent(share: float | None) -> str:
@@ -127,12 +181,32 @@ def percent(share: float | None) -> str:
     return MISSING if share is None else f"{100 * share:.1f} %"
 
 
-def ordered(groups: Sequence[Mapping]) -> list[Mapping]:
+def errors(rates: Sequence[float | None] | None) -> str:
+    """Misses and false alarms in %."""
+    return MISSING if rates is None or None in rates else " / ".join(percent(rate) for rate in rates)
+
+
+def ordered(groups: Sequence[Group]) -> list[Group]:
     """Pools first, then attacks from the hardest to the easiest; no other groups."""
-    kept = [g for g in groups if g["kind"] in ("pool", "attack")]
-    return sorted(kept, key=lambda g: (g["kind"] != "pool", g["name"] if g["kind"] == "pool" else "", -g["eer"]))
+    kept = [g for g in groups if g.kind in ("pool", "attack")]
+    return sorted(kept, key=lambda g: (g.kind != "pool", g.name if g.kind == "pool" else "", -g.eer))
 
 
-def seen(group: Mapping) -> str:
-    """Whether training heard an attack."""
-    return {True: "yes", False: "no", None: MISSING}[group["seen"]]
+def title(group: Group) -> str:
+    """Name of a group; an attack's code is followed by its readable name if that is known."""
+    return f"{group.name} ({group.attack_name})" if group.attack_name else group.name
+
+
+def about(group: Group) -> str:
+    """Class that a condition is measured against, and the group's note."""
+    return ", ".join(filter(None, [group.against and f"against all {group.against}", group.note]))
+
+
+def seen(group: Group) -> str:
+    """Whether an attack was in training."""
+    return {True: "yes", False: "no", None: MISSING}[group.seen]
+
+
+def link(path: str) -> str:
+    """Address of a recording."""
+    return Path(path).as_uri() if Path(path).is_absolute() else path

@@ -77,19 +77,19 @@ def test_the_window_that_decided_is_shown_and_scores_are_those_of_the_detector(m
 
 
 @pytest.fixture(scope="module")
-def looker(tiny_model):
+def explainer(tiny_model):
     from pipeline.network import saliency
 
-    return saliency.Looker(tiny_model[2], preset("smoke"))
+    return saliency.Explainer(tiny_model[2], preset("smoke"))
 
 
-def test_saliency_adds_up_to_what_the_spectrogram_adds_to_the_logit(looker, tiny_model, voice):
+def test_saliency_adds_up_to_what_the_spectrogram_adds_to_the_logit(explainer, tiny_model, voice):
     window = voice[:8000]
-    spectrogram = looker.spectrogram(window)
+    spectrogram = explainer.spectrogram(window)
     whole = float(np.asarray(tiny_model[0](window[None]))[0, 0])
-    assert looker.logit(spectrogram) == pytest.approx(whole, abs=1e-4)
-    gain = whole - looker.logit(looker.nothing(spectrogram))
-    assert looker.saliency(spectrogram, steps=256).sum() == pytest.approx(gain, rel=0.02, abs=0.01)
+    assert explainer.logit(spectrogram) == pytest.approx(whole, abs=1e-4)
+    gain = whole - explainer.logit(explainer.neutral(spectrogram))
+    assert explainer.saliency(spectrogram, steps=256).sum() == pytest.approx(gain, rel=0.02, abs=0.01)
 
 
 def test_saliency_of_a_linear_model_is_its_weights_times_the_spectrogram(tmp_path, voice):
@@ -104,29 +104,29 @@ def test_saliency_of_a_linear_model_is_its_weights_times_the_spectrogram(tmp_pat
     bands = frontend.spectrogram(waveform, config.front_end)
     model = keras.Model(waveform, keras.layers.Dense(1)(keras.layers.Flatten()(bands)))
     model.save(tmp_path / "model.keras")
-    linear = saliency.Looker(tmp_path / "model.keras", config)
+    linear = saliency.Explainer(tmp_path / "model.keras", config)
     spectrogram = linear.spectrogram(voice[:8000])
     weights = model.layers[-1].kernel.numpy().reshape(spectrogram.shape)
     assert linear.saliency(spectrogram) == pytest.approx(weights * spectrogram, abs=1e-5)
 
 
-def test_a_model_of_the_waveform_has_no_spectrogram_to_look_at(tmp_path):
+def test_a_model_of_the_waveform_has_no_spectrogram_to_explain(tmp_path):
     import keras
 
     from pipeline.network import saliency
 
     waveform = keras.Input((8000,), name="waveform")
     keras.Model(waveform, keras.layers.Dense(1)(waveform)).save(tmp_path / "model.keras")
-    assert not saliency.Looker(tmp_path / "model.keras", preset("smoke")).sees_spectrogram
+    assert not saliency.Explainer(tmp_path / "model.keras", preset("smoke")).has_spectrogram
 
 
 @pytest.mark.parametrize("backbone", ["efficientnetb0", "lcnn", "vgg", "resnet18", "gmm"])
-def test_every_backbone_can_be_looked_into(backbone, tmp_path, voice):
+def test_every_backbone_can_be_explained(backbone, tmp_path, voice):
     from pipeline.network import networks, saliency
 
     config = preset("smoke").replace(backbone=backbone, clip_s=1.0)
     networks.build(config).save(tmp_path / "model.keras")
-    found = saliency.Looker(tmp_path / "model.keras", config)
+    found = saliency.Explainer(tmp_path / "model.keras", config)
     spectrogram = found.spectrogram(voice[:16000])
     map_ = found.saliency(spectrogram, steps=2)
     assert map_.shape == spectrogram.shape

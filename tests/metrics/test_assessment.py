@@ -31,7 +31,7 @@ def groups(evaluation) -> dict:
 
 
 def test_the_subset_is_measured_on_calibrated_scores_and_the_loss_on_logits():
-    found = assess(TRIALS, subset="eval", threshold=0.8, heard={"A01", "-"}).metrics
+    found = assess(TRIALS, subset="eval", threshold=0.8, trained_attacks={"A01", "-"}).metrics
     expected = metrics.summary(TRIALS["score"].to_numpy(), LABELS, threshold=0.8, logits=TRIALS["logit"].to_numpy())
     assert {name: found[name] for name in expected} == expected
     assert found["eer_low"] <= found["eer"] <= found["eer_high"]
@@ -46,7 +46,7 @@ def test_figures_of_raw_logits_need_logits():
 
 
 def test_groups_are_spoof_of_one_kind_against_all_bonafide():
-    found = groups(assess(TRIALS, subset="eval", threshold=0.0, heard={"A01", "-"}))
+    found = groups(assess(TRIALS, subset="eval", threshold=0.0, trained_attacks={"A01", "-"}))
     assert list(found) == ["A01", "A07", "unknown", "seen", "unseen"]
     for name, attacks, seen, trials, speakers in (
         ("A01", ["A01"], True, 4, 2),
@@ -64,19 +64,19 @@ def test_groups_are_spoof_of_one_kind_against_all_bonafide():
 
 def test_small_groups_are_marked():
     many = table([("-", "S1", 1.0), ("-", "S2", 1.0)] + [("A01", "S3", 0.0)] * FEW_TRIALS + [("A02", "S3", 0.0)])
-    found = groups(assess(many, subset="eval", threshold=0.0, heard=set()))
+    found = groups(assess(many, subset="eval", threshold=0.0, trained_attacks=set()))
     assert (found["A01"].note, found["A02"].note) == ("", "few trials")
 
 
 def test_where_training_is_not_known_no_attack_is_seen_or_unseen():
-    found = assess(TRIALS, subset="eval", threshold=0.0, heard=None).groups
+    found = assess(TRIALS, subset="eval", threshold=0.0, trained_attacks=None).groups
     attacks = {(group.name, group.seen) for group in found if group.kind == "attack"}
     assert attacks == {("A01", None), ("A07", None), ("unknown", None)}
     assert not [group for group in found if group.kind == "pool"]
 
 
 def test_metric_names():
-    found = assess(TRIALS, subset="eval", threshold=0.0, heard={"A01"}).mlflow_metrics()
+    found = assess(TRIALS, subset="eval", threshold=0.0, trained_attacks={"A01"}).mlflow_metrics()
     whole = {"loss", "accuracy", "precision", "recall", "f1", "auc", "eer", "min_dcf", "act_dcf", "cllr"}
     rates = {"eer", "eer_low", "eer_high"}
     stems = {"attack/A01/", "attack/A07/", "attack/unknown/", "seen/", "unseen/"}
@@ -87,7 +87,7 @@ def test_metric_names():
 
 
 def test_every_figure_lies_in_its_interval():
-    found = assess(TRIALS, subset="eval", threshold=0.8, heard=None).metrics
+    found = assess(TRIALS, subset="eval", threshold=0.8, trained_attacks=None).metrics
     for name in ("loss", "accuracy", "precision", "recall", "f1", "auc", "eer", "act_dcf", "cllr"):
         assert found[f"{name}_low"] <= found[name] <= found[f"{name}_high"], name
 
@@ -100,7 +100,9 @@ CONDITIONS = TRIALS.assign(
 
 
 def test_a_condition_is_measured_within_itself_where_both_classes_have_it_and_else_against_all_of_the_other():
-    found = assess(CONDITIONS, subset="eval", threshold=0.0, heard=None, conditions=["recorder", "phrase", "room"])
+    found = assess(
+        CONDITIONS, subset="eval", threshold=0.0, trained_attacks=None, conditions=["recorder", "phrase", "room"]
+    )
     by_value = {(g.condition, g.name): g for g in found.groups if g.kind == "condition"}
     assert list(by_value) == [
         ("recorder", "R1"),
@@ -124,7 +126,11 @@ def test_a_condition_is_measured_within_itself_where_both_classes_have_it_and_el
 
 
 def test_speakers_are_measured_one_by_one_with_intervals_over_their_clips():
-    found = {g.name: g for g in assess(TRIALS, subset="eval", threshold=0.0, heard=None).groups if g.kind == "speaker"}
+    found = {
+        g.name: g
+        for g in assess(TRIALS, subset="eval", threshold=0.0, trained_attacks=None).groups
+        if g.kind == "speaker"
+    }
     assert {name: (g.bonafide, g.trials, g.against) for name, g in found.items()} == {
         "S0": (2, 2, ""),
         "S1": (2, 2, ""),
@@ -138,7 +144,9 @@ def test_speakers_are_measured_one_by_one_with_intervals_over_their_clips():
 def test_of_a_condition_with_many_values_none_is_logged_and_all_are_groups():
     rows = [("-", f"S{i}", 1.0) for i in range(MOST_VALUES + 1)] + [("A01", "T", 0.0)] * 30
     many = table(rows)
-    found = assess(many.assign(text=many["utterance_id"]), subset="eval", threshold=0, heard=None, conditions=["text"])
+    found = assess(
+        many.assign(text=many["utterance_id"]), subset="eval", threshold=0, trained_attacks=None, conditions=["text"]
+    )
     values = [g for g in found.groups if g.kind == "condition"]
     assert len(values) == len(many)
     assert {g.eer_low for g in values} == {None}
@@ -147,14 +155,14 @@ def test_of_a_condition_with_many_values_none_is_logged_and_all_are_groups():
 
 def test_attack_names_become_keys_that_mlflow_takes_and_stay_apart():
     rows = [("-", "S1", 1.0), ("-", "S2", 1.0)] + [(name, "S3", 0.0) for name in ("a/b", "a+b", "..", "ü 1", "A-1.x")]
-    found = assess(table(rows), subset="eval", threshold=0.0, heard=None).mlflow_metrics()
+    found = assess(table(rows), subset="eval", threshold=0.0, trained_attacks=None).mlflow_metrics()
     keys = [key.split("/")[2] for key in found if key.startswith("eval/attack/") and key.endswith("/eer")]
     assert sorted(keys) == ["A-1.x", "_", "_ 1", "a_b", "a_b_"]
 
 
 @pytest.mark.parametrize(("label", "right"), [("bonafide", 7 / 8), ("spoof", 6 / 8)])
 def test_one_class_has_a_loss_an_accuracy_and_a_note(label, right):
-    found = assess(TRIALS[TRIALS["label"] == label], subset="dev", threshold=0.0, heard=None)
+    found = assess(TRIALS[TRIALS["label"] == label], subset="dev", threshold=0.0, trained_attacks=None)
     assert found.note == f"one class only: {label}"
     assert set(found.metrics) == {"loss", "accuracy"}
     assert found.metrics["accuracy"] == right
@@ -163,17 +171,17 @@ def test_one_class_has_a_loss_an_accuracy_and_a_note(label, right):
 
 
 def test_a_single_clip_is_no_crash():
-    assert assess(TRIALS[:1], subset="dev", threshold=0.0, heard=None).note == "one class only: bonafide"
+    assert assess(TRIALS[:1], subset="dev", threshold=0.0, trained_attacks=None).note == "one class only: bonafide"
 
 
 def test_no_clips_are_said_to_be_none():
-    found = assess(TRIALS[:0], subset="dev", threshold=0.0, heard=None)
+    found = assess(TRIALS[:0], subset="dev", threshold=0.0, trained_attacks=None)
     assert (found.note, found.metrics, found.groups) == ("no clips", {}, ())
 
 
 def test_scores_that_are_no_numbers_are_an_error():
     with pytest.raises(MetricError, match="not finite"):
-        assess(TRIALS.assign(score=np.nan), subset="dev", threshold=0.0, heard=None)
+        assess(TRIALS.assign(score=np.nan), subset="dev", threshold=0.0, trained_attacks=None)
 
 
 def test_the_interval_is_over_speakers_and_a_clip_of_unknown_speaker_stands_for_itself():
@@ -182,7 +190,9 @@ def test_the_interval_is_over_speakers_and_a_clip_of_unknown_speaker_stands_for_
     rows = [("-" if i % 2 else "A01", f"S{i % 10}", rng.normal() + 2 * (i % 2) + shift[i % 10]) for i in range(400)]
     known = table(rows)
     unknown = known.assign(speaker="")
-    by_speaker, by_clip = (assess(t, subset="eval", threshold=0.0, heard=None).metrics for t in (known, unknown))
+    by_speaker, by_clip = (
+        assess(t, subset="eval", threshold=0.0, trained_attacks=None).metrics for t in (known, unknown)
+    )
     scores, labels = known["score"].to_numpy(), (known["label"] == "bonafide").to_numpy()
     expected = bootstrap.eer_interval(scores, labels, known["speaker"].to_numpy(str))
     assert (by_speaker["eer_low"], by_speaker["eer_high"]) == expected
@@ -191,7 +201,7 @@ def test_the_interval_is_over_speakers_and_a_clip_of_unknown_speaker_stands_for_
 
 
 def test_one_speaker_has_no_interval():
-    found = assess(TRIALS.assign(speaker="S1"), subset="eval", threshold=0.0, heard=None)
+    found = assess(TRIALS.assign(speaker="S1"), subset="eval", threshold=0.0, trained_attacks=None)
     assert "eer" in found.metrics
     assert "eer_low" not in found.metrics
     assert found.groups[0].eer_low is None

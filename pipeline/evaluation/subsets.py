@@ -1,0 +1,82 @@
+"""Scoring of a Store's subsets: by the model, and by its rival on the same trials."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.common.progress import track
+from pipeline.metrics import paired_test
+from pipeline.metrics.assessment import Evaluation, assess
+from pipeline.metrics.paired_test import Difference
+from pipeline.scoring.detector import Detector
+from pipeline.scoring.model_folders import ModelFolder
+from pipeline.store import manifest
+from pipeline.store.store import Store
+from pipeline.training.data import left_out
+
+
+@dataclass(frozen=True)
+class Rival:
+    """Model compared against: its evaluations, and the differences by subset and group."""
+
+    version: str
+    operating_point: str
+    evaluations: tuple[Evaluation, ...]
+    differences: dict[str, dict[str, Difference]]
+
+
+def of_training(model: ModelFolder, store: Store) -> bool:
+    """Whether the model was trained on this Store: both have the same dev trials."""
+    return model.dev_trials == store.trials("dev")
+
+
+def evaluate(model: ModelFolder, store: Store, subset: str) -> Evaluation:
+    """Score every utterance of a subset and measure the scores."""
+    rows = store.subset(subset)
+    waves = (store.waveform(row) for row in rows)
+    logits = track(Detector(model).utterance_logits(waves), total=len(rows), what=f"score {subset}")
+    logits = np.fromiter(logits, np.float64, len(rows))
+    conditions = manifest.conditions(store.manifest)
+    columns = ["utterance_id", "label", "attack", "attack_name", "speaker", *conditions]
+    trials = store.manifest.iloc[rows].reindex(columns=columns, fill_value="").reset_index(drop=True)
+    trials = trials.assign(logit=logits, score=model.calibration.apply(logits))
+    trained_attacks = None
+    if of_training(model, store):
+        trained = store.subset("train")
+        trained_attacks = set(store.manifest["attack"].iloc[trained[~left_out(store, model.config)[trained]]])
+    return assess(
+        trials,
+        subset=subset,
+        threshold=model.point().threshold,
+        trained_attacks=trained_attacks,
+        conditions=conditions,
+    )
+
+
+def compare(model: ModelFolder, evaluations: Sequence[Evaluation], rival: ModelFolder, store: Store) -> Rival:
+    """Compare evaluations with a rival on the same trials: all, seen attacks, unseen attacks."""
+    rival_evaluations, differences = [], {}
+    seen = {g.name: g.seen for e in evaluations for g in e.groups if g.kind == "attack"}
+    for own in evaluations:
+        other = evaluate(rival, store, own.subset)
+        rival_evaluations.append(other)
+        if own.note:
+            continue
+        is_seen = own.trials["attack"].map(seen)
+        groups = {
+            "all attacks": np.full(len(own.trials), True),
+            "seen attacks": is_seen.eq(True).to_numpy(),
+            "unseen attacks": is_seen.eq(False).to_numpy(),
+        }
+        differences[own.subset] = {
+            name: paired_test.compare(
+                own.trials[chosen | own.labels],
+                other.scores[chosen | own.labels],
+                threshold=model.point().threshold,
+                other_threshold=rival.point().threshold,
+            )
+            for name, chosen in groups.items()
+            if (chosen & ~own.labels).any()
+        }
+    return Rival(rival.model_version, rival.operating_point, tuple(rival_evaluations), differences)
