@@ -144,7 +144,7 @@ def _metrics(recordings: Sequence[Recording], done: Sequence[Done], threshold: f
     scored = [(r, d.score) for r, d in zip(recordings, done, strict=True) if r.label and d.score is not None]
     trials = pd.DataFrame([dataclasses.asdict(r) for r, _ in scored], columns=["path", "label", "speaker", "attack"])
     trials = trials.rename(columns={"path": "utterance_id"}).assign(score=[score for _, score in scored])
-    found = assess(trials, subset="labelled", threshold=threshold, heard=None)
+    found = assess(trials, subset="labelled", threshold=threshold, trained_attacks=None)
     note = f" ({found.note})" if found.note else ""
     lines = [f"{len(trials)} labelled recordings with a score{note}"]
     lines += [f"{name:<24}{value:>9.4f}" for name, value in found.metrics.items()]

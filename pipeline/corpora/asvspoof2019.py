@@ -16,6 +16,34 @@ from pipeline.store import manifest
 from pipeline.store.manifest import Rejected
 
 COLUMNS = ("speaker", "file", "environment", "attack", "key")
+LA_ATTACKS = {
+    "A01": "TTS, neural waveform model",
+    "A02": "TTS, vocoder",
+    "A03": "TTS, vocoder",
+    "A04": "TTS, waveform concatenation",
+    "A05": "VC, vocoder",
+    "A06": "VC, spectral filtering",
+    "A07": "TTS, vocoder and GAN",
+    "A08": "TTS, neural waveform model",
+    "A09": "TTS, vocoder",
+    "A10": "TTS, neural waveform model",
+    "A11": "TTS, Griffin-Lim",
+    "A12": "TTS, neural waveform model",
+    "A13": "TTS and VC, waveform concatenation and filtering",
+    "A14": "TTS and VC, vocoder",
+    "A15": "TTS and VC, neural waveform model",
+    "A16": "TTS, waveform concatenation",
+    "A17": "VC, waveform filtering",
+    "A18": "VC, vocoder",
+    "A19": "VC, spectral filtering",
+}
+"""Systems of track LA by the list of the organisers: synthesis (TTS) or conversion (VC), and how waveforms are made."""
+_DISTANCES = {"A": "10 to 50 cm", "B": "50 to 100 cm", "C": "over 100 cm"}
+_DEVICES = {"A": "perfect", "B": "high-quality", "C": "low-quality"}
+PA_ATTACKS = {
+    far + device: f"recorded at {_DISTANCES[far]}, {_DEVICES[device]} loudspeaker" for far in "ABC" for device in "ABC"
+}
+"""Replays of track PA: distance between recorder and talker, and quality of the loudspeaker."""
 
 
 def read(data_dir: Path, parts: tuple[str, ...], track: str) -> tuple[pd.DataFrame, list[Rejected]]:
@@ -32,4 +60,6 @@ def read(data_dir: Path, parts: tuple[str, ...], track: str) -> tuple[pd.DataFra
         found, left = listing.matched(listed, listing.entries(listed, COLUMNS), [folder], row)
         rows += found
         rejected += left
-    return manifest.make(rows, corpus=f"asvspoof2019_{track.lower()}", rejected=rejected), rejected
+    table = manifest.make(rows, corpus=f"asvspoof2019_{track.lower()}", rejected=rejected)
+    names = {"LA": LA_ATTACKS, "PA": PA_ATTACKS}[track]
+    return table.assign(attack_name=table["attack"].map(names).fillna("")), rejected

@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline.corpora import listing
+from pipeline.corpora.asvspoof2019 import LA_ATTACKS
 from pipeline.errors import CorpusError
 from pipeline.store import manifest
 from pipeline.store.manifest import Rejected
@@ -59,7 +60,9 @@ def read(data_dir: Path, parts: tuple[str, ...], track: str) -> tuple[pd.DataFra
         if entry["phase"] not in PHASES:
             raise CorpusError(f"{entry['place']}: subset {entry['phase']!r} is none of {', '.join(PHASES)}")
     rows, rejected = listing.matched(metadata, entries, folders, partial(_row, track=track))
-    return manifest.make(rows, corpus=corpus, rejected=rejected), rejected
+    table = manifest.make(rows, corpus=corpus, rejected=rejected)
+    names = {} if track == "PA" else LA_ATTACKS
+    return table.assign(attack_name=table["attack"].map(names).fillna("")), rejected
 
 
 def _row(entry: dict[str, str], path: Path, *, track: str) -> dict[str, str]:

@@ -1,8 +1,8 @@
 """The Manifest: a pandas table of one row per utterance, returned by every corpus reader and used by every later stage.
 
 Columns, all text unless said otherwise: ``utterance_id`` (unique), ``path`` (absolute), ``label`` (bonafide | spoof),
-``split`` (train | dev | eval | ""), ``speaker``, ``attack`` ("-" for bonafide), ``corpus``, then one column per
-condition that the corpus knows (``phrase``, ``environment``, ``playback``, ``recorder``, ``codec``, ``language`` …).
+``split`` (train | dev | eval | ""), ``speaker``, ``attack`` ("-" for bonafide), ``attack_name`` (readable), ``corpus``,
+then one column per condition that the corpus knows (``phrase``, ``playback``, ``codec``, ``language`` …).
 Preprocessing adds ``duration_s`` (float), ``sha256`` (of the decoded samples), their place in the Store (``shard``,
 ``position``) and the format of the file (``FILE_COLUMNS``). Unknown is "", never a guess.
 """
@@ -19,7 +19,7 @@ from pipeline.errors import CorpusError
 
 LABELS = (BONAFIDE, SPOOF)
 SUBSETS = ("train", "dev", "eval")
-COLUMNS = ("utterance_id", "path", "label", "split", "speaker", "attack", "corpus")
+COLUMNS = ("utterance_id", "path", "label", "split", "speaker", "attack", "attack_name", "corpus")
 FILE_COLUMNS = ("file_format", "file_rate_hz", "file_channels", "file_kbit_s")
 DECODED_COLUMNS = ("duration_s", "sha256", "shard", "position", *FILE_COLUMNS)
 PREFIXED = ("utterance_id", "speaker", "attack")
@@ -55,7 +55,7 @@ def make(rows: Iterable[dict] | pd.DataFrame, *, corpus: str, rejected: Sequence
             table[column] = ""
     extra = [c for c in table.columns if c not in COLUMNS and c not in DECODED_COLUMNS]
     table = table[[*COLUMNS, *extra]].fillna("").astype(str)
-    table.loc[table["label"] == BONAFIDE, "attack"] = "-"
+    table.loc[table["label"] == BONAFIDE, ["attack", "attack_name"]] = "-", ""
     check(table)
     return table.reset_index(drop=True)
 

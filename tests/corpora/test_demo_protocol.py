@@ -49,6 +49,7 @@ def test_the_reader_gives_back_what_was_written(written):
     assert list(table["label"]) == ["bonafide", "spoof"] * 3
     assert list(table["speaker"]) == [e.speaker for e in ENTRIES]
     assert list(table["attack"][1::2]) == ["E01-P11-R01", "E00-P01-R00", "E00-P02-R00"]
+    assert list(table["attack_name"][:2]) == ["", "replay loudspeaker 1 in room 1"]
     assert set(table["corpus"]) == {"demo"}
     assert list(table["language"]) == ["da", "da", "it", "it", "en", "en"]
 

@@ -33,9 +33,9 @@ COUNTS = {
 }
 NAMED = {
     ("asvspoof2019_la", "LA_T_1000000"): {"label": "bonafide", "speaker": "LA_0079", "attack": "-", "split": "train"},
-    ("asvspoof2019_la", "LA_E_1000002"): {"label": "spoof", "attack": "A19", "split": "eval", "environment": ""},
+    ("asvspoof2019_la", "LA_E_1000002"): {"label": "spoof", "attack": "A19", "attack_name": "VC, spectral filtering"},
     ("asvspoof2019_pa", "PA_D_1000001"): {"label": "spoof", "attack": "BC", "environment": "abc", "split": "dev"},
-    ("asvspoof2019_pa", "PA_T_1000000"): {"label": "bonafide", "attack": "-", "environment": "aaa"},
+    ("asvspoof2019_pa", "PA_T_1000000"): {"label": "bonafide", "attack": "-", "attack_name": ""},
     ("asvspoof2021_la", "LA_E_9332881"): {"label": "spoof", "attack": "A07", "codec": "alaw", "transmission": "ita_tx"}
     | {"trim": "notrim", "phase": "eval", "speaker": "LA_0009"},
     ("asvspoof2021_la", "LA_E_5013670"): {"label": "bonafide", "attack": "-", "phase": "eval"},

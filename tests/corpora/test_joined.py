@@ -75,7 +75,11 @@ def test_a_joined_store_has_a_group_a_corpus(config, smoke):
     score = (trials["label"] == "bonafide") * 1.0 - (trials["corpus"] == "in_the_wild") * 5.0
     conditions = manifest.conditions(store.manifest)
     found = assessment.assess(
-        trials.assign(logit=score, score=score), subset="eval", threshold=0.0, heard=None, conditions=conditions
+        trials.assign(logit=score, score=score),
+        subset="eval",
+        threshold=0.0,
+        trained_attacks=None,
+        conditions=conditions,
     )
     named = found.mlflow_metrics()
     assert named["eval/corpus/in_the_wild/eer"] == named["eval/corpus/asvspoof2021_la/eer"] == 0.0

@@ -39,7 +39,7 @@ def test_the_subset_is_measured_on_calibrated_scores_and_the_loss_on_logits():
 
 def test_figures_of_raw_logits_need_logits():
     without, full = (
-        assess(t, subset="eval", threshold=0.8, heard=None) for t in (TRIALS.drop(columns="logit"), TRIALS)
+        assess(t, subset="eval", threshold=0.8, trained_attacks=None) for t in (TRIALS.drop(columns="logit"), TRIALS)
     )
     kept = {name: value for name, value in full.metrics.items() if not name.startswith("loss")}
     assert (without.metrics, without.uncalibrated) == (kept, {})

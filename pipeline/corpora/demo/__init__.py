@@ -38,9 +38,11 @@ def ensure() -> Path:
 
 
 def read(data_dir: Path, parts: tuple[str, ...]) -> tuple[pd.DataFrame, list[Rejected]]:
-    """As the reader of ASVspoof 2017, which reads it, with the language that the speaker's tag names."""
+    """Manifest as read by the reader of ASVspoof 2017, with names of the attacks and the language of each speaker."""
     table, rejected = asvspoof2017.read(data_dir, parts)
-    return table.assign(corpus="demo", language=table["speaker"].str.split("_").str[1]), rejected
+    language = table["speaker"].str.split("_").str[1]
+    names = table["attack"].map(plan.ATTACK_NAMES).fillna("")
+    return table.assign(corpus="demo", attack_name=names, language=language), rejected
 
 
 def build(directory: Path, *, seed: int = 2017) -> None:

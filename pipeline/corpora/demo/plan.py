@@ -35,6 +35,19 @@ CODES = {
     "griffin-lim": ("E00", "P06", "R00"),
 }
 """Environment, playback and recorder code of each attack that is no replay; E00 and R00: none."""
+_ENGINE_NAMES = {
+    "espeak": "espeak-ng",
+    "festival-diphone": "Festival diphones",
+    "festival-hts": "Festival HTS",
+    "flite": "Flite",
+    "lpc": "LPC vocoder",
+    "griffin-lim": "Griffin-Lim",
+}
+ATTACK_NAMES = {"-".join(codes): _ENGINE_NAMES[name] for name, codes in CODES.items()} | {
+    "-".join(codes): f"replay loudspeaker {int(codes[1][1:]) - 10} in room {int(codes[0][1:])}"
+    for codes in replay.SEEN + replay.EVAL_ONLY
+}
+"""Readable name of each attack of the Manifest."""
 SPOOFS = {
     "train": {"espeak": 82, "festival-diphone": 34, "festival-hts": 28, "lpc": 58, "replay": 104},
     "dev": {"espeak": 30, "festival-diphone": 16, "lpc": 18, "replay": 32},
