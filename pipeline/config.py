@@ -64,6 +64,11 @@ class CorpusConfig:
         "class of the label 1 in a table whose labels are 1 and 0; none: such labels are refused",
         choices=(BONAFIDE, SPOOF, "none"),
     )
+    truncated: str = option(
+        "reject",
+        "recordings that hold less than their header promises, such as interrupted downloads; keep: use what is there",
+        choices=("keep", "reject"),
+    )
 
 
 @dataclass(frozen=True)

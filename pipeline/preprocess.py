@@ -43,7 +43,8 @@ def ensure(
     """
     table, rejected = corpus or corpora.read(config.corpus)
     split_by = splits.resolve(table, config.corpus.split_by, otherwise=otherwise)
-    key = fingerprint(STAGE_VERSION, config.audio, split_by, config.corpus.split_seed, _sources(table))
+    kept = config.audio, split_by, config.corpus.split_seed, config.corpus.truncated
+    key = fingerprint(STAGE_VERSION, *kept, _sources(table))
     folder = artifacts_dir() / "data" / f"{_name(config)}-{key}"
     logged = folder / "logged"
     if logged.is_file():
@@ -92,6 +93,7 @@ def _log(folder: Path, config: Config, clips_per_s: float, aside: bool) -> str:
         totals = {
             "clips": len(table),
             "rejected": len(pd.read_csv(folder / store.REJECTED)),
+            "noted": len(pd.read_csv(folder / store.NOTED)),
             "speakers": table["speaker"].nunique(),
             "attacks": table.loc[table["attack"] != "-", "attack"].nunique(),
             "hours": float(table["duration_s"].sum() / 3600),
@@ -102,22 +104,24 @@ def _log(folder: Path, config: Config, clips_per_s: float, aside: bool) -> str:
         groups = groups.rename(columns={"size": "clips", "sum": "seconds"}).reset_index()
         mlflow.log_text(groups.to_csv(index=False), "counts.csv")
         mlflow.log_artifact(str(folder / store.REJECTED))
+        mlflow.log_artifact(str(folder / store.NOTED))
         mlflow.log_text(audit.to_csv(index=False), shortcuts.FILENAME)
         mlflow.log_artifacts(str(figures), "figures")
         return run.info.run_id
 
 
 def summary(folder: Path) -> str:
-    """Text of utterances by subset and class, kinds of rejections, shortcut audit, and place of the Store."""
+    """Text of utterances by subset and class, rejections, notes, shortcut audit, and place of the Store."""
     from pipeline.store import shortcuts
 
     opened = store.Store.open(folder)
     table = pd.crosstab(opened.manifest["split"], opened.manifest["label"]).reindex(manifest.SUBSETS, fill_value=0)
     lines = [table.to_string(), f"split by {opened.split_by}"]
-    rejected = pd.read_csv(folder / store.REJECTED, keep_default_na=False)
-    lines += [f"rejected {count}: {kind}" for kind, count in rejected["kind"].value_counts().items()]
-    if len(rejected):
-        lines.append(f"reason for each rejected recording: {folder / store.REJECTED}")
+    for name in (store.REJECTED, store.NOTED):
+        listed = pd.read_csv(folder / name, keep_default_na=False)
+        did = name.removesuffix(".csv")
+        lines += [f"{did} {count}: {kind}" for kind, count in listed["kind"].value_counts().items()]
+        lines += [f"reason for each of them: {folder / name}"] if len(listed) else []
     lines.append(shortcuts.text(shortcuts.of(opened)))
     return "\n".join([*lines, f"Store: {folder}"])
 

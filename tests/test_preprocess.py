@@ -21,7 +21,7 @@ from pipeline.config import PROJECT_ROOT, preset
 from pipeline.errors import StoreError
 from pipeline.store import shards
 from pipeline.store.build import build
-from pipeline.store.store import REJECTED, Store
+from pipeline.store.store import NOTED, REJECTED, Store
 
 BUILD = """
 import sys
@@ -88,6 +88,21 @@ def test_unusable_recordings_are_listed_by_kind_with_their_reason(recordings, tm
     assert "rejected 1: too short\n" in preprocess.summary(store.folder)
 
 
+@pytest.mark.parametrize("truncated", ["reject", "keep"])
+def test_truncated_recordings_are_rejected_or_kept_and_listed(recordings, tmp_path, truncated):
+    cut = recordings / "spoof" / "0.wav"
+    cut.write_bytes(cut.read_bytes()[: 44 + 8000])
+    store = built(recordings, tmp_path / "store", truncated=truncated)
+    kept = truncated == "keep"
+    listed = {name: pd.read_csv(store.folder / name) for name in (REJECTED, NOTED)}
+    assert {name: len(table) for name, table in listed.items()} == {REJECTED: not kept, NOTED: kept}
+    row = listed[NOTED if kept else REJECTED].iloc[0]
+    assert (row["path"], row["kind"]) == (str(cut), "truncated")
+    assert row["reason"].startswith("truncated: the header promises 16036 bytes, the file holds 8036")
+    assert f"{'noted' if kept else 'rejected'} 1: truncated\n" in preprocess.summary(store.folder)
+    assert store.manifest.loc[store.manifest["path"] == str(cut), "duration_s"].tolist() == [0.25] * kept
+
+
 def test_unexpected_error_rejects_only_its_recording(recordings, tmp_path, monkeypatch):
     read = audio.read
 
@@ -137,7 +152,7 @@ def test_corpus_without_usable_recordings_is_an_error(tmp_path):
         (tmp_path / "corpus" / label / "a.wav").touch()
     with pytest.raises(
         StoreError,
-        match=r"is usable; the first of 2: .*/a\.wav: empty: the file has no bytes",
+        match=r"is usable; 2 empty: the file has no bytes: .*bonafide/a\.wav$",
     ):
         built(tmp_path / "corpus", tmp_path / "store")
 
@@ -166,7 +181,7 @@ def test_run_holds_counts_figures_and_rejections(recordings):
     assert run["params.store_folder"] == folder.name
     client = mlflow.MlflowClient()
     files = {f.path for f in client.list_artifacts(run["run_id"])}
-    assert {"counts.csv", "rejected.csv", "figures"} <= files
+    assert {"counts.csv", "rejected.csv", "noted.csv", "figures"} <= files
     figures = {Path(f.path).suffix for f in client.list_artifacts(run["run_id"], "figures")}
     assert figures == {".png"}
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from pipeline.audio import NoteKind
 from pipeline.common import files, parallel, spark
 from pipeline.common.progress import track
 from pipeline.common.spark import LOCAL, EngineOptions
@@ -43,8 +44,9 @@ def build(
     taken = StoreError(f"{folder}: another process is making this Store; wait for it, or stop it")
     with files.locked(folder / ".lock", taken):
         paths = table["path"].tolist()
+        reject = () if config.corpus.truncated == "keep" else (NoteKind.TRUNCATED,)
         tasks = [
-            Task(str(folder), number, tuple(paths[first : first + size]), config.audio)
+            Task(str(folder), number, tuple(paths[first : first + size]), config.audio, reject)
             for number, first in enumerate(range(0, len(paths), size))
         ]
         missing = [task for task in tasks if not task.note.is_file()]
@@ -52,10 +54,12 @@ def build(
         for _ in track(_decoded(missing, engine), total=len(paths), what="preprocess", done=done):
             pass
         notes = [json.loads(task.note.read_text(encoding="utf-8")) for task in tasks]
-        kept, rejected = _collect(table, notes, rejected)
+        results = [row for note in notes for row in note["rows"]]
+        kept, rejected = _collect(table, results, rejected)
         if kept.empty:
-            first = f"{rejected[0].path}: {rejected[0].reason}"
-            raise StoreError(f"no recording of the corpus is usable; the first of {len(rejected)}: {first}")
+            raise StoreError(f"no recording of the corpus is usable{manifest.reasons(rejected)}")
+        noted = [(path, *note) for path, row in zip(paths, results, strict=True) for note in row.get("notes", ())]
+        _list(folder / store.NOTED, noted)
         kept = splits.assign(kept, split_by, seed=config.corpus.split_seed)
         kept, rejected = _without_crossing_copies(kept, rejected)
         _finish(folder, kept, rejected, notes, name=name, key=key, split_by=split_by)
@@ -87,9 +91,8 @@ def _decoded(tasks: list[Task], engine: EngineOptions) -> Iterator[None]:
         ) from None
 
 
-def _collect(table: pd.DataFrame, notes: list[dict], rejected: list[Rejected]) -> tuple[pd.DataFrame, list[Rejected]]:
+def _collect(table: pd.DataFrame, results: list[dict], rejected: list[Rejected]) -> tuple[pd.DataFrame, list[Rejected]]:
     """Manifest of the decoded recordings; the others, and equal audio under both labels, are rejected."""
-    results = [row for note in notes for row in note["rows"]]
     refused = [Rejected(p, r["reason"], r["kind"]) for p, r in zip(table["path"], results, strict=True) if "kind" in r]
     rejected = rejected + refused
     kept = table[["kind" not in row for row in results]].reset_index(drop=True)
@@ -125,10 +128,7 @@ def _finish(
     key: str,
     split_by: str,
 ) -> None:
-    listed = pd.DataFrame(
-        [(r.path, r.kind or r.reason, r.reason) for r in rejected], columns=["path", "kind", "reason"]
-    )
-    listed.to_csv(folder / store.REJECTED, index=False, errors="replace")
+    _list(folder / store.REJECTED, [(one.path, one.kind or one.reason, one.reason) for one in rejected])
     table.to_parquet(folder / store.MANIFEST, index=False)
     index = {
         "name": name,
@@ -138,3 +138,7 @@ def _finish(
         "manifest_sha256": files.sha256(folder / store.MANIFEST),
     }
     files.write_sealed(folder / store.INDEX, index)
+
+
+def _list(path: Path, rows: list[tuple[str, str, str]]) -> None:
+    pd.DataFrame(rows, columns=["path", "kind", "reason"]).to_csv(path, index=False, errors="replace")

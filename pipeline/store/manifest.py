@@ -61,10 +61,10 @@ def make(rows: Iterable[dict] | pd.DataFrame, *, corpus: str, rejected: Sequence
 
 
 def reasons(rejected: Sequence[Rejected]) -> str:
-    """Most common reasons of rejected recordings, each with its count and first recording."""
-    counts = Counter(each.reason for each in rejected).most_common(3)
-    firsts = [next(each.path for each in rejected if each.reason == reason) for reason, _ in counts]
-    return "".join(f"; {count} {reason}: {first}" for (reason, count), first in zip(counts, firsts, strict=True))
+    """Most common kinds of rejections, each with its count and the reason and path of the first."""
+    counts = Counter(each.kind or each.reason for each in rejected).most_common(3)
+    firsts = [next(each for each in rejected if kind in (each.kind, each.reason)) for kind, _ in counts]
+    return "".join(f"; {n} {first.reason}: {first.path}" for (_, n), first in zip(counts, firsts, strict=True))
 
 
 def join(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

@@ -27,6 +27,8 @@ class Task:
     number: int
     paths: tuple[str, ...]
     settings: AudioConfig
+    reject: tuple[audio.NoteKind, ...] = ()
+    """Kinds of notes for which a recording is left out."""
 
     @property
     def file(self) -> Path:
@@ -51,8 +53,8 @@ def _decoded(task: Task, rows: list[dict]) -> Iterator[np.ndarray]:
     position = 0
     for path in task.paths:
         try:
-            samples = audio.read(path, config=task.settings).samples
-            duration_s = len(samples) / SAMPLE_RATE_HZ
+            decoded = audio.read(path, config=task.settings)
+            duration_s = len(decoded.samples) / SAMPLE_RATE_HZ
             file = source_file.describe(path, duration_s)
         except AudioError as error:
             rows.append({"kind": error.kind, "reason": str(error)})
@@ -60,7 +62,11 @@ def _decoded(task: Task, rows: list[dict]) -> Iterator[np.ndarray]:
         except Exception as error:  # one recording must not end the job
             rows.append({"kind": UNEXPECTED, "reason": f"{UNEXPECTED}: {type(error).__name__}: {error}"})
             continue
-        place = {"shard": task.number, "position": position, "duration_s": duration_s, "sha256": audio.sha256(samples)}
-        rows.append(place | file)
+        if refused := [note for note in decoded.notes if note.kind in task.reject]:
+            rows.append({"kind": refused[0].kind, "reason": str(refused[0])})
+            continue
+        place = {"shard": task.number, "position": position, "duration_s": duration_s}
+        notes = [(note.kind, str(note)) for note in decoded.notes]
+        rows.append(place | {"sha256": audio.sha256(decoded.samples), "notes": notes} | file)
         position += 1
-        yield samples
+        yield decoded.samples

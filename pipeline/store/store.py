@@ -1,8 +1,8 @@
 """The Store: a corpus as full-length int16 waveforms at 16 kHz in memory-mapped Arrow files, and its Manifest.
 
-A folder ``<corpus>-<fingerprint>`` holds ``part-*.arrow``, ``manifest.parquet``, ``rejected.csv``, ``figures/`` and,
-written last, ``store.json`` with the checksums of shards and Manifest. ``preprocess`` writes it; all later stages read
-it and check what they read.
+A folder ``<corpus>-<fingerprint>`` holds ``part-*.arrow``, ``manifest.parquet``, ``rejected.csv``, ``noted.csv``,
+``figures/`` and, written last, ``store.json`` with the checksums of shards and Manifest. ``preprocess`` writes it; all
+later stages read it and check what they read.
 """
 
 import hashlib
@@ -23,6 +23,9 @@ from pipeline.errors import StoreError
 INDEX = "store.json"
 MANIFEST = "manifest.parquet"
 REJECTED = "rejected.csv"
+"""Recordings that are left out: path, kind, reason."""
+NOTED = "noted.csv"
+"""Recordings that are used although something about them is odd: the same columns."""
 SAMPLE_BYTES = 2
 SCHEMA = pa.schema([("samples", pa.list_(pa.int16()))])
 
