@@ -51,7 +51,7 @@ def main(_: Config, options: AnalyseOptions) -> int:
         raise ConfigError(f"--hop_s {options.hop_s:g} --switch_cost {options.switch_cost:g}: expected ≥ 0.05 and ≥ 0")
     given = cli.number("threshold", options.threshold)
     detector = Detector(model_folders.ModelFolder.load(model_folders.find(options.model)))
-    mix, threshold = options.channels == "mix", detector.point(options.operating_point, given).threshold
+    mix, threshold = options.channels == "mix", detector.model.point(options.operating_point, given).threshold
     settings = {"hop_s": options.hop_s, "threshold": threshold, "switch_cost": options.switch_cost}
     try:
         found = parties.find(_logged(audio.blocks(Path(source), mix=mix)), detector, mixed=mix, **settings)

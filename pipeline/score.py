@@ -55,10 +55,8 @@ def main(_: Config, options: ScoreOptions) -> int:
     threshold = cli.number("threshold", options.threshold)
     model_uri = _registered(options.model) if options.engine == "spark" else options.model
     model = ModelFolder.load(model_folders.find(model_uri))
-    point = model.point(options.operating_point)
-    named = options.operating_point or model.operating_point
-    if threshold is not None:
-        point, named = dataclasses.replace(point, threshold=threshold), "given"
+    point = model.point(options.operating_point, threshold)
+    named = "given" if threshold is not None else options.operating_point or model.operating_point
     print(f"model {model.model_version}, bonafide from a score of {point.threshold:+.2f} on ({named})", file=sys.stderr)
     if options.engine == "spark":
         scorer = partial(_on_cluster, options.master, model_uri, options.operating_point, threshold)

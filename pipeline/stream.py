@@ -55,10 +55,9 @@ def main(_: Config, options: StreamOptions) -> int:
     _check(options)
     threshold = cli.number("threshold", options.threshold)
     model = model_folders.ModelFolder.load(model_folders.find(options.model))
-    detector = Detector(model)
     listener = Listener(
-        detector,
-        threshold=detector.point(options.operating_point, threshold).threshold,
+        Detector(model),
+        threshold=model.point(options.operating_point, threshold).threshold,
         smooth_s=options.smooth_s,
         hysteresis=options.hysteresis,
     )

@@ -30,7 +30,7 @@ MAX_FINE_WINDOWS = 300
 
 def view(detector: Detector, recording: bytes, *, limits: audio.Limits) -> dict:
     """Score a recording and draw it; one that cannot be scored has only its row and a verdict with the reason."""
-    started, point, fault = time.perf_counter(), detector.point(), None
+    started, point, fault = time.perf_counter(), detector.model.point(), None
     try:
         decoded = detector.decode(recording, limits=limits)
     except AudioError as error:

@@ -135,39 +135,29 @@ class Detector:
         starts = scored + sorted(set(also) - set(scored))
         return ScoredWindows(len(wave), starts, self._logits_at(wave, starts), len(scored), speech.probabilities(wave))
 
-    def point(self, operating_point: str = "", threshold: float | None = None) -> OperatingPoint:
-        """An operating point of the model by name, perhaps with another threshold on the calibrated score."""
-        point = self.model.point(operating_point)
-        return point if threshold is None else dataclasses.replace(point, threshold=threshold)
-
-    def row(
-        self,
-        source: str,
-        recording: audio.Source,
-        *,
-        operating_point: str = "",
-        threshold: float | None = None,
-        limits: audio.Limits = audio.DEFAULT_LIMITS,
-    ) -> Row:
-        """Score one recording, given by path or bytes; ``source`` is what the row calls it.
-
-        ``threshold`` on the calibrated score replaces the operating point's. Audio that cannot be decoded gives a row
-        with its error.
-        """
-        point = self.point(operating_point, threshold)
-        return self.rows(source, recording, point=point, limits=limits)[0]
+    def row(self, source: str, recording: audio.Source, point: OperatingPoint | None = None) -> Row:
+        """The row of one recording, see ``rows``."""
+        return self.rows(source, recording, point)[0]
 
     def rows(
         self,
         source: str,
         recording: audio.Source,
+        point: OperatingPoint | None = None,
         *,
-        point: OperatingPoint,
         timeline: bool = False,
         limits: audio.Limits = audio.DEFAULT_LIMITS,
     ) -> list[Row]:
-        """The row of one recording, or the rows of its windows with ``timeline``; otherwise like ``row``."""
-        started = time.perf_counter()
+        """The row of one recording, or with ``timeline`` the rows of its windows.
+
+        Parameters
+        ----------
+        source : name of the recording in its rows.
+        recording : path, or bytes of a file. One that cannot be decoded gives a single row with its error.
+        point : operating point; by default the model's.
+        limits : limits on the file, besides the model's own on duration and level.
+        """
+        started, point = time.perf_counter(), point or self.model.point()
         try:
             decoded = self.decode(recording, limits=limits)
             wave = decoded.wave

@@ -7,6 +7,7 @@ pickle, and reading it imports neither TensorFlow nor MLflow (but for MLflow URI
 
 import dataclasses
 import gc
+import math
 import os
 import shutil
 from collections.abc import Iterator
@@ -117,12 +118,16 @@ class ModelFolder:
             **{name: index[name] for name in _PLAIN},
         )
 
-    def point(self, name: str = "") -> OperatingPoint:
-        """An operating point by name, the default one without.
+    def point(self, name: str = "", threshold: float | None = None) -> OperatingPoint:
+        """An operating point by name, by default the model's default; ``threshold`` replaces the threshold it has.
 
-        Those of a prior and costs need no dev; rates other than the stored ones are found on the dev scores. Unknown
-        names raise ``ConfigError``.
+        Points of a prior and costs need no dev trials; rates that are not stored are found on the dev scores. Unknown
+        names and thresholds that are not finite raise ``ConfigError``.
         """
+        if threshold is not None:
+            if not math.isfinite(threshold):
+                raise ConfigError(f"threshold {threshold}: expected a finite number")
+            return dataclasses.replace(self.point(name), threshold=threshold)
         name = name or self.operating_point
         if name in self.operating_points:
             return self.operating_points[name]

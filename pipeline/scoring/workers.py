@@ -27,7 +27,7 @@ def rows(model: ModelFolder, paths: Sequence[str], point: OperatingPoint, proces
     if size == 1:
         detector = Detector(model)
         for path in paths:
-            yield detector.rows(path, path, point=point)[0]
+            yield detector.row(path, path, point)
         return
     try:
         yield from parallel.in_order(parallel.workers(size, _begin, model, point), _score, paths, ahead=AHEAD * size)
@@ -48,4 +48,4 @@ def _begin(model: ModelFolder, point: OperatingPoint) -> None:
 
 
 def _score(path: str) -> Row:
-    return _detector.rows(path, path, point=_point)[0]
+    return _detector.row(path, path, _point)

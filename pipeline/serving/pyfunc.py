@@ -9,6 +9,7 @@ its row. Limits come from ``serving.settings``.
 import base64
 import binascii
 import dataclasses
+import math
 import os
 import time
 from collections.abc import Callable
@@ -59,12 +60,11 @@ class SpoofDetector(mlflow.pyfunc.PythonModel):
         params = params or {}
         until = time.monotonic() + self.settings.max_request_s
         threshold = params.get("threshold", float("nan"))
+        threshold = None if math.isnan(threshold) else float(threshold)
         try:
-            point = self.pool.model.point(params.get("operating_point", ""))
+            point = self.pool.model.point(params.get("operating_point", ""), threshold)
         except ConfigError as error:
             raise MlflowException(str(error), BAD_REQUEST) from None
-        if threshold == threshold:
-            point = dataclasses.replace(point, threshold=float(threshold))
         given = self._given(model_input)
         timeline = bool(params.get("windows", False))
 

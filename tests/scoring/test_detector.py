@@ -66,7 +66,7 @@ def scored_windows(logits: list[float], *, speech: list[float], samples: int, st
 
 
 def test_label_follows_threshold_and_speech(loaded):
-    point = loaded.point(threshold=1.5)
+    point = loaded.model.point(threshold=1.5)
     just = 10 * [0.9] + 22 * [0.4]  # 0.32 s of speech
     alike = {"samples": 16000, "starts": [0]}
     assert loaded.whole_row("x", scored_windows([1.0], speech=just, **alike), point).label == "bonafide"
@@ -79,7 +79,9 @@ def test_label_follows_threshold_and_speech(loaded):
 def test_a_window_is_judged_by_its_own_logit_and_speech(loaded):
     chunks = [0.0] * 8 + [1.0] * 12 + [0.0] * 12  # speech from 0.256 to 0.64 s
     rows = loaded.window_rows(
-        "x", scored_windows([3.0, -3.0, 3.0], speech=chunks, samples=16000, starts=[0, 4000, 8000]), loaded.point()
+        "x",
+        scored_windows([3.0, -3.0, 3.0], speech=chunks, samples=16000, starts=[0, 4000, 8000]),
+        loaded.model.point(),
     )
     assert [(r.start_s, r.end_s) for r in rows] == [(0.0, 0.5), (0.25, 0.75), (0.5, 1.0)]
     assert [r.speech_s for r in rows] == pytest.approx([0.244, 0.384, 0.14])
@@ -91,7 +93,7 @@ def test_a_window_is_judged_by_its_own_logit_and_speech(loaded):
 def test_timeline_shows_the_windows_whose_mean_is_the_score(loaded, voice):
     encoded = io.BytesIO()
     soundfile.write(encoded, audio.to_int16(voice), 16000, format="WAV")
-    rows = loaded.rows("x", encoded.getvalue(), point=loaded.point(), timeline=True)
+    rows = loaded.rows("x", encoded.getvalue(), point=loaded.model.point(), timeline=True)
     assert [r.start_s for r in rows] == [0.25 * i for i in range(7)]
     assert np.mean([r.score for r in rows]) == pytest.approx(loaded.row("x", encoded.getvalue()).score, abs=1e-5)
 
@@ -99,7 +101,7 @@ def test_timeline_shows_the_windows_whose_mean_is_the_score(loaded, voice):
 def test_timeline_shows_every_window_even_where_the_first_alone_is_scored(loaded, voice):
     config = loaded.model.config.replace(windows="first")
     first = Detector(dataclasses.replace(loaded.model, config=config))
-    rows = first.window_rows("x", first.score_windows(voice, also=first.every_start(voice)), first.point())
+    rows = first.window_rows("x", first.score_windows(voice, also=first.every_start(voice)), first.model.point())
     assert len(rows) == 7
     assert loaded.model.calibration.apply(first.utterance_logit(voice)) == pytest.approx(rows[0].score, abs=1e-5)
 

@@ -136,7 +136,7 @@ def test_parameters_choose_the_operating_point_threshold_and_timeline(server, re
     windows = server.score(dataframe_records=recording, params={"windows": True})
     assert len(windows) == 6
     detector = Detector(registered)
-    expected = detector.rows("", wav(speech_like), point=detector.point(), timeline=True)
+    expected = detector.rows("", wav(speech_like), timeline=True)
     for answer, wanted in zip(windows, expected, strict=True):
         assert same(answer, wanted)
 
