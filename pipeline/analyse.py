@@ -34,10 +34,12 @@ class AnalyseOptions:
         "separate", "separate: each channel is a party; mix: their average", choices=("separate", "mix")
     )
     operating_point: str = option("", "named threshold of the model (eer, min_dcf); empty: the model's default")
-    threshold: str = option("", "score below which speech sounds spoofed; replaces the operating point")
-    hop_s: float = option(0.5, "seconds between scores")
+    threshold: float | None = option(None, "score below which speech sounds spoofed; replaces the operating point")
+    hop_s: float = option(0.5, "seconds between scores", least=0.05)
     switch_cost: float = option(
-        spoofed_segments.SWITCH_COST, "evidence in nats that a switch costs; higher finds fewer and longer segments"
+        spoofed_segments.SWITCH_COST,
+        "evidence in nats that a switch costs; higher finds fewer and longer segments",
+        least=0,
     )
 
 
@@ -47,11 +49,11 @@ def main(_: Config, options: AnalyseOptions) -> int:
     if len(options.input) != 1:
         raise ConfigError(f"--input: expected one recording, found {len(options.input)}")
     (source,) = options.input
-    if options.hop_s < 0.05 or options.switch_cost < 0:
-        raise ConfigError(f"--hop_s {options.hop_s:g} --switch_cost {options.switch_cost:g}: expected ≥ 0.05 and ≥ 0")
-    given = cli.number("threshold", options.threshold)
     detector = Detector(model_folders.ModelFolder.load(model_folders.find(options.model)))
-    mix, threshold = options.channels == "mix", detector.model.point(options.operating_point, given).threshold
+    mix, threshold = (
+        options.channels == "mix",
+        detector.model.point(options.operating_point, options.threshold).threshold,
+    )
     settings = {"hop_s": options.hop_s, "threshold": threshold, "switch_cost": options.switch_cost}
     try:
         found = parties.find(_logged(audio.blocks(Path(source), mix=mix)), detector, mixed=mix, **settings)

@@ -9,6 +9,7 @@ import dataclasses
 import errno
 import functools
 import io
+import math
 import os
 import sys
 import types
@@ -175,9 +176,13 @@ def convert(field: dataclasses.Field, value: object) -> object:
             raise ConfigError(f"--{field.name} {value!r}: expected true or false")
         return allowed[str(value).lower()]
     try:
-        result = field.type(value)
+        result = _kind(field)(value)
     except (TypeError, ValueError):
-        raise ConfigError(f"--{field.name} {value!r}: expected {_type_name(field.type)}") from None
+        raise ConfigError(f"--{field.name} {value!r}: expected {_type_name(field)}") from None
+    if isinstance(result, float) and not math.isfinite(result):
+        raise ConfigError(f"--{field.name} {value!r}: expected a finite number")
+    if (least := field.metadata.get("least")) is not None and result < least:
+        raise ConfigError(f"--{field.name} {value!r}: expected {least:g} or more")
     given = [part.strip() for part in result.split(",")] if field.metadata.get("several") else [result]
     if choices and not set(given) <= set(choices):
         raise ConfigError(f"--{field.name} {value!r}: choose one of {', '.join(choices)}")
@@ -193,14 +198,6 @@ def changed(config: Config, changes: Sequence[str], origin: str) -> Config:
             raise ConfigError(f"{origin}: unknown option {name!r}")
         config = config.replace(**{name: convert(fields[name], value)})
     return config
-
-
-def number(name: str, given: str) -> float | None:
-    """The value of an option that may be left empty; anything but a number raises ``ConfigError``."""
-    try:
-        return float(given) if given else None
-    except ValueError:
-        raise ConfigError(f"--{name} {given!r}: expected a number") from None
 
 
 def run(main: Callable[[], int | None]) -> None:
@@ -271,13 +268,17 @@ def _add(group: argparse._ArgumentGroup, field: dataclasses.Field, default: obje
     allowed = f" [{', '.join(choices)}]" if choices else ""
     alone = {"nargs": "?", "const": "true"} if field.type is bool else {}
     group.add_argument(
-        f"--{flag(field)}", default="", metavar=_type_name(field.type).upper(), help=f"{about}{allowed}{note}", **alone
+        f"--{flag(field)}", default="", metavar=_type_name(field).upper(), help=f"{about}{allowed}{note}", **alone
     )
 
 
-def _type_name(kind: type | types.GenericAlias) -> str:
-    names = {str: "text", int: "int", float: "number", bool: "bool"}
-    return names.get(kind) or " or ".join(names.get(k, k.__name__) for k in get_args(kind))
+def _kind(field: dataclasses.Field) -> type:
+    """Type of an option's value; ``float`` for ``float | None``."""
+    return get_args(field.type)[0] if isinstance(field.type, types.UnionType) else field.type
+
+
+def _type_name(field: dataclasses.Field) -> str:
+    return {str: "text", int: "int", float: "number", bool: "bool"}[_kind(field)]
 
 
 def _read_config_file(path: str) -> dict[str, Any]:

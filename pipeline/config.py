@@ -34,9 +34,16 @@ CORPORA = (
 )
 
 
-def option(default, help_text: str, choices: tuple[str, ...] = (), *, several: bool = False):
-    """Dataclass field that is also a command-line option; with ``several``, commas separate choices."""
-    return field(default=default, metadata={"help": help_text, "choices": choices, "several": several})
+def option(
+    default, help_text: str, choices: tuple[str, ...] = (), *, several: bool = False, least: float | None = None
+):
+    """Dataclass field that is also a command-line option.
+
+    With ``several``, commas separate choices; ``least`` is the smallest number allowed. An option that may be left
+    out has the type ``float | None`` (or another) and the default ``None``.
+    """
+    metadata = {"help": help_text, "choices": choices, "several": several, "least": least}
+    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True)

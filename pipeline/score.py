@@ -40,11 +40,13 @@ class ScoreOptions(EngineOptions):
     model: str = option("", "model folder, runs:/ID or models:/NAME@ALIAS; empty: the champion that register left")
     output: str = option("", "file for all rows and columns: .csv, .jsonl or .parquet; empty: a table is printed")
     operating_point: str = option("", "named threshold of the model (eer, min_dcf); empty: the model's default")
-    threshold: str = option("", "score from which a recording counts as bonafide, instead of an operating point")
+    threshold: float | None = option(
+        None, "score from which a recording counts as bonafide; replaces the operating point"
+    )
     label_one: str = option(
         "none", "class of the label 1 in a table whose labels are 1 and 0", choices=(BONAFIDE, SPOOF, "none")
     )
-    processes: int = option(0, "processes that score on this machine; 0: one for each core")
+    processes: int = option(0, "processes that score on this machine; 0: one per core", least=0)
 
 
 @cli.command(options=ScoreOptions)
@@ -52,14 +54,13 @@ def main(_: Config, options: ScoreOptions) -> int:
     """Entry point ``score``; 1 when a recording could not be scored."""
     options.check()
     recordings = inputs.find(options.input, options.label_one)
-    threshold = cli.number("threshold", options.threshold)
     model_uri = _registered(options.model) if options.engine == "spark" else options.model
     model = ModelFolder.load(model_folders.find(model_uri))
-    point = model.point(options.operating_point, threshold)
-    named = "given" if threshold is not None else options.operating_point or model.operating_point
+    point = model.point(options.operating_point, options.threshold)
+    named = "given" if options.threshold is not None else options.operating_point or model.operating_point
     print(f"model {model.model_version}, bonafide from a score of {point.threshold:+.2f} on ({named})", file=sys.stderr)
     if options.engine == "spark":
-        scorer = partial(_on_cluster, options.master, model_uri, options.operating_point, threshold)
+        scorer = partial(_on_cluster, options.master, model_uri, options.operating_point, options.threshold)
     else:
         scorer = partial(workers.rows, model, point=point, processes=options.processes)
     if options.output:

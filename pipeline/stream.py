@@ -33,10 +33,12 @@ class StreamOptions:
     input: str = option("-", "file, microphone, or -: standard input, WAV or raw samples")
     model: str = option("", "model folder, runs:/ID or models:/NAME@ALIAS; empty: the champion that register left")
     operating_point: str = option("", "named threshold of the model (eer, min_dcf); empty: the model's default")
-    threshold: str = option("", "score from which speech counts as bonafide, instead of an operating point")
-    step_s: float = option(0.25, "seconds between scores")
-    smooth_s: float = option(1.0, "memory of the smoothed score, in s; 0: none")
-    hysteresis: float = option(0.5, "how far beyond the threshold the smoothed score must lie to change the label")
+    threshold: float | None = option(None, "score from which speech counts as bonafide; replaces the operating point")
+    step_s: float = option(0.25, "seconds between scores", least=0.02)
+    smooth_s: float = option(1.0, "memory of the smoothed score, in s; 0: none", least=0)
+    hysteresis: float = option(
+        0.5, "distance from the threshold at which the smoothed score changes the label", least=0
+    )
     pace: str = option(
         "real",
         "real: a file as fast as it would be heard, and steps are passed over where the model is too slow; fast: "
@@ -53,11 +55,10 @@ class StreamOptions:
 def main(_: Config, options: StreamOptions) -> int:
     """Entry point ``stream``."""
     _check(options)
-    threshold = cli.number("threshold", options.threshold)
     model = model_folders.ModelFolder.load(model_folders.find(options.model))
     listener = Listener(
         Detector(model),
-        threshold=model.point(options.operating_point, threshold).threshold,
+        threshold=model.point(options.operating_point, options.threshold).threshold,
         smooth_s=options.smooth_s,
         hysteresis=options.hysteresis,
     )
@@ -94,8 +95,6 @@ def main(_: Config, options: StreamOptions) -> int:
 
 
 def _check(options: StreamOptions) -> None:
-    if options.step_s < 0.02:
-        raise ConfigError(f"--step_s {options.step_s:g}: expected 0.02 or more")
     if not 4000 <= options.rate_hz <= 384000 or not 1 <= options.channels <= 32:
         raise ConfigError(
             f"--rate_hz {options.rate_hz} --channels {options.channels}: expected 4000 to 384000 and 1 to 32"

@@ -77,8 +77,6 @@ def test_bad_input_is_named(model, tmp_path):
         analyse.main([str(tmp_path / "text.wav"), "--model", str(model.folder)])
     with pytest.raises(ConfigError, match="--input: expected one recording, found 2"):
         analyse.main(["a.wav", "b.wav", "--model", str(model.folder)])
-    with pytest.raises(ConfigError, match="--hop_s 0 --switch_cost 4: expected"):
-        analyse.main(["a.wav", "--hop_s", "0", "--model", str(model.folder)])
 
 
 @pytest.mark.parametrize(

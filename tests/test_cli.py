@@ -24,7 +24,8 @@ class ScoreLike:
     subset: str = option("eval", "subset to work on", choices=("train", "dev", "eval"))
     windows_out: bool = option(False, "one row a window")
     from_: str = option("", "where the files come from")
-    threads: int = option(2, "threads, 100 % of them busy")
+    threads: int = option(2, "threads, 100 % of them busy", least=1)
+    threshold: float | None = option(None, "threshold")
 
 
 def parse(*argv: str, sections=ALL, options=None, default_preset="default"):
@@ -107,6 +108,11 @@ def test_values_become_their_fields_type():
     assert config == Config().replace(epochs=3, learning_rate=1e-4, balance=False, require_gpu=True)
 
 
+def test_an_option_without_a_default_is_none_until_given():
+    assert parse(options=ScoreLike)[1].threshold is None
+    assert parse("--threshold", "-3", options=ScoreLike)[1].threshold == -3.0
+
+
 def test_a_flag_without_a_value_is_true():
     assert parse("--windows_out", "--threads", "3", options=ScoreLike)[1] == ScoreLike(windows_out=True, threads=3)
     assert not parse("--windows_out", "false", options=ScoreLike)[1].windows_out
@@ -135,6 +141,10 @@ def test_own_options_and_positional_values():
         (["--crop", "middle"], "--crop 'middle': choose one of random, first"),
         (["--subset", "test"], "--subset 'test': choose one of train, dev, eval"),
         (["--preset", "fast"], "unknown preset 'fast'; choose one of default, demo, demo-lcnn, smoke, gmm, notebook"),
+        (["--threads", "0"], "--threads '0': expected 1 or more"),
+        (["--threshold", "high"], "--threshold 'high': expected number"),
+        (["--threshold", "nan"], "--threshold 'nan': expected a finite number"),
+        (["--learning_rate=-inf"], "--learning_rate '-inf': expected a finite number"),
         (["--epoch", "3"], "unrecognized arguments: --epoch"),
     ],
 )
@@ -202,6 +212,7 @@ def test_option_names_are_those_of_the_help():
         "windows_out",
         "from",
         "threads",
+        "threshold",
         "preset",
         "config",
         "min_s",

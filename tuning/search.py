@@ -29,8 +29,10 @@ class TuneOptions:
         "options to vary, comma separated; also weight_decay, front_end, normalisation, clip_s, n_mels, n_bands and "
         "backbone",
     )
-    trials: int = option(20, "trials that the study has in the end, complete or pruned; failed ones do not count")
-    timeout_s: float = option(0.0, "start no trial later than this, in s; 0: no limit")
+    trials: int = option(
+        20, "trials that the study has in the end, complete or pruned; failed ones do not count", least=1
+    )
+    timeout_s: float = option(0.0, "start no trial later than this, in s; 0: no limit", least=0)
     objective: str = option(
         "eer",
         "what is made best on dev: eer (Cllr decides between equal ones), min_dcf, cllr, auc, loss. Two of them, or "
@@ -49,7 +51,7 @@ class TuneOptions:
         "SQLite under artifacts/tuning",
     )
     study: str = option("", "name of the study; empty: made from the settings, so that the same ones go on with it")
-    workers: int = option(1, "trials that run at once on this machine")
+    workers: int = option(1, "trials that run at once on this machine", least=1)
     from_: str = option("", "study in the same storage whose best trials are tried after the default parameters")
     join: bool = option(
         False, "only run trials of --study, which another machine's command has started and will conclude"
@@ -59,8 +61,10 @@ class TuneOptions:
         "seeds of the trainings that compare the best configuration with the default one, comma separated; none: end "
         "with the search",
     )
-    final_epochs: int = option(0, "epochs of those trainings at most; 0: as preset and --config say")
-    heartbeat_s: int = option(60, "a worker on another machine that is silent for twice as long counts as dead, in s")
+    final_epochs: int = option(0, "epochs of those trainings at most; 0: as preset and --config say", least=0)
+    heartbeat_s: int = option(
+        60, "a worker on another machine that is silent for twice as long counts as dead, in s", least=1
+    )
     store: str = option("", "folder of a Store; empty: preprocess the corpus first")
     output: str = option("", "folder for figures, tables and best_params.yaml; empty: artifacts/tuning/STUDY")
 
@@ -166,9 +170,6 @@ def epochs_of_a_training(given: dict[str, str]) -> int:
 @cli.command(sections=tuple(SECTIONS), options=TuneOptions, default_preset=PRESET, with_given=True)
 def main(config: Config, options: TuneOptions, given: dict) -> int:
     """Entry point ``tune``."""
-    for name, least in (("trials", 1), ("workers", 1), ("heartbeat_s", 1), ("timeout_s", 0), ("final_epochs", 0)):
-        if getattr(options, name) < least:
-            raise ConfigError(f"--{name} {getattr(options, name)}: expected {least} or more")
     from pipeline import preprocess
     from tuning import study
 

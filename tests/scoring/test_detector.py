@@ -58,7 +58,7 @@ def test_a_note_on_the_recording_stands_in_its_rows(loaded, voice):
     row = loaded.row("x", cut)
     assert (row.duration_s, row.note) == (1.25, note)
     assert (bool(row.label), row.error) == (True, "")
-    assert {window.note for window in loaded.rows("x", cut, point=loaded.point(), timeline=True)} == {note}
+    assert {window.note for window in loaded.rows("x", cut, point=loaded.model.point(), timeline=True)} == {note}
 
 
 def scored_windows(logits: list[float], *, speech: list[float], samples: int, starts: list[int]) -> ScoredWindows:

@@ -207,6 +207,12 @@ def test_requests_that_are_refused_as_a_whole(server):
     refused = {
         "another column": (b'{"dataframe_records": [{"sound": "x"}]}', "application/json", 400, "audio or path"),
         "no rows": (b'{"dataframe_records": []}', "application/json", 400, "audio or path"),
+        "endless threshold": (
+            b'{"dataframe_records": [{"audio": "AAAA"}], "params": {"threshold": Infinity}}',
+            "application/json",
+            400,
+            "threshold inf: expected a finite number",
+        ),
         "no JSON": (b'{"dataframe_records', "application/json", 400, "JSON"),
         "too many rows": (
             json.dumps({"dataframe_records": [{"audio": "AAAA"}] * 10_000}).encode(),

@@ -158,7 +158,6 @@ def test_epochs_of_a_trial_are_not_those_of_a_training(tmp_path):
 @pytest.mark.parametrize(
     ("argv", "reason"),
     [
-        (["--trials", "0"], "--trials 0: expected 1 or more"),
         (["--join"], "--join: name the study with --study and the storage"),
         (["--params", "batch_size"], "--params 'batch_size': choose among dropout"),
         (["--objective", "eval"], "--objective 'eval': choose among eer"),
