@@ -1,9 +1,11 @@
 """From bytes to samples at 16 kHz, and what they hold: speech, windows, bands. No TensorFlow."""
 
-from pipeline.audio.containers import BLOCK_SAMPLES, SUFFIXES, Source
-from pipeline.audio.decoding import DEFAULT_LIMITS, Decoded, Limits, blocks, decode, read
+from pipeline.audio.containers import SUFFIXES
+from pipeline.audio.decoding import Decoded, blocks, decode, read
+from pipeline.audio.limits import DEFAULT_LIMITS, Limits, Source
 from pipeline.audio.notes import Note, NoteKind
 from pipeline.audio.samples import on_grid, resampled, sha256, to_float, to_int16
+from pipeline.audio.sndfile import BLOCK_SAMPLES
 
 __all__ = [
     "BLOCK_SAMPLES",

@@ -12,6 +12,16 @@ class NoteKind(StrEnum):
 
     TRUNCATED = "truncated"
     """The file holds less than its header promises."""
+    UNFINISHED = "unfinished"
+    """The header promises nothing, as a recorder leaves it that was killed."""
+    TRACKS = "tracks"
+    """The file has several audio tracks."""
+    CANCELLING = "cancelling"
+    """The channels cancel each other, so that the loudest is taken in place of their average."""
+    CALL = "call"
+    """Each of the two channels holds one party of a conversation."""
+    SCALED = "scaled"
+    """The samples were in the range of int16 rather than −1…1."""
 
 
 @dataclass(frozen=True)

@@ -39,20 +39,24 @@ def resampled(read: Iterable[np.ndarray], rate_hz: int) -> Iterator[np.ndarray]:
 
     Raises ``AudioError`` if there are no samples or some are not finite.
     """
-    yield from map(to_float, resampled_int16(read, rate_hz))
+    yield from map(to_float, resampled_int16((rate_hz, block) for block in read))
 
 
-def resampled_int16(read: Iterable[np.ndarray], rate_hz: int) -> Iterator[np.ndarray]:
-    """``resampled`` as int16."""
-    resample = None
-    for block in read:
+def resampled_int16(read: Iterable[tuple[int, np.ndarray]]) -> Iterator[np.ndarray]:
+    """``resampled`` as int16, of blocks that each have their sample rate in Hz."""
+    resample, current_hz = None, 0
+    for rate_hz, block in read:
         if not np.isfinite(block).all():
             raise AudioError(AudioFault.NOT_FINITE, "the recording holds NaN or infinite samples")
-        resample = resample or _resampler(rate_hz, block.shape[1])
+        nothing = np.zeros((0, block.shape[1]), np.float32)
+        if rate_hz != current_hz:
+            if resample:
+                yield to_int16(resample(nothing, last=True))
+            resample, current_hz = _resampler(rate_hz, block.shape[1]), rate_hz
         yield to_int16(resample(np.ascontiguousarray(block)))
     if resample is None:
         raise AudioError(AudioFault.EMPTY, "the file holds no samples")
-    yield to_int16(resample(np.zeros((0, block.shape[1]), np.float32), last=True))
+    yield to_int16(resample(nothing, last=True))
 
 
 def _resampler(rate_hz: int, channels: int) -> Callable[..., np.ndarray]:

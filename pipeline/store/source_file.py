@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from pipeline.audio import containers
+from pipeline.audio import containers, ffmpeg
 from pipeline.store.manifest import FILE_COLUMNS
 
 Header = tuple[str, int, int, bool]
@@ -29,7 +29,7 @@ def _by_libsndfile(path: str) -> Header | None:
         return None
     try:
         found = soundfile.info(os.fsencode(path))
-    except soundfile.LibsndfileError:
+    except (soundfile.LibsndfileError, TypeError):
         return None
     lossless = found.subtype.startswith(("PCM", "ALAC", "FLOAT", "DOUBLE"))
     return f"{found.format} {found.subtype}", found.samplerate, found.channels, lossless
@@ -38,7 +38,7 @@ def _by_libsndfile(path: str) -> Header | None:
 def _by_ffmpeg(path: str) -> Header | None:
     import av
 
-    options = {"format_whitelist": containers.FFMPEG_FORMATS, "protocol_whitelist": ""}
+    options = {"format_whitelist": ffmpeg.FORMATS, "protocol_whitelist": ""}
     hint = containers.headerless_format(path) or None
     try:
         with Path(path).open("rb") as file, av.open(file, format=hint, options=options) as container:

@@ -1,7 +1,6 @@
 """Decoding: formats, the int16 grid, resampling, and every way in which a recording is refused."""
 
 import io
-import re
 import tracemalloc
 
 import av
@@ -12,29 +11,7 @@ import soundfile
 from pipeline import audio
 from pipeline.config import AudioConfig
 from pipeline.errors import AudioError
-
-
-def encoded(wave: np.ndarray, rate_hz: int = 16000, format: str = "WAV", subtype: str | None = None) -> bytes:
-    file = io.BytesIO()
-    soundfile.write(file, wave, rate_hz, format=format, subtype=subtype)
-    return file.getvalue()
-
-
-def through_ffmpeg(wave: np.ndarray, container: str, codec: str, rate_hz: int = 16000, layout: str = "mono") -> bytes:
-    file = io.BytesIO()
-    with av.open(file, "w", format=container) as output:
-        stream = output.add_stream(codec, rate=rate_hz, layout=layout)
-        resampler = av.AudioResampler(format=stream.codec_context.format, layout=layout, rate=rate_hz)
-        frame = av.AudioFrame.from_ndarray(audio.to_int16(wave)[None], format="s16", layout="mono")
-        frame.sample_rate = 16000
-        fifo = av.AudioFifo()
-        for part in [*resampler.resample(frame), *resampler.resample(None)]:
-            part.pts = None
-            fifo.write(part)
-        while (part := fifo.read(stream.codec_context.frame_size or 320, partial=True)) is not None:
-            output.mux(stream.encode(part))
-        output.mux(stream.encode(None))
-    return file.getvalue()
+from tests.support.recordings import encoded, muxed
 
 
 def correlation(a: np.ndarray, b: np.ndarray) -> float:
@@ -82,34 +59,12 @@ def test_formats_of_libsndfile(voice, format, subtype):
     ("container", "codec", "rate_hz"),
     [("mp4", "aac", 16000), ("adts", "aac", 16000), ("webm", "libopus", 48000), ("mov", "pcm_s16le", 16000)],
 )
-def test_formats_of_ffmpeg(voice, container, codec, rate_hz, tmp_path):
-    file = tmp_path / f"clip.{container}"
-    file.write_bytes(through_ffmpeg_file(voice, container, codec, rate_hz, tmp_path))
-    assert correlation(audio.decode(file), voice) > 0.95
-
-
-def through_ffmpeg_file(wave, container, codec, rate_hz, tmp_path) -> bytes:
-    """MP4 and MOV need a file that can be sought while it is written."""
-    target = tmp_path / f"made.{container}"
-    with av.open(str(target), "w", format=container) as output:
-        stream = output.add_stream(codec, rate=rate_hz, layout="mono")
-        resampler = av.AudioResampler(format=stream.codec_context.format, layout="mono", rate=rate_hz)
-        fifo = av.AudioFifo()
-        frame = av.AudioFrame.from_ndarray(audio.to_int16(wave)[None], format="s16", layout="mono")
-        frame.sample_rate = 16000
-        for part in [*resampler.resample(frame), *resampler.resample(None)]:
-            part.pts = None
-            fifo.write(part)
-        samples = 0
-        while (part := fifo.read(stream.codec_context.frame_size or 320, partial=True)) is not None:
-            part.pts, samples = samples, samples + part.samples
-            output.mux(stream.encode(part))
-        output.mux(stream.encode(None))
-    return target.read_bytes()
+def test_formats_of_ffmpeg(voice, container, codec, rate_hz):
+    assert correlation(audio.decode(muxed(voice, container, codec, rate_hz)), voice) > 0.95
 
 
 def test_raw_g722_goes_by_its_suffix(voice, tmp_path):
-    (tmp_path / "prompt.g722").write_bytes(through_ffmpeg(voice, "g722", "g722"))
+    (tmp_path / "prompt.g722").write_bytes(muxed(voice, "g722", "g722"))
     decoded = audio.decode(tmp_path / "prompt.g722")
     assert abs(len(decoded) - len(voice)) < 400
     assert correlation(decoded, voice) > 0.9
@@ -175,23 +130,6 @@ def test_refused_with_a_reason(name):
         audio.decode(data)
 
 
-@pytest.mark.parametrize("format", ["WAV", "RF64", "W64", "AIFF", "AU", "MP3"])
-def test_a_file_that_holds_less_than_its_header_promises_is_noted(voice, format):
-    data = encoded(voice, format=format)
-    assert audio.read(data).notes == ()
-    cut = audio.read(data[: len(data) * 6 // 10])
-    assert len(cut.samples) == pytest.approx(0.6 * len(voice), rel=0.1)
-    assert [note.kind for note in cut.notes] == [audio.NoteKind.TRUNCATED]
-    assert re.fullmatch(r"truncated: the header promises \d+ (bytes|samples), the file holds \d+", cut.note)
-
-
-@pytest.mark.parametrize("size", [0xFFFFFFFF, 0x7FFFF000, 0x7FFFFFFF])
-def test_a_size_that_a_pipe_could_not_know_promises_nothing(voice, size):
-    data = bytearray(encoded(voice))
-    data[40:44] = size.to_bytes(4, "little")
-    assert (len(audio.read(bytes(data)).samples), audio.read(bytes(data)).notes) == (len(voice), ())
-
-
 def test_missing_file_and_folder_are_refused(tmp_path):
     with pytest.raises(AudioError, match="No such file"):
         audio.decode(tmp_path / "nowhere.wav")
@@ -234,23 +172,11 @@ def test_limits_of_a_file(voice, name, through, tmp_path):
     stereo = np.stack([voice, voice], axis=1)
     data = encoded(audio.to_int16(stereo))
     if through == "FFmpeg":
-        data = matroska(stereo)
+        data = muxed(stereo, "matroska", "pcm_s16le")
     assert len(audio.decode(data)) == len(voice)
     limits, reason = LIMITED[name]
     with pytest.raises(AudioError, match=reason):
         audio.decode(data, limits=limits)
-
-
-def matroska(wave: np.ndarray) -> bytes:
-    """Uncompressed samples ``[samples, channels]`` in a container that libsndfile does not know."""
-    file = io.BytesIO()
-    with av.open(file, "w", format="matroska") as output:
-        stream = output.add_stream("pcm_s16le", rate=16000, layout="stereo")
-        frame = av.AudioFrame.from_ndarray(audio.to_int16(wave).reshape(1, -1), format="s16", layout="stereo")
-        frame.sample_rate = 16000
-        output.mux(stream.encode(frame))
-        output.mux(stream.encode(None))
-    return file.getvalue()
 
 
 @pytest.mark.parametrize("rate_hz", [8000, 44100, 384000])

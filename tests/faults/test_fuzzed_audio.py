@@ -80,7 +80,7 @@ def check(folder: Path, model: Path, count: int) -> None:
 
 def test_every_format_is_read_before_it_is_broken(tmp_path, make_model_folder):
     paths = []
-    for name, data in seeds(tmp_path).items():
+    for name, data in seeds().items():
         paths.append(tmp_path / f"sound.{name}")
         paths[-1].write_bytes(data)
     found = scored(paths, make_model_folder().folder)

@@ -1,14 +1,10 @@
 """Recordings in every format that is supported, and broken copies of them, the same for the same seed."""
 
-import io
-from collections.abc import Iterator
 from pathlib import Path
 
-import av
 import numpy as np
-import soundfile
 
-from pipeline import audio
+from tests.support.recordings import encoded, muxed
 
 LIBSNDFILE = {
     "wav": ("WAV", "PCM_16"),
@@ -40,20 +36,22 @@ FFMPEG = {
 SECONDS = 0.6
 
 
-def seeds(folder: Path) -> dict[str, bytes]:
+def seeds() -> dict[str, bytes]:
     """A sound recording in every format, by the suffix of its files."""
     rng = np.random.default_rng(0)
     t = np.arange(int(SECONDS * 48000)) / 48000
     wave = (0.3 * np.sin(2 * np.pi * 300 * t * (1 + t)) + 0.01 * rng.standard_normal(len(t))).astype(np.float32)
-    found = {name: _written(wave, *kind) for name, kind in LIBSNDFILE.items()}
-    found |= {name: _muxed(wave, *kind, folder / "seed") for name, kind in FFMPEG.items()}
+    found = {name: encoded(wave, 48000, *kind) for name, kind in LIBSNDFILE.items()}
+    found |= {
+        name: muxed(wave, *kind, 16000 if name == "g722" else 48000, wave_hz=48000) for name, kind in FFMPEG.items()
+    }
     # No encoder of AMR is at hand, and none is needed: frames of its highest rate may hold any bits.
     return found | {"amr": b"#!AMR\n" + b"".join(b"\x3c" + rng.bytes(31) for _ in range(round(SECONDS * 50)))}
 
 
 def mutants(folder: Path, count: int, seed: int) -> list[Path]:
     """``count`` broken recordings in ``folder``, the formats in turn, each broken in one to four ways."""
-    sound, rng, made = seeds(folder), np.random.default_rng(seed), []
+    sound, rng, made = seeds(), np.random.default_rng(seed), []
     for number in range(count):
         name = list(sound)[number % len(sound)]
         data = sound[name]
@@ -91,35 +89,3 @@ def _broken(data: bytes, others: dict[str, bytes], rng: np.random.Generator) -> 
             other = list(others.values())[int(rng.integers(len(others)))]
             changed[at:] = other[int(rng.integers(len(other))) :]
     return bytes(changed)
-
-
-def _written(wave: np.ndarray, container: str, subtype: str) -> bytes:
-    file = io.BytesIO()
-    soundfile.write(file, wave, 48000, format=container, subtype=subtype)
-    return file.getvalue()
-
-
-def _muxed(wave: np.ndarray, container: str, codec: str, path: Path) -> bytes:
-    rate_hz = 16000 if codec == "g722" else 48000
-    with av.open(str(path), "w", format=container) as output:
-        stream = output.add_stream(codec, rate=rate_hz, layout="mono")
-        stream.bit_rate = 64000
-        frame = av.AudioFrame.from_ndarray(audio.to_int16(wave)[None], format="s16", layout="mono")
-        frame.sample_rate = 48000
-        for packet in _packets(stream, frame, rate_hz):
-            output.mux(packet)
-    data = path.read_bytes()
-    path.unlink()
-    return data
-
-
-def _packets(stream: av.AudioStream, frame: av.AudioFrame, rate_hz: int) -> Iterator[av.Packet]:
-    resampler = av.AudioResampler(format=stream.codec_context.format, layout="mono", rate=rate_hz)
-    fifo, samples = av.AudioFifo(), 0
-    for part in [*resampler.resample(frame), *resampler.resample(None)]:
-        part.pts = None
-        fifo.write(part)
-    while (part := fifo.read(stream.codec_context.frame_size or 320, partial=True)) is not None:
-        part.pts, samples = samples, samples + part.samples
-        yield from stream.encode(part)
-    yield from stream.encode(None)
