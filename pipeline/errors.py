@@ -4,6 +4,7 @@ Commands print them without a traceback and exit with status 2 (see ``cli.run``)
 its traceback.
 """
 
+import re
 from enum import StrEnum
 
 
@@ -31,6 +32,7 @@ class AudioFault(StrEnum):
     TOO_LARGE = "too large"
     TOO_LONG = "too long"
     TOO_SHORT = "too short"
+    UNEXPECTED = "unexpected error"
     UNREADABLE = "unreadable"
 
 
@@ -43,6 +45,17 @@ class AudioError(ProjectError):
     def __init__(self, kind: AudioFault, detail: str, name: str = ""):
         super().__init__(kind, detail, name)
         self.kind, self.detail, self.name = kind, detail, name
+
+    @classmethod
+    def of(cls, error: Exception) -> "AudioError":
+        """The error itself, or for one of another class an ``AudioError`` with its type and message.
+
+        Names of folders are cut from the message: servers pass it on.
+        """
+        if isinstance(error, cls):
+            return error
+        message = re.sub(r"/\S*/", "", " ".join(str(error).split()))
+        return cls(AudioFault.UNEXPECTED, f"{type(error).__name__}: {message}")
 
     def __str__(self) -> str:
         return f"{self.name}: {self.kind}: {self.detail}" if self.name else f"{self.kind}: {self.detail}"

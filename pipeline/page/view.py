@@ -33,11 +33,12 @@ def view(detector: Detector, recording: bytes, *, limits: audio.Limits) -> dict:
     started, point, fault = time.perf_counter(), detector.model.point(), None
     try:
         decoded = detector.decode(recording, limits=limits)
-    except AudioError as error:
-        row, fault = detector.error_row("", error), error.kind
-    else:
         wave = decoded.wave
         scored = detector.score_windows(wave, also=drawn_starts(detector, wave))
+    except Exception as error:  # the page shows any error as that of the recording
+        fault = AudioError.of(error)
+        row, fault = detector.error_row("", fault), fault.kind
+    else:
         row = dataclasses.replace(detector.whole_row("", scored, point), note=decoded.note)
     row = dataclasses.replace(row, latency_ms=1000 * (time.perf_counter() - started))
     shown = {

@@ -153,7 +153,8 @@ class Detector:
         Parameters
         ----------
         source : name of the recording in its rows.
-        recording : path, or bytes of a file. One that cannot be decoded gives a single row with its error.
+        recording : path, or bytes of a file. One that cannot be scored, for whatever reason, gives a single row with
+            its error.
         point : operating point; by default the model's.
         limits : limits on the file, besides the model's own on duration and level.
         """
@@ -162,8 +163,8 @@ class Detector:
             decoded = self.decode(recording, limits=limits)
             wave = decoded.wave
             scored = self.score_windows(wave, also=self.every_start(wave) if timeline else ())
-        except AudioError as error:
-            found, note = [self.error_row(source, error)], ""
+        except Exception as error:  # no recording may end a job
+            found, note = [self.error_row(source, AudioError.of(error))], ""
         else:
             note = decoded.note
             found = self.window_rows(source, scored, point) if timeline else [self.whole_row(source, scored, point)]
@@ -175,7 +176,7 @@ class Detector:
         return audio.read(recording, config=self.model.config.audio, limits=limits)
 
     def error_row(self, source: str, error: AudioError) -> Row:
-        """The row of a recording that cannot be decoded, without its latency."""
+        """The row of a recording that cannot be scored, without its latency."""
         return Row(source, model_version=self.model.model_version, error=str(error))
 
     def whole_row(self, source: str, scored: ScoredWindows, point: OperatingPoint) -> Row:

@@ -16,8 +16,6 @@ from pipeline.config import SAMPLE_RATE_HZ, AudioConfig
 from pipeline.errors import AudioError
 from pipeline.store import source_file, store
 
-UNEXPECTED = "unexpected error"
-
 
 @dataclass(frozen=True)
 class Task:
@@ -56,11 +54,9 @@ def _decoded(task: Task, rows: list[dict]) -> Iterator[np.ndarray]:
             decoded = audio.read(path, config=task.settings)
             duration_s = len(decoded.samples) / SAMPLE_RATE_HZ
             file = source_file.describe(path, duration_s)
-        except AudioError as error:
-            rows.append({"kind": error.kind, "reason": str(error)})
-            continue
-        except Exception as error:  # one recording must not end the job
-            rows.append({"kind": UNEXPECTED, "reason": f"{UNEXPECTED}: {type(error).__name__}: {error}"})
+        except Exception as error:  # no recording may end a job
+            fault = AudioError.of(error)
+            rows.append({"kind": fault.kind, "reason": str(fault)})
             continue
         if refused := [note for note in decoded.notes if note.kind in task.reject]:
             rows.append({"kind": refused[0].kind, "reason": str(refused[0])})

@@ -10,6 +10,7 @@ import pytest
 import soundfile
 
 from pipeline import audio
+from pipeline.page import view
 from pipeline.scoring import detector
 from pipeline.scoring.detector import Detector, Pool, ScoredWindows
 
@@ -125,6 +126,18 @@ def test_what_cannot_be_decoded_gets_its_error_and_no_score(loaded):
     row = loaded.row("x", b"nonsense")
     assert row.error.startswith("unreadable")
     assert (row.score, row.spoof_probability, row.label) == (None, None, "")
+
+
+def test_an_error_that_nobody_expected_is_that_of_the_row(loaded, monkeypatch, tmp_path):
+    def failing(source, **options):
+        raise TypeError(f"no layout\nfor '{source}'")
+
+    monkeypatch.setattr(audio, "read", failing)
+    row = loaded.row("x", tmp_path / "a.raw")
+    assert (row.error, row.score, row.label) == ("unexpected error: TypeError: no layout for 'a.raw'", None, "")
+    shown = view.view(loaded, b"a", limits=audio.DEFAULT_LIMITS)
+    assert shown["row"]["error"] == "unexpected error: TypeError: no layout for 'b'a''"
+    assert shown["verdict"]["tone"] == "error"
 
 
 @pytest.mark.parametrize(
