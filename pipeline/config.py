@@ -61,8 +61,8 @@ class CorpusConfig:
     parts: str = option("", "official parts of the corpus to read, comma separated (train,dev,eval); empty: all")
     split_by: str = option(
         "auto",
-        "how train, dev and eval are made; auto: official where the corpus has one, else speaker. stratified draws "
-        "clips at random and leaks speakers; none: all of it is eval",
+        "how train, dev and eval are made; auto: official if the corpus has one (a missing dev or eval is drawn from "
+        "train), else speaker. stratified draws clips at random and leaks speakers; none: all of it is eval",
         choices=("auto", "official", "speaker", "stratified", "none"),
     )
     split_seed: int = option(0, "seed of the speaker and stratified splits")

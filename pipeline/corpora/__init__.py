@@ -73,6 +73,11 @@ def read(config: CorpusConfig) -> tuple[pd.DataFrame, list[Rejected]]:
     ``CorpusError`` for a folder that is missing or not laid out as the reader needs it.
     """
     parts = _parts(config.parts)
+    if parts == ("eval",) and config.split_by in ("speaker", "stratified"):
+        print(
+            "warning: train and dev are drawn from the eval part; what is trained compares with no published result",
+            file=sys.stderr,
+        )
     tables, rejected = {}, []
     for name, own in apart(config).items():
         tables[name], left = _read(own, parts)
@@ -106,9 +111,4 @@ def _parts(given: str) -> tuple[str, ...]:
     unknown = [part for part in parts if part not in SUBSETS]
     if unknown:
         raise CorpusError(f"--parts {given!r}: {unknown[0]!r} is none of {', '.join(SUBSETS)}")
-    if parts == ("eval",):
-        print(
-            "warning: only the eval part is read, so what is trained on it compares with no published result",
-            file=sys.stderr,
-        )
     return parts

@@ -1,12 +1,14 @@
-"""ASVspoof 2021, tracks LA (telephony), DF (compression) and PA (real replay): evaluation data alone.
+"""ASVspoof 2021, tracks LA (telephony), DF (compression) and PA (real replay): evaluation data only.
 
-Each trial belongs to a phase of the challenge, ``progress``, ``eval`` or ``hidden``, which is the condition ``phase``
-here, so that every result names it; published figures are of ``eval``. Training and development are those of ASVspoof
-2019. Labels come in an archive of their own, ``keys/TRACK/CM/trial_metadata.txt``. See Liu et al. 2023 and the README
-of the organisers' evaluation package. An attack of PA is the attacker's microphone, replay device and distance to the
-talker; where the attacker was is the condition ``attacker_room``.
+Each trial belongs to a phase of the challenge, ``progress``, ``eval`` or ``hidden``. It is the condition ``phase``, so
+every result has a group per phase; published figures are those of ``eval``. The data for training are those of
+ASVspoof 2019. Labels come in a separate archive, ``keys/TRACK/CM/trial_metadata.txt``; its first release,
+``keys/CM/trial_metadata.txt``, withholds all but label and phase. An attack of PA is the attacker's microphone, replay
+device and distance to the talker; the place of the attacker is the condition ``attacker_room``. See Liu et al. 2023
+and the README of the organisers' evaluation package.
 """
 
+import re
 from functools import partial
 from pathlib import Path
 
@@ -33,7 +35,13 @@ CONDITIONS = {
     "DF": ("codec", "source", "trim", "phase", "vocoder", "gender_pair", "language"),
     "PA": ("room", "microphone", "distance", "attacker_room", "trim", "phase"),
 }
+FIRST_RELEASE = {
+    "DF": ("speaker", "file", "-", "-", "-", "key", "-", "phase"),
+    "PA": ("speaker", "file", "-", "-", "key", "-", "phase"),
+}
+"""Columns of the keys that were published first, if they differ; "-" is withheld, as are the values of the others."""
 REPLAY = ("attacker_microphone", "replay_device", "attacker_distance")
+KEYS = "CM/trial_metadata.txt"
 PHASES = ("progress", "eval", "hidden")
 
 
@@ -46,17 +54,14 @@ def read(data_dir: Path, parts: tuple[str, ...], track: str) -> tuple[pd.DataFra
     corpus, folder = f"asvspoof2021_{track.lower()}", f"ASVspoof2021_{track}_eval"
     if "eval" not in parts:
         raise CorpusError(f"{corpus} is evaluation data alone: leave --parts out, and train on asvspoof2019")
-    metadata = listing.outermost(
-        data_dir,
-        f"{track}/CM/trial_metadata.txt",
-        "file",
-        f"unpack {track}-keys-full.tar.gz there, which has the labels",
-    )
+    metadata = _keys(data_dir, track)
     folders = listing.every(data_dir, folder)
     if not folders:
         raise CorpusError(f"{data_dir}: folder {folder} is missing; unpack the audio of the track there")
-    entries = listing.entries(metadata, COLUMNS[track])
+    first = FIRST_RELEASE.get(track, LA)
+    entries = listing.entries(metadata, first if len(_first_line(metadata)) == len(first) else COLUMNS[track])
     for entry in entries:
+        entry["phase"] = re.sub("_track(_[12])?$", "", entry["phase"])
         if entry["phase"] not in PHASES:
             raise CorpusError(f"{entry['place']}: subset {entry['phase']!r} is none of {', '.join(PHASES)}")
     rows, rejected = listing.matched(metadata, entries, folders, partial(_row, track=track))
@@ -65,10 +70,28 @@ def read(data_dir: Path, parts: tuple[str, ...], track: str) -> tuple[pd.DataFra
     return table.assign(attack_name=table["attack"].map(names).fillna("")), rejected
 
 
+def _keys(data_dir: Path, track: str) -> Path:
+    """The list of the track's labels; keys of the first release are in no folder of their track."""
+    found = listing.every(data_dir, f"{track}/{KEYS}", "file") or [
+        path for path in listing.every(data_dir, KEYS, "file") if f" {track}_E_" in " ".join(_first_line(path))
+    ]
+    if not found:
+        raise CorpusError(
+            f"{data_dir}: file {track}/{KEYS} is missing; unpack {track}-keys-full.tar.gz there, which has the labels"
+        )
+    return found[0]
+
+
+def _first_line(metadata: Path) -> list[str]:
+    return next((line.split() for line, _ in listing.lines(metadata)), [])
+
+
 def _row(entry: dict[str, str], path: Path, *, track: str) -> dict[str, str]:
+    entry = dict.fromkeys(COLUMNS[track], "-") | entry
     row = listing.row(entry, path, split="eval", conditions=CONDITIONS[track])
     if track == "PA":
-        row["attack"] = "-".join(entry[name] for name in REPLAY)
+        replay = [entry[name] for name in REPLAY]
+        row["attack"] = "" if set(replay) == {"-"} else "-".join(replay)
     if row.get("vocoder") in listing.NOTHING:
         row["vocoder"] = ""
     return row

@@ -25,9 +25,9 @@ def outermost(data_dir: Path, name: str, kind: str, remedy: str = "") -> Path:
     return found
 
 
-def every(data_dir: Path, name: str) -> list[Path]:
-    """Every folder of that name; a corpus that comes in several archives may have been unpacked into several places."""
-    return list(_found(data_dir, name, "folder"))
+def every(data_dir: Path, name: str, kind: str = "folder") -> list[Path]:
+    """Every file or folder of that name; archives of one corpus may have been unpacked into several places."""
+    return list(_found(data_dir, name, kind))
 
 
 def beneath(data_dir: Path, wanted: Callable[[str], bool]) -> list[Path]:

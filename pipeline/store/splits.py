@@ -1,5 +1,7 @@
 """Splits: which utterances of a Manifest are train, dev and eval."""
 
+import sys
+
 import numpy as np
 import pandas as pd
 
@@ -7,19 +9,19 @@ from pipeline.config import SPOOF
 from pipeline.errors import CorpusError
 from pipeline.store.manifest import SUBSETS
 
-EVALUATION_ALONE = ("asvspoof2021_df", "asvspoof2021_la", "asvspoof2021_pa")
-"""Corpora whose official split is all eval."""
-EVAL_SHARE = 0.2
-DEV_SHARE = 0.2
-"""Share of the speakers that the evaluation subset takes, and of the rest that dev takes."""
+SHARES = {"eval": 0.2, "dev": 0.2}
+"""Share of all speakers that eval takes, and of the rest that dev takes."""
+FILLED = "official+"
+"""Start of a split that keeps dev and eval as given; what is missing is drawn from train in the way named after it."""
 
 
 def resolve(table: pd.DataFrame, split_by: str, *, otherwise: str = "speaker") -> str:
     """What ``auto`` means for this Manifest; ``official`` raises ``CorpusError`` where the corpus has no splits.
 
-    A corpus has an official split when each of its utterances is in one and all three subsets have some, or when it is
-    evaluation data alone; without one ``auto`` means ``otherwise``. Where that differs between joined corpora the
-    answer names each: ``asvspoof2017=official,folder=speaker``.
+    A corpus has an official split if each of its utterances is in one and either all three subsets have some or train
+    has none. If it gives only dev or eval, the other is drawn from train: ``official+speaker``, or
+    ``official+stratified``, with a warning, if a speaker is unknown. Without either ``auto`` means ``otherwise``. If
+    joined corpora differ, the answer names each: ``asvspoof2017=official,folder=speaker``.
     """
     found = {corpus: _resolve(own, split_by, otherwise) for corpus, own in table.groupby("corpus", sort=False)}
     if len(set(found.values())) == 1:
@@ -29,16 +31,23 @@ def resolve(table: pd.DataFrame, split_by: str, *, otherwise: str = "speaker") -
 
 def _resolve(table: pd.DataFrame, split_by: str, otherwise: str) -> str:
     corpus, splits = table["corpus"].iat[0], set(table["split"].unique())
-    official = "" not in splits and (set(SUBSETS) <= splits or corpus in EVALUATION_ALONE)
+    if split_by not in ("auto", "official"):
+        return split_by
+    if splits & {*SHARES}:
+        if "" not in splits and (set(SUBSETS) <= splits or "train" not in splits):
+            return "official"
+        missing = " and ".join(subset for subset in SHARES if subset not in splits)
+        if not missing or (table.loc[~table["split"].isin([*SHARES]), "speaker"] != "").all():
+            return f"{FILLED}speaker"
+        print(f"warning: {corpus}: {missing} is drawn from train at random, as speakers are unknown", file=sys.stderr)
+        return f"{FILLED}stratified"
     if split_by == "auto":
-        return "official" if official else otherwise
-    if split_by == "official" and not official:
-        found = ", ".join(sorted(splits - {""})) or "none"
-        raise CorpusError(
-            f"{corpus}: split_by=official needs train, dev and eval; the utterances read have {found}. "
-            "Read all parts, or choose split_by=speaker"
-        )
-    return split_by
+        return otherwise
+    found = ", ".join(sorted(splits - {""})) or "none"
+    raise CorpusError(
+        f"{corpus}: split_by=official needs dev or eval; the utterances read have {found}. Read all parts, or choose "
+        "split_by=speaker"
+    )
 
 
 def assign(table: pd.DataFrame, split_by: str, *, seed: int) -> pd.DataFrame:
@@ -46,7 +55,8 @@ def assign(table: pd.DataFrame, split_by: str, *, seed: int) -> pd.DataFrame:
 
     ``speaker`` puts no speaker in two subsets and keeps the share of spoof close in each; utterances of unknown
     speaker are refused, as they could be anyone. ``stratified`` draws clips at random within each label, so speakers
-    leak between subsets. Each takes 20 % for eval and 20 % of the rest for dev. ``none`` makes all of it eval. Equal
+    leak between subsets. Each takes 20 % for eval and 20 % of the rest for dev, at least one. After ``official+`` they
+    draw only what is missing of dev and eval, and only from the rest. ``none`` makes all of it eval. Equal
     audio (``sha256``) always follows its first occurrence in the corpus.
     """
     each = dict(part.split("=") for part in split_by.split(",")) if "=" in split_by else {}
@@ -59,28 +69,33 @@ def _assign(table: pd.DataFrame, split_by: str, seed: int) -> pd.DataFrame:
         return table.copy()
     if split_by == "none":
         return table.assign(split="eval")
-    if split_by == "speaker" and (table["speaker"] == "").any():
-        row = table[table["speaker"] == ""].iloc[0]
+    kept = table["split"].isin([*SHARES]) & split_by.startswith(FILLED)
+    pool, held_out = table[~kept], set(table["split"][kept])
+    by_speaker = split_by.endswith("speaker")
+    if by_speaker and (pool["speaker"] == "").any():
+        row = pool[pool["speaker"] == ""].iloc[0]
         raise CorpusError(
             f"{row['path']}: its speaker is unknown, so split_by=speaker cannot keep speakers apart. "
             "Name speakers in the corpus, choose split_by=stratified, which leaks, or split_by=none to evaluate on "
             "the whole corpus"
         )
-    units = table["speaker"] if split_by == "speaker" else table["utterance_id"]
+    units = pool["speaker"] if by_speaker else pool["utterance_id"]
     rng = np.random.default_rng(seed)
-    spoof = (table["label"] == SPOOF).groupby(units).agg(["sum", "size"])
+    spoof = (pool["label"] == SPOOF).groupby(units).agg(["sum", "size"])
     split = pd.Series("train", index=spoof.index)
-    eval_units = _draw(spoof, EVAL_SHARE, rng)
-    split[eval_units] = "eval"
-    split[_draw(spoof.drop(eval_units), DEV_SHARE, rng)] = "dev"
-    result = table.assign(split=units.map(split).to_numpy())
+    for subset in (name for name in SHARES if name not in held_out):
+        split[_draw(spoof[split == "train"], SHARES[subset], rng)] = subset
+    result = pool.assign(split=units.map(split).to_numpy())
     if "sha256" in result and (result["sha256"] != "").all():
         result["split"] = result.groupby("sha256")["split"].transform("first")
-    return result
+    return pd.concat([table[kept], result]).sort_index()
 
 
 def _draw(units: pd.DataFrame, share: float, rng: np.random.Generator) -> list[str]:
-    """Units, in random order, whose clips of each label come closest to ``share`` of that label without passing it."""
+    """Units, in random order, whose clips of each label come closest to ``share`` of that label without passing it.
+
+    At least one, if there are several.
+    """
     spoof = units["sum"].to_numpy(dtype=float)
     counts = np.stack([spoof, units["size"].to_numpy(dtype=float) - spoof], axis=1)  # (units, labels)
     room = counts.sum(axis=0) * share
@@ -89,4 +104,6 @@ def _draw(units: pd.DataFrame, share: float, rng: np.random.Generator) -> list[s
         if (counts[index] <= room + 0.5).all():
             drawn.append(units.index[index])
             room = room - counts[index]
+    if not drawn and len(units) > 1:
+        return [units.index[counts.sum(axis=1).argmin()]]
     return drawn

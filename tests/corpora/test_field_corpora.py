@@ -202,6 +202,31 @@ def test_2021_is_evaluation_data_with_a_phase_each(tmp_path):
         read("asvspoof2021_la", tmp_path, parts="train,dev")
 
 
+@pytest.mark.parametrize(
+    ("corpus", "lines"),
+    [
+        ("asvspoof2021_la", "- {} - - - {} - hidden_track"),
+        ("asvspoof2021_df", "- {} - - - {} - progress"),
+        ("asvspoof2021_pa", "- {} - - {} - hidden_track_2"),
+    ],
+)
+def test_keys_of_the_first_release_of_2021_have_labels_and_phases(tmp_path, corpus, lines):
+    tree("asvspoof2021_la" if corpus.endswith("pa") else "asvspoof2021_pa", tmp_path / "other")
+    root = tree(corpus, tmp_path)
+    whole, _ = read(corpus, root)
+    (full,) = (path for path in root.glob("keys/*/CM/trial_metadata.txt"))
+    full.unlink()
+    (root / "keys/CM").mkdir()
+    listed = [lines.format(row.utterance_id, row.label) + "\n" for row in whole.itertuples()]
+    (root / "keys/CM/trial_metadata.txt").write_text("".join(listed))
+    table, rejected = read(corpus, root)
+    assert rejected == []
+    assert table[["utterance_id", "label", "split"]].equals(whole[["utterance_id", "label", "split"]])
+    assert set(table["phase"]) == {"progress" if corpus.endswith("df") else "hidden"}
+    assert set(table["speaker"]) == {""}
+    assert set(table["attack"]) == {"-", ""}
+
+
 def test_tracks_beside_one_another_are_told_apart(tmp_path):
     for corpus in ("asvspoof2021_la", "asvspoof2021_df", "asvspoof2019_la", "asvspoof2019_pa"):
         tree(corpus, tmp_path)

@@ -50,14 +50,60 @@ def test_unknown_speaker_cannot_be_split_by_speaker():
         splits.assign(made, "speaker", seed=1)
 
 
-@pytest.mark.parametrize(("given", "expected"), [(["train", "dev", "eval"], "official"), (["train", "dev"], "speaker")])
-def test_auto_is_official_if_all_three_subsets_exist(given, expected):
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (["train", "dev", "eval"], "official"),
+        (["eval"], "official"),
+        (["dev", "eval"], "official"),
+        (["train", "eval"], "official+speaker"),
+        (["train", "dev"], "official+speaker"),
+        (["", "eval"], "official+speaker"),
+        (["train", "dev", "eval", ""], "official+speaker"),
+        (["train"], "speaker"),
+        ([""], "speaker"),
+    ],
+)
+def test_auto_keeps_what_is_held_out(given, expected):
     made = table()
     made["split"] = [given[i % len(given)] for i in range(len(made))]
     assert splits.resolve(made, "auto") == expected
+    assert splits.resolve(made, "speaker") == "speaker"
+    if expected != "speaker":
+        assert splits.resolve(made, "official") == expected
 
 
-def test_official_needs_all_three_subsets():
-    made = table().assign(split="eval")
-    with pytest.raises(CorpusError, match=r"utterances read have eval.*split_by=speaker"):
+@pytest.mark.parametrize(("train", "missing"), [("train", "dev"), ("", "dev"), ("train", "eval")])
+def test_a_missing_subset_is_drawn_from_train_by_speaker(train, missing):
+    made = table()
+    held_out = {"dev": "eval", "eval": "dev"}[missing]
+    made["split"] = np.where(np.arange(len(made)) % 3, train, held_out)
+    split = splits.assign(made, splits.resolve(made, "auto"), seed=1)
+    assert split.drop(columns="split").equals(made.drop(columns="split"))
+    assert (split["split"] == held_out).equals(made["split"] == held_out)
+    drawn = split[split["split"] != held_out]
+    assert drawn.groupby("speaker")["split"].nunique().max() == 1
+    assert drawn["split"].value_counts(normalize=True)[missing] == pytest.approx(0.2, abs=0.05)
+
+
+def test_a_missing_subset_is_drawn_at_random_with_a_warning_if_speakers_are_unknown(capsys):
+    made = table().assign(speaker="")
+    made["split"] = np.where(np.arange(len(made)) % 3, "train", "eval")
+    resolved = splits.resolve(made, "auto")
+    assert resolved == "official+stratified"
+    assert "dev is drawn from train at random, as speakers are unknown" in capsys.readouterr().err
+    split = splits.assign(made, resolved, seed=1)
+    assert (split["split"] == "eval").equals(made["split"] == "eval")
+    assert set(split["split"]) == {"train", "dev", "eval"}
+
+
+def test_few_speakers_still_give_a_dev():
+    made = table()[lambda t: t["speaker"].isin(t["speaker"].unique()[:3])].assign(split="train")
+    made.loc[made.index[:2], "split"] = "eval"
+    assert "dev" in set(splits.assign(made, "official+speaker", seed=0)["split"])
+
+
+def test_official_needs_dev_or_eval():
+    made = table().assign(split="train")
+    with pytest.raises(CorpusError, match=r"needs dev or eval; the utterances read have train.*split_by=speaker"):
         splits.resolve(made, "official")
