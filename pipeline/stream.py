@@ -21,7 +21,7 @@ from pipeline.config import SAMPLE_RATE_HZ, Config, option
 from pipeline.errors import AudioError, ConfigError
 from pipeline.scoring import model_folders
 from pipeline.scoring.detector import Detector
-from pipeline.streaming import sources
+from pipeline.streaming import pcm, sources
 from pipeline.streaming.feed import Feed, Step
 from pipeline.streaming.listener import Listener, Summary
 
@@ -45,16 +45,15 @@ class StreamOptions:
         "every step, as fast as they can be scored",
         choices=("real", "fast"),
     )
-    format: str = option("s16le", "raw samples on standard input", choices=tuple(sources.SAMPLE_FORMATS))
-    rate_hz: int = option(SAMPLE_RATE_HZ, "sample rate of raw samples on standard input")
-    channels: int = option(1, "channels of raw samples on standard input; they are averaged")
+    format: str = option("s16le", "raw samples on standard input", choices=tuple(pcm.SAMPLE_FORMATS))
+    rate_hz: int = option(SAMPLE_RATE_HZ, "sample rate of raw samples on standard input", least=4000)
+    channels: int = option(1, "channels of raw samples on standard input; they are averaged", least=1)
     track: bool = option(False, "log the summary to MLflow")
 
 
 @cli.command(options=StreamOptions)
 def main(_: Config, options: StreamOptions) -> int:
     """Entry point ``stream``."""
-    _check(options)
     model = model_folders.ModelFolder.load(model_folders.find(options.model))
     listener = Listener(
         Detector(model),
@@ -94,21 +93,13 @@ def main(_: Config, options: StreamOptions) -> int:
     return 0
 
 
-def _check(options: StreamOptions) -> None:
-    if not 4000 <= options.rate_hz <= 384000 or not 1 <= options.channels <= 32:
-        raise ConfigError(
-            f"--rate_hz {options.rate_hz} --channels {options.channels}: expected 4000 to 384000 and 1 to 32"
-        )
-
-
 def _blocks(options: StreamOptions) -> Iterator[np.ndarray]:
     if options.input == sources.MICROPHONE:
         return sources.microphone()
     if options.input == sources.STDIN:
         if sys.stdin.isatty():
             raise ConfigError("--input -: standard input is a terminal; pipe audio in, or name a file or microphone")
-        raw = sources.Pcm(options.format, options.rate_hz, options.channels)
-        return sources.pcm(sys.stdin.buffer.raw, raw)
+        return pcm.blocks(sys.stdin.buffer.raw, pcm.Layout(options.format, options.rate_hz, options.channels))
     return sources.recording(Path(options.input), paced=options.pace == "real")
 
 
