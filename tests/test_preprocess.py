@@ -71,10 +71,12 @@ def test_unusable_recordings_are_listed_by_kind_with_their_reason(recordings, tm
     (spoof / "text.wav").write_text("no audio")
     soundfile.write(spoof / "short.wav", np.full(100, 0.5), 16000)
     soundfile.write(spoof / "silent.wav", np.zeros(8000), 16000)
+    soundfile.write(spoof / "soft.wav", 10 ** (-70 / 20) * np.sin(np.arange(8000)), 16000, subtype="FLOAT")
     soundfile.write(spoof / "nan.wav", np.full(8000, np.nan), 16000, subtype="FLOAT")
     soundfile.write(spoof / "long.wav", np.full(32000, 0.5), 16000)
     store = built(recordings, tmp_path / "store", max_s=1.0)
-    assert len(store) == 12
+    assert len(store) == 13
+    assert str(spoof / "soft.wav") in set(store.manifest["path"])
     table = pd.read_csv(store.folder / REJECTED)
     assert dict(zip(table["path"].map(lambda path: Path(path).name), table["kind"], strict=True)) == {
         "empty.wav": "empty",

@@ -1,4 +1,4 @@
-"""The figures of a Store: how many clips of what, how long they are, and what one of each class looks like."""
+"""Figures of a Store: counts and durations of its clips, and one example of each class."""
 
 from pathlib import Path
 
@@ -35,22 +35,22 @@ def write_all(store: Store, folder: Path) -> None:
 
 
 def example(store: Store, row: int, settings: FrontEndConfig, *, longest_s: float) -> Figure:
-    """The log-mel spectrogram of the beginning of a Store's row."""
+    """Log-mel spectrogram of the beginning of a Store's row."""
     import librosa
 
     wave = store.waveform(row)[: round(longest_s * SAMPLE_RATE_HZ)]
-    said = store.manifest.iloc[row]
+    clip = store.manifest.iloc[row]
     return mel_spectrogram(
         log_mel_db(wave, settings),
         hop_s=settings.hop_samples / SAMPLE_RATE_HZ,
         band_hz=librosa.mel_frequencies(n_mels=settings.n_mels, fmin=settings.fmin_hz, fmax=settings.fmax_hz),
-        title=f"{said['label']}: {said['utterance_id']}",
+        title=f"{clip['label']}: {clip['utterance_id']}",
     )
 
 
 @style.styled
 def mel_spectrogram(db: np.ndarray, *, hop_s: float, band_hz: np.ndarray, title: str = "Log-mel spectrogram") -> Figure:
-    """A spectrogram in dB over time in seconds and mel bands in Hz.
+    """Spectrogram in dB over time in seconds and mel bands in Hz.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def mel_spectrogram(db: np.ndarray, *, hop_s: float, band_hz: np.ndarray, title:
 
 
 def log_mel_db(wave: np.ndarray, settings: FrontEndConfig) -> np.ndarray:
-    """The log-mel spectrogram ``[bands, frames]``, by librosa, of a waveform, in dB relative to its maximum."""
+    """Log-mel spectrogram of a waveform, ``[bands, frames]`` in dB relative to its maximum, by librosa."""
     import librosa
 
     power = librosa.feature.melspectrogram(
@@ -98,7 +98,7 @@ def log_mel_db(wave: np.ndarray, settings: FrontEndConfig) -> np.ndarray:
 
 @style.styled
 def clips(table: pd.DataFrame) -> Figure:
-    """Clips of each class in each subset."""
+    """Number of clips per subset and class."""
     figure = Figure(figsize=style.FIGURE_SIZE, layout="constrained")
     axes = figure.add_subplot()
     subsets = [name for name in SUBSETS if (table["split"] == name).any()]
@@ -116,7 +116,7 @@ def clips(table: pd.DataFrame) -> Figure:
 
 @style.styled
 def durations(table: pd.DataFrame) -> Figure:
-    """Share of the clips of each class by length."""
+    """Distribution of the lengths of the clips of each class."""
     figure = Figure(figsize=style.FIGURE_SIZE, layout="constrained")
     axes = figure.add_subplot()
     edges = np.linspace(0, float(table["duration_s"].quantile(0.995)) + 0.1, 31)
@@ -132,7 +132,7 @@ def durations(table: pd.DataFrame) -> Figure:
 
 @style.styled
 def largest_groups(table: pd.DataFrame, column: str) -> Figure:
-    """Clips of each class for the values of a column with most clips."""
+    """Number of clips per class for the most frequent values of a column."""
     counts = pd.crosstab(table[column], table["label"]).reindex(columns=LABELS, fill_value=0)
     counts = counts.loc[counts.sum(axis=1).sort_values(ascending=False, kind="stable").index]
     shown = counts.head(MOST_GROUPS)
