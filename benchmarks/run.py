@@ -18,8 +18,8 @@ import psutil
 
 from benchmarks import compared
 from benchmarks.compared import Line
-from pipeline import cli, tracking
-from pipeline.common import files, parallel
+from pipeline import cli
+from pipeline.common import files, parallel, provenance
 from pipeline.config import PROJECT_ROOT, Config, artifacts_dir, fingerprint, option
 from pipeline.errors import ConfigError
 
@@ -113,7 +113,7 @@ def state_of_the_code(module: str) -> str:
 def machine() -> str:
     """Processor, cores, memory and versions as Markdown."""
     names = [line.split(":", 1)[1].strip() for line in _read("/proc/cpuinfo").splitlines() if "model name" in line]
-    versions = ", ".join(f"{name} {version}" for name, version in tracking.versions().items())
+    versions = ", ".join(f"{name} {version}" for name, version in provenance.versions().items())
     processor, memory_gb = names[0] if names else platform.processor(), psutil.virtual_memory().total / 2**30
     system = f"{platform.system()} {platform.release()}"
     return f"{processor}, {parallel.cores()} cores, {memory_gb:.0f} GB of memory, {system}.\n{versions}."

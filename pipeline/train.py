@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline import cli, preprocess, tracking
+from pipeline.common import provenance
 from pipeline.config import SECTIONS, Config, artifacts_dir, fingerprint, option
 from pipeline.metrics import calibration
 from pipeline.scoring import model_folders
@@ -71,7 +72,12 @@ def train(config: Config, store_folder: Path) -> Path:
 
 def _logged(trained: model_folders.ModelFolder) -> bool:
     """Whether the run of a model folder holds the whole folder."""
-    return tracking.exists(trained.run_id) and tracking.has_file(trained.run_id, f"bundle/{model_folders.INDEX}")
+    import mlflow
+
+    if not tracking.exists(trained.run_id):
+        return False
+    logged = mlflow.MlflowClient().list_artifacts(trained.run_id, "bundle")
+    return f"bundle/{model_folders.INDEX}" in {item.path for item in logged}
 
 
 def _choose(trained: model_folders.ModelFolder, operating_point: str) -> None:
@@ -93,8 +99,8 @@ def _log_start(config: Config, data: Data, device: "devices.Device", key: str) -
         "device": device.name,
         "precision": device.precision,
     }
-    mlflow.log_params(facts | {f"version/{name}": value for name, value in tracking.versions().items()})
-    mlflow.set_tag("command", tracking.command())
+    mlflow.log_params(facts | {f"version/{name}": value for name, value in provenance.versions().items()})
+    mlflow.set_tag("command", provenance.command())
     tracking.log_inputs(data.store, ("train", "dev", "eval"))
 
 

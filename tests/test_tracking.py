@@ -1,23 +1,16 @@
-"""Where runs go and how they nest, on a real SQLite tracking store."""
+"""Where runs go and how they nest, on a real SQLite tracking store, and what wrong addresses print."""
+
+import os
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import mlflow
 import pytest
 
 from pipeline import tracking
+from pipeline.common import provenance
 from pipeline.config import EXPERIMENT, preset
-
-
-@pytest.fixture(autouse=True)
-def store(tmp_path, monkeypatch):
-    """An empty tracking store, and no run that an outer ``mlflow run`` has opened."""
-    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    for name in ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
-    mlflow.set_tracking_uri(None)
-    yield
-    mlflow.set_tracking_uri(None)
+from pipeline.errors import TrackingError
 
 
 def test_a_stage_alone_is_a_run_of_the_project_experiment():
@@ -48,9 +41,78 @@ def test_a_run_can_lie_in_the_run_of_another_process(monkeypatch):
 
 
 def test_the_command_shows_no_password(monkeypatch):
-    monkeypatch.setattr("sys.argv", ["search.py", "--storage", "postgresql://me:secret@host/db", "--trials", "3"])
-    assert "secret" not in tracking.command()
-    assert tracking.command().endswith("--storage postgresql://me:***@host/db --trials 3")
+    url, model = "postgresql://me:a s#e/c@ret@host/db", "models:/spoof-detector@champion"
+    monkeypatch.setattr("sys.argv", ["search.py", "--storage", url, f"--other={url}", model])
+    hidden = "postgresql://***@host/db"
+    assert provenance.command().endswith(f" --storage '{hidden}' '--other={hidden}' {model}")
+
+
+def test_the_experiment_can_be_chosen_and_a_missing_one_is_named(monkeypatch):
+    number = mlflow.create_experiment("elsewhere")
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", number)
+    with tracking.run("name", stage="train") as run:
+        assert run.info.experiment_id == number
+    monkeypatch.delenv("MLFLOW_EXPERIMENT_ID")
+    mlflow.delete_experiment(mlflow.create_experiment(EXPERIMENT))
+    with (
+        pytest.raises(TrackingError, match=rf"{EXPERIMENT} is deleted at sqlite.*`mlflow experiments restore`"),
+        tracking.run("name", stage="train"),
+    ):
+        pass
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "77")
+    with pytest.raises(TrackingError, match="experiment 77 does not exist"), tracking.run("name", stage="train"):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("file:///tmp/store", r"=file:///tmp/store: expected http://HOST:PORT.*`mlflow migrate-filestore`"),
+        ("mlruns", "=mlruns: expected"),
+        ("htp://me:se@cret@host", r"=htp://\*\*\*@host: expected"),
+        ("http:/me:secret@host", "=host: expected"),
+        ("127.0.0.1:5000", "=127.0.0.1:5000: expected"),
+        ("sqlite://tmp/x.db", "sqlite://tmp/x.db cannot be opened"),
+        ("mysql://me:secret@host/db", r"mysql://\*\*\*@host/db cannot be opened \(No module named"),
+        ("postgresql+psycopg2://me:s@/#?%ecret@127.0.0.1:1/db", r"cannot be opened \(connection to server at"),
+    ],
+)
+def test_a_wrong_address_is_one_line_with_the_remedy_and_no_password(monkeypatch, address, shown):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    with pytest.raises(TrackingError, match=shown) as caught:
+        tracking.check()
+    assert "cret" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("password", ["secret", "s@cret", "s/cret", "s#cret", "s?cret", "s:cret", "s%cret", "s%40cret"])
+def test_the_password_of_a_server_is_passed_on_and_not_shown(monkeypatch, password):
+    for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
+        monkeypatch.setenv(name, "")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://me:{password}@127.0.0.1:1/path")
+    with pytest.raises(TrackingError, match=r"server http://127\.0\.0\.1:1/path does not answer \(Connection refused"):
+        tracking.check()
+    assert os.environ["MLFLOW_TRACKING_USERNAME"] == "me"
+    assert os.environ["MLFLOW_TRACKING_PASSWORD"] == password.replace("%40", "@")
+
+
+@pytest.mark.parametrize(("status", "shown"), [(404, "failed with error code 404"), (200, "not in a valid JSON")])
+def test_a_server_that_is_not_mlflow_is_named(monkeypatch, status, shown):
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(b"<html>another page</html>")
+
+        do_POST = do_GET  # noqa: N815
+
+    with HTTPServer(("127.0.0.1", 0), Page) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{server.server_port}/wrong")
+        with pytest.raises(TrackingError, match=rf"/wrong does not answer as MLflow does \({shown}"):
+            tracking.check()
+        server.shutdown()
 
 
 def test_the_run_that_mlflow_run_opened_is_used(monkeypatch):

@@ -14,6 +14,7 @@ if not __package__:  # `python tuning/search.py` puts this folder on the path, a
 from dataclasses import dataclass
 
 from pipeline import cli, tracking
+from pipeline.common import provenance
 from pipeline.config import SECTIONS, Config, artifacts_dir, option
 from pipeline.errors import ConfigError
 
@@ -94,7 +95,7 @@ def lead(config: Config, options: TuneOptions, store_folder: Path, final_epochs:
             mlflow.log_params({"store_folder": store_folder.name, "epochs_of_final": final_epochs})
             tracking.log_inputs(Store.open(store_folder), ("train", "dev"))
             own.set_user_attr(study.RUN_ID, run.info.run_id)
-        mlflow.set_tag("command", tracking.command())
+        mlflow.set_tag("command", provenance.command())
         study.queue(own, warm_start)
         try:
             _run_trials(own, options, url, config, store_folder)

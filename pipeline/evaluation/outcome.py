@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline import metrics, tracking
+from pipeline.common import provenance
 from pipeline.config import BONAFIDE
 from pipeline.evaluation.clips import DrawnClip
 from pipeline.evaluation.subsets import Rival, of_training
@@ -105,7 +106,7 @@ def summarise(outcome: Outcome) -> EvaluationSummary:
         clips=tuple(drawn.clip for drawn in outcome.clips),
         settings=model.config.flat(),
         environment={**training.facts, **model.versions},
-        commands={"train": training.command, "evaluate": tracking.command()},
+        commands={"train": training.command, "evaluate": provenance.command()},
         rival=rival,
         robustness=tuple(RobustnessPoint(**row) for row in robustness or ()),
     )

@@ -247,8 +247,8 @@ def _download(uri: str) -> Path:
         try:
             return Path(download_artifacts(artifact_uri=source))
         except (MlflowException, OSError) as error:
-            where = os.environ.get("MLFLOW_TRACKING_URI")
-            raise ModelFolderError(f"--model {uri}: not found at {where}: {str(error).splitlines()[0]}") from None
+            reason = str(error).splitlines()[0]
+            raise ModelFolderError(f"--model {uri}: not found at {tracking.address()}: {reason}") from None
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import mlflow
 import numpy as np
 
 from pipeline import metrics, tracking
+from pipeline.common import provenance
 from pipeline.config import Config
 from pipeline.metrics import calibration
 from pipeline.network import formats, networks, summary
@@ -48,7 +49,7 @@ def finish(
         model_version=version,
         run_id=progress.run_id,
         fingerprint=key,
-        versions=tracking.versions(),
+        versions=provenance.versions(),
         dev_trials=data.store.trials("dev"),
         dev_eer=metrics.eer(scores, labels),
     )
