@@ -186,7 +186,7 @@ def convert(field: dataclasses.Field, value: object) -> object:
     given = [part.strip() for part in result.split(",")] if field.metadata.get("several") else [result]
     if choices and not set(given) <= set(choices):
         raise ConfigError(f"--{field.name} {value!r}: choose one of {', '.join(choices)}")
-    return result
+    return ",".join(given) if field.metadata.get("several") else result
 
 
 def changed(config: Config, changes: Sequence[str], origin: str) -> Config:

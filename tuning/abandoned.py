@@ -1,7 +1,7 @@
-"""Trials whose process died: found, marked as failed and queued once more.
+"""Trials whose process died: find them, mark them as failed and queue them once more.
 
-A process says in its trial who it is, so its own machine knows at once that it is gone; other machines know by its
-heartbeat, which a trial keeps while it runs.
+A trial names its process, so its own machine knows at once that the process is gone. Other machines know by the
+heartbeat of running trials.
 """
 
 import copy
@@ -21,13 +21,13 @@ DIED = "its process died"
 
 
 def this_worker() -> str:
-    """Host, process id and start time of this process, which together name it for ever."""
+    """Host, process id and start time of this process, which together are unique."""
     process = psutil.Process()
     return f"{socket.gethostname()}:{process.pid}:{process.create_time():.2f}"
 
 
 def reclaim(study: optuna.Study, grace_s: float) -> None:
-    """Fail and requeue the running trials of processes that are gone, those of this machine and silent ones."""
+    """Fail and requeue the running trials of dead processes of this machine, and of silent ones elsewhere."""
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         if _is_gone(trial, grace_s):
             try:
@@ -39,7 +39,7 @@ def reclaim(study: optuna.Study, grace_s: float) -> None:
 
 
 def retry(study: optuna.Study, trial: FrozenTrial) -> None:
-    """Queue a failed trial again, unless it was a retry itself, and end its MLflow run."""
+    """Queue a failed trial again, unless it is a retry, and end its MLflow run."""
     run_id = trial.user_attrs.get(RUN)
     if run_id and tracking.exists(run_id):
         import mlflow
@@ -49,7 +49,7 @@ def retry(study: optuna.Study, trial: FrozenTrial) -> None:
         client.set_tag(run_id, "error", DIED)
         client.set_terminated(run_id, "FAILED")
     again = copy.deepcopy(trial)
-    # Process and run are those of the dead one; what a pruner noted would let the next one pass its rungs unseen.
+    # Not the process and run of the dead trial, nor its pruner's notes, which would pass the new one unjudged.
     again.user_attrs = {name: value for name, value in trial.user_attrs.items() if name not in (WORKER, RUN)}
     again.system_attrs = {n: value for n, value in trial.system_attrs.items() if not n.startswith("completed_rung")}
     RetryHeartbeatStaleTrialCallback(max_retry=MAX_RETRIES)(study, again)
@@ -57,7 +57,7 @@ def retry(study: optuna.Study, trial: FrozenTrial) -> None:
 
 def _is_gone(trial: FrozenTrial, grace_s: float) -> bool:
     worker = trial.user_attrs.get(WORKER)
-    if worker is None:  # it died before it could say who it is, and before its first heartbeat
+    if worker is None:  # died before it named its process, and before its first heartbeat
         return (datetime.datetime.now() - trial.datetime_start).total_seconds() > grace_s
     host, pid, started = worker.rsplit(":", 2)
     if host != socket.gethostname():

@@ -1,7 +1,7 @@
-"""From the best configuration to the registered model: trained with several seeds, beside the default parameters.
+"""Promotion of the best configuration: train it with several seeds beside the default parameters, and register it.
 
-Dev chooses the seed (the median one) and, by the registry's rule, whether the model becomes champion; eval is measured
-after that and chooses nothing.
+Dev chooses the seed (the median one) and, by the rule of the registry, whether the model becomes champion. Eval is
+measured afterwards and chooses nothing.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ DEFAULT, TUNED = "default parameters", "tuned"
 
 
 def seeds(text: str) -> list[int]:
-    """The seeds that ``--final_seeds`` names; raises ``ConfigError`` for what is no list of whole numbers."""
+    """Seeds of ``--final_seeds``; raises ``ConfigError`` for anything but a list of whole numbers or none."""
     if text == "none":
         return []
     try:
@@ -54,23 +54,23 @@ def promote(own: optuna.Study, epochs: int, chosen: Sequence[int], store_folder:
 
 
 def middle(table: pd.DataFrame) -> pd.Series:
-    """The row whose EER on dev is the median one, the lower of two middle ones."""
+    """Row with the median EER on dev, the lower of two middle ones."""
     return table.sort_values(["dev", "seed"]).iloc[(len(table) - 1) // 2]
 
 
 def markdown(table: pd.DataFrame, own: optuna.Study, median: pd.Series, decision: Decision) -> str:
-    """Default parameters against tuned ones, every seed and the mean."""
-    settings, best = study.settings_of(own), study.ranked(own)[0]
-    seeds_shown = ", ".join(str(seed) for seed in dict.fromkeys(table["seed"]))
-    lines = [f"EER in %, seeds {seeds_shown} (mean)", "", "| | dev | eval |", "|---|---|---|"]
+    """Table of default against tuned parameters, every seed and the mean, with the outcome below it."""
+    rows = []
     for name in (DEFAULT, TUNED):
-        cells = []
-        for subset in ("dev", "eval"):
-            values = 100 * table.loc[table["config"] == name, subset]
-            cells.append(f"{', '.join(f'{value:.2f}' for value in values)} ({values.mean():.2f})")
-        lines.append("| " + " | ".join([name, *cells]) + " |")
-    lines += ["", f"Default parameters: {results.params_shown(settings.defaults)}."]
-    lines += [f"Tuned: {results.params_shown(best.params)}; trial {best.number} of {results.counts(own)}."]
-    lines += [f"Registered: {median['model']}, seed {median['seed']}, the median on dev. "]
-    lines[-1] += "It is the champion" if decision.promoted else "It is a candidate, and not the champion"
-    return "\n\n".join(["\n".join(lines[:6]), *lines[7:]]) + f": {decision.reason}.\n"
+        runs = 100 * table.loc[table["config"] == name, ["dev", "eval"]]
+        cells = [f"{', '.join(f'{eer:.2f}' for eer in runs[s])} ({runs[s].mean():.2f})" for s in runs]
+        rows.append(f"| {name} | {' | '.join(cells)} |\n")
+    best = study.ranked(own)[0]
+    role = "the champion" if decision.promoted else "a candidate, not the champion"
+    return (
+        f"EER in %, seeds {', '.join(map(str, table['seed'].unique()))} (mean)\n\n"
+        f"| | dev | eval |\n|---|---|---|\n{''.join(rows)}\n"
+        f"Default parameters: {results.params_shown(study.settings_of(own).defaults)}.\n\n"
+        f"Tuned: {results.params_shown(best.params)}; trial {best.number} of {results.counts(own)}.\n\n"
+        f"Registered: {median['model']}, seed {median['seed']}, the median on dev. It is {role}: {decision.reason}.\n"
+    )

@@ -1,4 +1,4 @@
-"""What a study found, as a table, as a line, and as the configuration to train with."""
+"""Results of a study: a table, lines for the terminal, and the configuration to train with."""
 
 from collections.abc import Mapping
 
@@ -20,68 +20,65 @@ STATES = {
     TrialState.WAITING: "waiting",
 }
 NOT_TUNED = ("preset", "epochs", "seed", "require_gpu")
-"""Options that a search sets for itself and its best configuration does not hold."""
+"""Options that a search sets itself, so the best configuration leaves them out."""
 
 
 def table(own: optuna.Study) -> pd.DataFrame:
-    """A row a trial: state, metrics on dev of the epoch it kept, epochs, seconds, parameters, source, error, run."""
+    """One row per trial: state, metrics on dev of the kept epoch, epochs, seconds, parameters, source, error, run."""
     settings = study.settings_of(own)
-    rows = []
-    for one in own.get_trials(deepcopy=False):
-        spent = one.duration.total_seconds() if one.duration else None
-        rows.append(
-            {
-                "trial": one.number,
-                "state": STATES[one.state],
-                **one.user_attrs.get(trial.DEV, {}),
-                "epochs": one.user_attrs.get(trial.EPOCHS, 0),
-                "duration_s": spent,
-                **{name: one.params.get(name) for name in settings.params},
-                "source": one.user_attrs.get(study.SOURCE, ""),
-                "error": error(one),
-                "run_id": one.user_attrs.get(abandoned.RUN, ""),
-            }
-        )
     metrics = [OBJECTIVES[name].metric for name in settings.objectives]
     columns = ["trial", "state", *metrics, "epochs", "duration_s", *settings.params, "source", "error", "run_id"]
-    found = pd.DataFrame(rows, columns=list(dict.fromkeys([*columns, *(name for row in rows for name in row)])))
-    return found[[*columns, *(name for name in found.columns if name not in columns)]]
+    rows = [
+        {
+            "trial": one.number,
+            "state": STATES[one.state],
+            **one.user_attrs.get(trial.DEV, {}),
+            "epochs": one.user_attrs.get(trial.EPOCHS, 0),
+            "duration_s": one.duration.total_seconds() if one.duration else None,
+            **one.params,
+            "source": one.user_attrs.get(study.SOURCE, ""),
+            "error": error(one),
+            "run_id": one.user_attrs.get(abandoned.RUN, ""),
+        }
+        for one in own.get_trials(deepcopy=False)
+    ]
+    found = pd.DataFrame(rows)
+    return found.reindex(columns=[*columns, *found.columns.difference(columns, sort=False)])
 
 
 def error(one: FrozenTrial) -> str:
-    """Why a trial failed, in one line; empty for the others."""
+    """Error of a failed trial in one line; empty for the others."""
     return one.user_attrs.get(trial.ERROR, abandoned.DIED) if one.state == TrialState.FAIL else ""
 
 
 def counts(own: optuna.Study) -> str:
-    """How many trials there are of each state, as ``12 trials: 5 complete, 7 pruned``."""
+    """Number of trials by state, as ``12 trials: 5 complete, 7 pruned``."""
     states = [STATES[one.state] for one in own.get_trials(deepcopy=False)]
     parts = [f"{states.count(name)} {name}" for name in STATES.values() if name in states]
     return f"{len(states)} trial{'s' * (len(states) != 1)}" + (f": {', '.join(parts)}" if parts else "")
 
 
 def best_config(own: optuna.Study) -> Config:
-    """The configuration of the best trial; the seed and the epochs are those of the search."""
+    """Configuration of the best trial, with the seed and the epochs of the search."""
     return study.settings_of(own).config.replace(**study.ranked(own)[0].params)
 
 
 def best_params(own: optuna.Study, final_epochs: int) -> str:
-    """The best configuration as a file for ``--config``, trained for ``final_epochs``."""
-    settings, best = study.settings_of(own), study.ranked(own)[0]
-    config = best_config(own)
+    """Best configuration as a file for ``--config``, with ``final_epochs`` as its epochs."""
+    settings, best, config = study.settings_of(own), study.ranked(own)[0], best_config(own)
     base = preset(config.preset).flat()
     changed = {n: value for n, value in config.flat().items() if n not in NOT_TUNED and base[n] != value}
     values = {"preset": config.preset, **changed, **best.params, "epochs": final_epochs}
-    head = f"# Study {own.study_name}, trial {best.number}: {shown(settings, best.user_attrs[trial.DEV])}\n"
+    head = f"# Study {own.study_name}, trial {best.number}: {shown(settings, best)}\n"
     return head + yaml.safe_dump(values, sort_keys=False)
 
 
-def shown(settings: Settings, metrics: Mapping[str, float]) -> str:
-    """The objectives of a trial, as ``dev EER 12.34 %``."""
+def shown(settings: Settings, one: FrozenTrial) -> str:
+    """Objectives of a trial, as ``dev EER 12.34 %``."""
     parts = []
-    for name in settings.objectives:
-        value, title = metrics[OBJECTIVES[name].metric], OBJECTIVES[name].title
-        parts.append(f"{title} {100 * value:.2f} %" if name == "eer" else f"{title} {value:.4g}")
+    for objective in (OBJECTIVES[name] for name in settings.objectives):
+        value = one.user_attrs[trial.DEV][objective.metric]
+        parts.append(f"{objective.title} " + (f"{100 * value:.2f} %" if objective.percent else f"{value:.4g}"))
     return ", ".join(parts)
 
 
@@ -91,30 +88,27 @@ def params_shown(params: Mapping[str, object]) -> str:
 
 
 def line(own: optuna.Study, one: FrozenTrial) -> str:
-    """What became of a trial, and which one is the best so far."""
+    """Result of a trial in one line, and the best trial so far."""
     settings, epochs = study.settings_of(own), one.user_attrs.get(trial.EPOCHS, 0)
     text = f"== trial {one.number} {STATES[one.state]} after {epochs} epoch{'s' * (epochs != 1)}"
-    text += f": {error(one)}" if error(one) else f": {shown(settings, one.user_attrs[trial.DEV])}"
-    text += f" | {params_shown(one.params)}"
+    text += f": {error(one) or shown(settings, one)} | {params_shown(one.params)}"
     if best := study.ranked(own):
-        text += f" | best: {shown(settings, best[0].user_attrs[trial.DEV])}, trial {best[0].number}"
+        text += f" | best: {shown(settings, best[0])}, trial {best[0].number}"
     return text
 
 
 def metrics(own: optuna.Study) -> dict[str, float]:
-    """What the run of a study is compared by: trials of each state, and the metrics on dev of the best one."""
+    """Metrics of the run of a study: trials by state, and the metrics on dev of the best trial."""
     states = [STATES[one.state] for one in own.get_trials(deepcopy=False)]
     found = {f"trials/{name}": float(states.count(name)) for name in ("complete", "pruned", "failed")}
     return found | (study.ranked(own)[0].user_attrs[trial.DEV] if study.ranked(own) else {})
 
 
 def summary(own: optuna.Study) -> str:
-    """The best trial beside that of the default parameters, in two or three lines."""
+    """Best trial and trial of the default parameters, a line each."""
     settings, best = study.settings_of(own), study.ranked(own)
     lines = [f"study {own.study_name}, {counts(own)}"]
     default = [one for one in best if one.user_attrs.get(study.SOURCE) == study.DEFAULT]
     for what, chosen in (("default parameters", default[:1]), ("best", best[:1])):
-        for one in chosen:
-            values = shown(settings, one.user_attrs[trial.DEV])
-            lines.append(f"{what}: {values} (trial {one.number}: {params_shown(one.params)})")
+        lines += [f"{what}: {shown(settings, t)} (trial {t.number}: {params_shown(t.params)})" for t in chosen]
     return "\n".join(lines)

@@ -1,22 +1,29 @@
-"""Tuning: a search with Optuna for the options that do best on dev, and a better champion from what it finds.
+"""Search with Optuna for the options with the best result on dev, then train and register the best configuration.
 
-One MLflow run holds a nested run a trial, and after the search the study's figures and table, the best configuration,
-and its trainings beside those of the default parameters. Every trial is a process; the same command goes on with a
-search that was stopped. Eval is measured, and chooses nothing.
+One MLflow run holds a nested run per trial, the figures and table of the study, the best configuration, and its
+trainings beside those of the default parameters. Each trial is a process; the same command resumes a stopped search.
+Eval is measured and chooses nothing.
 """
 
 import sys
 from pathlib import Path
 
-if not __package__:  # `python tuning/search.py` puts this folder on the path, and the project is the one above
+if not __package__:  # `python tuning/search.py` puts this folder on the path instead of the project's
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from dataclasses import dataclass
 
-from pipeline import cli, tracking
+import optuna
+
+from pipeline import cli, preprocess, tracking
 from pipeline.common import provenance
 from pipeline.config import SECTIONS, Config, artifacts_dir, option
 from pipeline.errors import ConfigError
+from pipeline.store.store import Store
+from tuning import results, study, workers
+from tuning.objective import OBJECTIVES
+from tuning.space import SPACE
+from tuning.trial import Task
 
 PRESET = "demo"
 
@@ -27,57 +34,54 @@ class TuneOptions:
 
     params: str = option(
         "dropout,learning_rate,augment_strength",
-        "options to vary, comma separated; also weight_decay, front_end, normalisation, clip_s, n_mels, n_bands and "
-        "backbone",
+        "options to vary, comma separated",
+        choices=tuple(SPACE),
+        several=True,
     )
-    trials: int = option(
-        20, "trials that the study has in the end, complete or pruned; failed ones do not count", least=1
-    )
+    trials: int = option(20, "trials of the study at the end, complete or pruned; failed ones do not count", least=1)
     timeout_s: float = option(0.0, "start no trial later than this, in s; 0: no limit", least=0)
     objective: str = option(
         "eer",
-        "what is made best on dev: eer (Cllr decides between equal ones), min_dcf, cllr, auc, loss. Two of them, or "
-        "one and latency (eer,latency), give a Pareto front, unpruned; the first one chooses from it",
+        "figure on dev to optimise; eer: Cllr decides between equal EERs. Two figures, or one and latency "
+        "(eer,latency), give a Pareto front without pruning; the first one chooses from it",
+        choices=tuple(OBJECTIVES),
+        several=True,
     )
     pruner: str = option(
         "halving",
-        "how trials without promise are ended early: halving judges all of them from the first rung on, hyperband "
-        "spares some of them the early rungs, median keeps the better half",
+        "rule that ends trials without promise early; halving: judges all from the first rung on, hyperband: spares "
+        "some of them the early rungs, median: keeps the better half",
         choices=("halving", "hyperband", "median"),
     )
     no_pruning: bool = option(False, "train every trial to its end")
     storage: str = option(
         "",
-        "URL of Optuna's storage, as postgresql://USER@HOST/DATABASE (password: ~/.pgpass or $PGPASSWORD); empty: "
-        "SQLite under artifacts/tuning",
+        "URL of Optuna's storage, such as postgresql://USER@HOST/DATABASE (password: ~/.pgpass or $PGPASSWORD); "
+        "empty: SQLite under artifacts/tuning",
     )
-    study: str = option("", "name of the study; empty: made from the settings, so that the same ones go on with it")
-    workers: int = option(1, "trials that run at once on this machine", least=1)
-    from_: str = option("", "study in the same storage whose best trials are tried after the default parameters")
-    join: bool = option(
-        False, "only run trials of --study, which another machine's command has started and will conclude"
-    )
+    study: str = option("", "name of the study; empty: made from the settings, so equal settings resume one study")
+    workers: int = option(1, "trials at once on this machine", least=1)
+    from_: str = option("", "study in the same storage whose best trials follow the default parameters")
+    join: bool = option(False, "only run trials of --study, which the command of another machine leads")
     final_seeds: str = option(
         "0,1,2",
         "seeds of the trainings that compare the best configuration with the default one, comma separated; none: end "
         "with the search",
     )
-    final_epochs: int = option(0, "epochs of those trainings at most; 0: as preset and --config say", least=0)
-    heartbeat_s: int = option(
-        60, "a worker on another machine that is silent for twice as long counts as dead, in s", least=1
-    )
+    final_epochs: int = option(0, "most epochs of those trainings; 0: as preset and --config say", least=0)
+    heartbeat_s: int = option(60, "heartbeat of a worker, in s; one silent for twice as long counts as dead", least=1)
     store: str = option("", "folder of a Store; empty: preprocess the corpus first")
     output: str = option("", "folder for figures, tables and best_params.yaml; empty: artifacts/tuning/STUDY")
 
 
 def lead(config: Config, options: TuneOptions, store_folder: Path, final_epochs: int) -> Path:
-    """The whole search of a configuration, from the first trial to the registered model; returns its folder."""
+    """Run a search from the first trial to the registered model; return its folder."""
     import mlflow
 
-    from pipeline.store.store import Store
-    from tuning import promotion, results, study, study_page
+    from tuning import promotion, study_page
 
-    settings = _settings(config, options, store_folder)
+    store = Store.open(store_folder)
+    settings = _settings(config, options, store)
     seeds = promotion.seeds(options.final_seeds)
     url = options.storage or study.default_storage()
     place = study.storage(url, options.heartbeat_s)
@@ -90,10 +94,10 @@ def lead(config: Config, options: TuneOptions, store_folder: Path, final_epochs:
     with tracking.run(f"tune {own.study_name}", stage="tune", run_id=known, tags=tags) as run:
         if known is None:
             tracking.log_config(config)
-            # Names of their own: `mlflow run` has logged the options as they were typed.
+            # Not the names of the options: `mlflow run` has logged those as they were typed.
             mlflow.log_params({"varied": ",".join(settings.params), "pruned_by": settings.pruner})
             mlflow.log_params({"store_folder": store_folder.name, "epochs_of_final": final_epochs})
-            tracking.log_inputs(Store.open(store_folder), ("train", "dev"))
+            tracking.log_inputs(store, ("train", "dev"))
             own.set_user_attr(study.RUN_ID, run.info.run_id)
         mlflow.set_tag("command", provenance.command())
         study.queue(own, warm_start)
@@ -111,11 +115,7 @@ def lead(config: Config, options: TuneOptions, store_folder: Path, final_epochs:
 
 
 def join(options: TuneOptions, require_gpu: bool) -> None:
-    """Run trials of a study that another command leads, on this machine's own copy of the Store."""
-    from pipeline import preprocess
-    from pipeline.store.store import Store
-    from tuning import results, study
-
+    """Run trials of a study that another command leads, on this machine's copy of the Store."""
     if not options.study or not options.storage:
         raise ConfigError("--join: name the study with --study and the storage that its machines share with --storage")
     tracking.check()
@@ -123,32 +123,21 @@ def join(options: TuneOptions, require_gpu: bool) -> None:
     settings = study.settings_of(own)
     store_folder = Path(options.store) if options.store else preprocess.ensure(settings.config)
     if (here := Store.open(store_folder).fingerprint) != settings.store:
-        raise ConfigError(
-            f"--store {store_folder}: its fingerprint is {here}, and the study trains on {settings.store}"
-        )
+        raise ConfigError(f"--store {store_folder}: its fingerprint is {here}, but the study's is {settings.store}")
     _run_trials(own, options, options.storage, settings.config.replace(require_gpu=require_gpu), store_folder)
     print(f"\n{results.summary(own)}")
 
 
-def _settings(config: Config, options: TuneOptions, store_folder: Path) -> "study.Settings":  # noqa: F821
-    from pipeline.store.store import Store
-    from tuning import objective, space, study
-
-    objectives = objective.names(options.objective)
-    return study.Settings(
-        config=config,
-        params=space.names(options.params),
-        objectives=objectives,
-        # Optuna prunes for one objective alone.
-        pruner="none" if options.no_pruning or len(objectives) > 1 else options.pruner,
-        store=Store.open(store_folder).fingerprint,
-    )
+def _settings(config: Config, options: TuneOptions, store: Store) -> study.Settings:
+    params, objectives = (tuple(dict.fromkeys(names.split(","))) for names in (options.params, options.objective))
+    if objectives == ("latency",):
+        raise ConfigError("--objective latency: give a figure of merit beside it, as in eer,latency")
+    # Optuna prunes for a single objective only.
+    pruner = "none" if options.no_pruning or len(objectives) > 1 else options.pruner
+    return study.Settings(config, params, objectives, pruner, store.fingerprint)
 
 
-def _run_trials(own: "optuna.Study", options: TuneOptions, url: str, config: Config, store_folder: Path) -> None:  # noqa: F821
-    from tuning import results, workers
-    from tuning.trial import Task
-
+def _run_trials(own: optuna.Study, options: TuneOptions, url: str, config: Config, store_folder: Path) -> None:
     print(f"study {own.study_name}, {results.counts(own)}", flush=True)
     task = Task(
         storage=url,
@@ -163,7 +152,7 @@ def _run_trials(own: "optuna.Study", options: TuneOptions, url: str, config: Con
 
 
 def epochs_of_a_training(given: dict[str, str]) -> int:
-    """Epochs that preset and configuration file give, whatever ``--epochs`` gives the trials."""
+    """Epochs of preset and configuration file; ``--epochs`` is for the trials only."""
     sources = {name: given[name] for name in ("preset", "config") if name in given}
     return cli.resolve(sources, (), None, PRESET)[0].train.epochs
 
@@ -171,9 +160,6 @@ def epochs_of_a_training(given: dict[str, str]) -> int:
 @cli.command(sections=tuple(SECTIONS), options=TuneOptions, default_preset=PRESET, with_given=True)
 def main(config: Config, options: TuneOptions, given: dict) -> int:
     """Entry point ``tune``."""
-    from pipeline import preprocess
-    from tuning import study
-
     study.quietly()
     if options.join:
         join(options, config.device.require_gpu)

@@ -1,4 +1,4 @@
-"""The search space: which options a search can vary, and between which values."""
+"""Search space: the options that a search can vary, and the range of each."""
 
 from collections.abc import Sequence
 
@@ -21,31 +21,22 @@ SPACE: dict[str, BaseDistribution] = {
     "backbone": CategoricalDistribution(("efficientnetb0", "lcnn", "rawnet2", "resnet18", "vgg")),
 }
 USERS = {"n_mels": {"logmel"}, "n_bands": {"logspec", "lfcc"}}
-"""Front ends that an option is for."""
-
-
-def names(text: str) -> tuple[str, ...]:
-    """The options that ``--params`` names; raises ``ConfigError`` for one that cannot be tuned."""
-    chosen = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
-    for name in chosen:
-        if name not in SPACE:
-            raise ConfigError(f"--params {name!r}: choose among {', '.join(SPACE)}, comma separated")
-    return chosen
+"""Front ends that use an option."""
 
 
 def defaults(params: Sequence[str], config: Config) -> dict[str, object]:
-    """What a configuration says itself."""
+    """Values of the named options in a configuration."""
     values = config.flat()
     return {name: values[name] for name in params}
 
 
 def around(params: Sequence[str], config: Config) -> dict[str, BaseDistribution]:
-    """The space of the named options, wide enough to hold the configuration that the search starts from."""
+    """Space of the named options, widened to hold the configuration that the search starts from."""
     found = {}
     fronts = set(SPACE["front_end"].choices) if "front_end" in params else {config.front_end.front_end}
     for name, users in USERS.items():
         if name in params and not fronts & users:
-            raise ConfigError(f"--params {name}: the front end {config.front_end.front_end} has no use for it")
+            raise ConfigError(f"--params {name}: the front end {config.front_end.front_end} does not use it")
     for name, own in defaults(params, config).items():
         space = SPACE[name]
         if isinstance(space, CategoricalDistribution):
@@ -59,24 +50,20 @@ def around(params: Sequence[str], config: Config) -> dict[str, BaseDistribution]
 
 
 def draw(trial: optuna.Trial, space: dict[str, BaseDistribution]) -> dict[str, object]:
-    """The values of one trial."""
-    values = {}
-    for name, about in space.items():
-        if isinstance(about, CategoricalDistribution):
-            values[name] = trial.suggest_categorical(name, about.choices)
-        else:
-            values[name] = trial.suggest_float(name, about.low, about.high, log=about.log)
-    return values
+    """Draw the values of one trial."""
+    return {
+        name: trial.suggest_categorical(name, about.choices)
+        if isinstance(about, CategoricalDistribution)
+        else trial.suggest_float(name, about.low, about.high, log=about.log)
+        for name, about in space.items()
+    }
 
 
 def inside(values: dict[str, object], space: dict[str, BaseDistribution]) -> dict[str, object]:
-    """Those of the values that the space knows and holds."""
-    kept = {}
-    for name in values.keys() & space.keys():
-        about, value = space[name], values[name]
-        held = (
-            value in about.choices if isinstance(about, CategoricalDistribution) else about.low <= value <= about.high
-        )
-        if held:
-            kept[name] = value
-    return kept
+    """Keep the values that lie in the space."""
+
+    def holds(about: BaseDistribution, value: object) -> bool:
+        categorical = isinstance(about, CategoricalDistribution)
+        return value in about.choices if categorical else about.low <= value <= about.high
+
+    return {name: value for name, value in values.items() if name in space and holds(space[name], value)}

@@ -1,7 +1,7 @@
-"""The study: what Optuna's storage holds of a search, so that any process can go on with it.
+"""Study of a search in Optuna's storage, complete enough for any process to resume it.
 
-A study keeps the settings it was made with, the id of its MLflow run and its trials; a worker needs nothing but the
-storage's URL and the study's name.
+A study keeps its settings, the id of its MLflow run and its trials. A worker needs only the storage's URL and the
+study's name.
 """
 
 import json
@@ -22,11 +22,11 @@ from tuning import objective, space
 from tuning.abandoned import retry
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
-"""What counts as a trial that was run; a failed one does not."""
+"""States that count towards ``--trials``; a failed trial does not."""
 STARTUP_TRIALS = 6
 """Trials before the sampler learns from them; Optuna's ten are half of a search of twenty."""
 REDUCTION_FACTOR = 3
-"""Halving and Hyperband keep one in so many trials at each of their rungs."""
+"""Halving and Hyperband keep one of this many trials at each rung."""
 WARM_START_TRIALS = 5
 RUN_ID, SETTINGS, WARMED = "run_id", "settings", "warm_started_from"
 SOURCE, DEFAULT = "source", "default parameters"
@@ -34,7 +34,7 @@ SOURCE, DEFAULT = "source", "default parameters"
 
 @dataclass(frozen=True)
 class Settings:
-    """What makes a search the one it is. ``store`` is the fingerprint of the Store that all its trials train on."""
+    """Everything that defines a search; ``store`` is the fingerprint of the Store that all trials train on."""
 
     config: Config
     params: tuple[str, ...]
@@ -44,16 +44,16 @@ class Settings:
 
     @property
     def space(self) -> dict[str, BaseDistribution]:
-        """The space that trials are drawn from."""
+        """Space that trials are drawn from."""
         return space.around(self.params, self.config)
 
     @property
     def defaults(self) -> dict[str, object]:
-        """The parameters of the first trial."""
+        """Parameters of the first trial."""
         return space.defaults(self.params, self.config)
 
     def plain(self) -> dict[str, object]:
-        """JSON-able values; ``require_gpu`` says where to train, and not what."""
+        """JSON-able values; without ``require_gpu``, which changes no result."""
         return {
             "config": self.config.replace(require_gpu=False).flat(),
             "params": list(self.params),
@@ -65,28 +65,28 @@ class Settings:
 
     @classmethod
     def of(cls, plain: Mapping) -> "Settings":
-        """The settings that ``plain`` gave."""
+        """Read the settings that ``plain`` returned."""
         values = dict(plain["config"])
         config = Config(preset=values.pop("preset")).replace(**values)
         return cls(config, tuple(plain["params"]), tuple(plain["objectives"]), plain["pruner"], plain["store"])
 
     def study_name(self) -> str:
-        """The name of the study that nobody named: equal settings go on with one study."""
+        """Name of the study unless the user gives one: equal settings resume one study."""
         return f"{self.config.preset}-{fingerprint(self.plain())}"
 
 
 def default_storage() -> str:
-    """SQLite under artifacts."""
+    """URL of the SQLite storage under artifacts."""
     folder = artifacts_dir() / "tuning"
     folder.mkdir(parents=True, exist_ok=True)
     return f"sqlite:///{folder / 'studies.db'}"
 
 
 def storage(url: str, heartbeat_s: int) -> optuna.storages.RDBStorage:
-    """The storage behind a URL; raises ``ConfigError`` where it cannot be opened."""
+    """Open the storage at a URL; raises ``ConfigError`` if that fails."""
     from sqlalchemy.exc import SQLAlchemyError
 
-    # SQLAlchemy takes another driver than the one of this project for the plain name.
+    # For the plain name SQLAlchemy takes another driver than the one installed here.
     driven = re.sub("^postgres(ql)?://", "postgresql+psycopg2://", url)
     patient = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {"pool_pre_ping": True}
     try:
@@ -98,12 +98,12 @@ def storage(url: str, heartbeat_s: int) -> optuna.storages.RDBStorage:
             heartbeat_stale_trial_callback=retry,
         )
     except (SQLAlchemyError, ImportError, ValueError) as error:
-        shown = re.sub(r":[^:/@]+@", ":***@", url)
-        raise ConfigError(f"--storage {shown}: cannot be opened: {str(error).splitlines()[0]}") from None
+        text = f"--storage {url}: cannot be opened: {str(error).splitlines()[0]}"
+        raise ConfigError(_without_password(text, url)) from None
 
 
 def create(place: optuna.storages.RDBStorage, name: str, settings: Settings) -> optuna.Study:
-    """The study of a name, made where it is not there; raises ``ConfigError`` for one with other settings."""
+    """Open or create the study of a name; raises ``ConfigError`` if it was made with other settings."""
     study = optuna.create_study(
         storage=place,
         study_name=name,
@@ -121,7 +121,7 @@ def create(place: optuna.storages.RDBStorage, name: str, settings: Settings) -> 
 
 
 def load(place: optuna.storages.RDBStorage, name: str) -> optuna.Study:
-    """A study that is there; raises ``ConfigError`` where it is not."""
+    """Open an existing study; raises ``ConfigError`` if there is none of this name."""
     known = optuna.get_all_study_names(place)
     if name not in known:
         raise ConfigError(f"no study {name!r} in this storage; there is {', '.join(sorted(known)) or 'none'}")
@@ -129,25 +129,24 @@ def load(place: optuna.storages.RDBStorage, name: str) -> optuna.Study:
 
 
 def settings_of(study: optuna.Study) -> Settings:
-    """The settings that a study was made with."""
+    """Settings that a study was made with."""
     return Settings.of(study.user_attrs[SETTINGS])
 
 
 def equip(study: optuna.Study, seed: int) -> None:
-    """Give a study its pruner, and the sampler of the trial that is drawn next.
+    """Set the pruner of a study, and the sampler of its next trial.
 
-    The sampler's seed depends on how many trials there are: a search that goes on then draws what it would have drawn
-    if it had never stopped, and not its first trials over again.
+    The sampler's seed depends on the number of trials, so a resumed search draws what it would have drawn without the
+    stop, and repeats no trial.
     """
-    settings = settings_of(study)
     number = len(study.get_trials(deepcopy=False))
     drawn = int(np.random.SeedSequence((seed, number)).generate_state(1)[0])
     study.sampler = optuna.samplers.TPESampler(seed=drawn, n_startup_trials=STARTUP_TRIALS)
-    study.pruner = pruner(settings)
+    study.pruner = pruner(settings_of(study))
 
 
 def pruner(settings: Settings) -> optuna.pruners.BasePruner:
-    """The pruner of a study; no trial is judged before its first epoch at the full learning rate is over."""
+    """Pruner of a study; it ends no trial before its first epoch at the full learning rate is over."""
     epochs, first = settings.config.train.epochs, math.ceil(settings.config.train.warmup_epochs) + 1
     if settings.pruner == "none" or epochs <= first:
         return optuna.pruners.NopPruner()
@@ -159,7 +158,7 @@ def pruner(settings: Settings) -> optuna.pruners.BasePruner:
 
 
 def queue(study: optuna.Study, warm_start: optuna.Study | None = None) -> None:
-    """Put the default parameters first in line, and after them the best trials of another study."""
+    """Queue the default parameters, then the best trials of another study; each only once."""
     settings = settings_of(study)
     there = [t for t in study.get_trials(deepcopy=False) if t.state != TrialState.FAIL]
     if not any(t.user_attrs.get(SOURCE) == DEFAULT for t in there):
@@ -173,7 +172,7 @@ def queue(study: optuna.Study, warm_start: optuna.Study | None = None) -> None:
 
 
 def ranked(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
-    """Complete trials, the best first; with several objectives the Pareto front, the best of the first one first."""
+    """Complete trials, best first; with several objectives the Pareto front, ordered by the first objective."""
     several = len(study.directions) > 1
     complete = study.best_trials if several else study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     sign = -1 if study.directions[0] == optuna.study.StudyDirection.MAXIMIZE else 1
@@ -181,14 +180,22 @@ def ranked(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
 
 
 def quietly() -> None:
-    """Say nothing of what this project says itself or uses on purpose."""
+    """Silence Optuna's log, which repeats this project's lines, and its warnings about experimental features."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
 
 
+def _without_password(text: str, url: str) -> str:
+    """Mask the URL's password, of which SQLAlchemy takes the part after an @ for the host."""
+    password = re.search("//[^:@/]*:(.*)@", url)
+    for part in filter(None, password[1].split("@") if password else ()):
+        text = text.replace(part, "***")
+    return text
+
+
 def _differences(known: Mapping, wanted: Mapping) -> list[str]:
-    """What a study has where it differs from what is wanted, as ``option value``."""
-    plain = json.loads(json.dumps(wanted))  # as the storage gives it back
+    """Settings of a study that differ from the wanted ones, as ``option value``."""
+    plain = json.loads(json.dumps(wanted))  # as the storage returns it
     options = {name: value for name, value in known["config"].items() if plain["config"].get(name) != value}
     others = {name: value for name, value in known.items() if name not in ("config", "space") and plain[name] != value}
     found = [f"{name} {value}" for name, value in (options | others).items()]

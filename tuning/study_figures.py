@@ -1,6 +1,6 @@
 """Figures of a study: table of trials in, matplotlib ``Figure`` out.
 
-Optuna's own figures leave out pruned trials and cut labels; these show every trial, in the style of the other figures.
+Optuna's own figures leave out pruned trials and cut labels; these show every trial in the project's style.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,6 +21,17 @@ from tuning.objective import OBJECTIVES
 
 LIGHT = "#b5b5b5"
 MIN_IMPORTANCE_TRIALS = 4
+POINTS = {
+    "pruned": {"marker": "x", "color": LIGHT, "markersize": 6, "markeredgewidth": 1.6},
+    "complete": {"marker": "o", "color": BLUE, "markersize": 6.5, "markeredgecolor": "white"},
+    study.DEFAULT: {"marker": "s", "color": ORANGE, "markersize": 8, "markeredgecolor": "#7a5400"},
+}
+CURVES = {
+    "pruned": {"color": LIGHT, "linewidth": 1.1, "marker": "x", "markevery": [-1], "zorder": 1},
+    "complete": {"color": BLUE, "linewidth": 1.1, "alpha": 0.6, "zorder": 2},
+    study.DEFAULT: {"color": ORANGE, "linewidth": 2.2, "linestyle": "--", "zorder": 3},
+    "best": {"color": INK, "linewidth": 2.4, "zorder": 4},
+}
 
 
 def draw(own: optuna.Study) -> dict[str, bytes]:
@@ -29,14 +40,13 @@ def draw(own: optuna.Study) -> dict[str, bytes]:
     shown = table[table["state"].isin(["complete", "pruned"])].reset_index(drop=True)
     if not (shown["state"] == "complete").any():
         return {}
-    first, drawn = settings.objectives[0], {}
-    drawn["history"] = history(shown, first)
+    first = settings.objectives[0]
+    drawn = {"history": history(shown, first), "slices": slices(shown, settings.space, first)}
     if len(settings.objectives) > 1:
         front = [one.number for one in own.best_trials]
         drawn["pareto_front"] = pareto_front(shown, settings.objectives[:2], front)
     elif curves := {t.number: t.intermediate_values for t in own.get_trials(deepcopy=False) if t.intermediate_values}:
         drawn["intermediate_values"] = intermediate_values(curves, shown, first)
-    drawn["slices"] = slices(shown, settings.space, first)
     if weights := importances(own):
         drawn["importances"] = importance(weights, first)
     return {name: style.png(figure) for name, figure in drawn.items()}
@@ -58,14 +68,12 @@ def history(table: pd.DataFrame, objective: str) -> Figure:
     """Objective of every trial in order, and the best so far."""
     figure, axes = _one(9.6, 4.4)
     values = _values(table, objective)
-    complete = (table["state"] == "complete").to_numpy()
     _scatter(axes, table["trial"].to_numpy(), values, table)
     worst, best = (-np.inf, np.maximum) if _maximised(objective) else (np.inf, np.minimum)
-    so_far = best.accumulate(np.where(complete, values, worst))
+    so_far = best.accumulate(np.where(table["state"] == "complete", values, worst))
     known = np.isfinite(so_far)
     axes.step(table["trial"][known], so_far[known], where="post", color=INK, linewidth=1.4, label="best so far")
-    axes.set_xlabel("trial")
-    axes.set_ylabel(_label(objective))
+    axes.set(xlabel="trial", ylabel=_label(objective))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     style.title_over_legend(figure, "Trials")
     return figure
@@ -75,26 +83,16 @@ def history(table: pd.DataFrame, objective: str) -> Figure:
 def intermediate_values(curves: Mapping[int, Mapping[int, float]], table: pd.DataFrame, objective: str) -> Figure:
     """Objective of each trial after each of its epochs."""
     figure, axes = _one(9.6, 4.4)
-    best = _best(table, objective)
-    states = dict(zip(table["trial"], table["state"], strict=True))
-    sources = dict(zip(table["trial"], table["source"], strict=True))
-    looks = {
-        "pruned": {"color": LIGHT, "linewidth": 1.1, "marker": "x", "markevery": [-1], "zorder": 1},
-        "complete": {"color": BLUE, "linewidth": 1.1, "alpha": 0.6, "zorder": 2},
-        "default parameters": {"color": ORANGE, "linewidth": 2.2, "linestyle": "--", "zorder": 3},
-        "best": {"color": INK, "linewidth": 2.4, "zorder": 4},
-    }
-    for number, curve in sorted(curves.items()):
-        if number not in states:
-            continue
-        name = "best" if number == best else "default parameters" if sources[number] == study.DEFAULT else None
-        name = name or states[number]
-        known = axes.get_legend_handles_labels()[1]
-        steps, values = zip(*sorted(curve.items()), strict=True)
-        scaled = np.array(values) * _scale(objective)
-        axes.plot(steps, scaled, **looks[name], label=None if name in known else name)
-    axes.set_xlabel("epochs")
-    axes.set_ylabel(f"{_label(objective)}, best epoch so far")
+    complete = table[table["state"] == "complete"].reset_index(drop=True)
+    values = _values(complete, objective)
+    best = complete["trial"][values.argmax() if _maximised(objective) else values.argmin()]
+    looks = table["state"].mask(table["source"] == study.DEFAULT, study.DEFAULT).mask(table["trial"] == best, "best")
+    for number, look in zip(table["trial"], looks, strict=True):
+        if curve := curves.get(number):
+            steps, reported = zip(*sorted(curve.items()), strict=True)
+            label = None if look in axes.get_legend_handles_labels()[1] else look
+            axes.plot(steps, _scale(objective) * np.array(reported), **CURVES[look], label=label)
+    axes.set(xlabel="epochs", ylabel=f"{_label(objective)}, best epoch so far")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     style.title_over_legend(figure, "Trials by epoch")
     return figure
@@ -108,14 +106,17 @@ def slices(table: pd.DataFrame, space: Mapping[str, BaseDistribution], objective
     figure = Figure(figsize=(9.6, 1.1 + 2.9 * rows), layout="constrained")
     panels = figure.subplots(rows, columns, sharey=True, squeeze=False)
     for axes, (name, about) in zip(panels.flat, space.items(), strict=False):
-        positions, ticks = _positions(table[name], about)
-        _scatter(axes, positions, _values(table, objective), table, labelled=axes is panels[0, 0])
+        categorical = isinstance(about, CategoricalDistribution)
+        place = table[name].map(about.choices.index) if categorical else table[name]
+        values = _values(table, objective)
+        _scatter(axes, place.to_numpy(dtype=float), values, table, labelled=axes is panels[0, 0])
         axes.set_xlabel(name)
-        if ticks:
+        if categorical:
+            ticks = [str(choice) for choice in about.choices]
             axes.set_xticks(range(len(ticks)), ticks, rotation=20 if max(map(len, ticks)) > 6 else 0)
             axes.set_xlim(-0.5, len(ticks) - 0.5)
-        else:
-            axes.set_xscale("log" if about.log else "linear")
+        elif about.log:
+            axes.set_xscale("log")
     for axes in list(panels.flat)[len(space) :]:
         axes.set_visible(False)
     for axes in panels[:, 0]:
@@ -129,12 +130,9 @@ def importance(weights: Mapping[str, float], objective: str) -> Figure:
     """Share of the objective's variance that each parameter explains."""
     figure, axes = _one(7.4, 1.4 + 0.45 * len(weights))
     names = list(weights)[::-1]
-    shares = [100 * weights[name] for name in names]
-    axes.barh(names, shares, color=BLUE, height=0.6)
-    for place, share in enumerate(shares):
-        axes.text(share + 1, place, f"{share:.0f} %", va="center")
-    axes.set_xlim(0, 100)
-    axes.set_xlabel(f"share of the variance of {OBJECTIVES[objective].title} (%)")
+    bars = axes.barh(names, [100 * weights[name] for name in names], color=BLUE, height=0.6)
+    axes.bar_label(bars, fmt="%.0f %%", padding=4)
+    axes.set(xlim=(0, 100), xlabel=f"share of the variance of {OBJECTIVES[objective].title} (%)")
     axes.grid(axis="y", visible=False)
     axes.set_title("Importance of the parameters")
     return figure
@@ -151,8 +149,7 @@ def pareto_front(table: pd.DataFrame, objectives: Sequence[str], front: Sequence
     axes.plot(across[chosen][order], up[chosen][order], color=INK, linewidth=1.4, label="Pareto front")
     for x, y, number in zip(across[chosen], up[chosen], table["trial"][chosen], strict=True):
         axes.annotate(f"{number}", (x, y), (6, 5), textcoords="offset points", fontsize=9)
-    axes.set_xlabel(_label(objectives[1]))
-    axes.set_ylabel(_label(objectives[0]))
+    axes.set(xlabel=_label(objectives[1]), ylabel=_label(objectives[0]))
     style.title_over_legend(figure, "Pareto front, with trial numbers")
     return figure
 
@@ -163,36 +160,15 @@ def _one(width: float, height: float) -> tuple[Figure, Axes]:
 
 
 def _scatter(axes: Axes, x: np.ndarray, y: np.ndarray, table: pd.DataFrame, *, labelled: bool = True) -> None:
-    complete = (table["state"] == "complete").to_numpy()
-    looks = {
-        "pruned": (~complete, {"marker": "x", "color": LIGHT, "markersize": 6, "markeredgewidth": 1.6}),
-        "complete": (complete, {"marker": "o", "color": BLUE, "markersize": 6.5, "markeredgecolor": "white"}),
-        study.DEFAULT: (
-            complete & (table["source"] == study.DEFAULT).to_numpy(),
-            {"marker": "s", "color": ORANGE, "markersize": 8, "markeredgecolor": "#7a5400"},
-        ),
-    }
-    for name, (rows, look) in looks.items():
-        if rows.any():
+    default = (table["source"] == study.DEFAULT) & (table["state"] == "complete")
+    looks = table["state"].mask(default, study.DEFAULT).to_numpy()
+    for name, look in POINTS.items():
+        if (rows := looks == name).any():
             axes.plot(x[rows], y[rows], linestyle="none", **look, label=name if labelled else None)
-
-
-def _positions(values: pd.Series, about: BaseDistribution) -> tuple[np.ndarray, list[str]]:
-    """Positions of values on an axis, and tick labels if the axis is categorical."""
-    if isinstance(about, CategoricalDistribution):
-        choices = list(about.choices)
-        return np.array([choices.index(value) for value in values], dtype=float), [str(choice) for choice in choices]
-    return values.to_numpy(dtype=float), []
 
 
 def _values(table: pd.DataFrame, objective: str) -> np.ndarray:
     return table[OBJECTIVES[objective].metric].to_numpy(dtype=float) * _scale(objective)
-
-
-def _best(table: pd.DataFrame, objective: str) -> int:
-    complete = table[table["state"] == "complete"].reset_index(drop=True)
-    values = _values(complete, objective)
-    return int(complete["trial"][values.argmax() if _maximised(objective) else values.argmin()])
 
 
 def _maximised(objective: str) -> bool:
@@ -200,8 +176,8 @@ def _maximised(objective: str) -> bool:
 
 
 def _scale(objective: str) -> float:
-    return 100.0 if objective == "eer" else 1.0
+    return 100.0 if OBJECTIVES[objective].percent else 1.0
 
 
 def _label(objective: str) -> str:
-    return OBJECTIVES[objective].title + (" (%)" if objective == "eer" else "")
+    return OBJECTIVES[objective].title + (" (%)" if OBJECTIVES[objective].percent else "")

@@ -1,8 +1,9 @@
-"""One trial, in a process of its own: drawn from the study, trained on the shared Store, told to the study.
+"""One trial in its own process: drawn from the study, trained on the shared Store, its values stored in the study.
 
-TensorFlow keeps memory for every network it has built (about 150 MB for an EfficientNetB0, whatever is cleared), and a
-process that runs out of memory is killed; neither reaches the search this way. The trial is a run of its own, nested
-in the search's. It leaves no weights: the best configuration is trained again, with several seeds.
+TensorFlow keeps memory for every network that it has built (about 150 MB per EfficientNetB0, whatever is cleared), and
+the system kills a process that runs out of memory; in a process per trial neither reaches the search. Each trial has
+an MLflow run, nested in the search's, and leaves no weights: the best configuration is trained again with several
+seeds.
 """
 
 import signal
@@ -19,17 +20,20 @@ import yaml
 from pipeline import tracking
 from pipeline.common import parallel
 from pipeline.config import Config
+from pipeline.store.store import Store
 from pipeline.training.checkpoint import Progress
 from tuning import abandoned, objective, space, study
 from tuning.study import Settings
 
 ERROR, DEV, EPOCHS = "error", "dev", "epochs"
-"""Attributes of a trial besides its parameters: its error, the metrics on dev it kept, the epochs it ran."""
+"""Attributes of a trial besides its parameters: its error, the metrics on dev that it kept, the epochs it ran."""
+RUN_STATUS = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAILED": "FAILED"}
+"""Status of the MLflow run by state of the trial; MLflow has none for pruned trials."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """Where a trial comes from and what it trains on; ``label`` prefixes its lines where several run at once."""
+    """Study to draw a trial from and Store to train on; ``label`` puts the trial's number before each printed line."""
 
     storage: str
     study: str
@@ -41,9 +45,9 @@ class Task:
 
 
 def process(task: Task, drawn: Connection) -> None:
-    """Body of the process: run the study's next trial; its number goes through ``drawn`` as soon as it is known."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the search hears it too, and ends its processes
-    # A search that is killed takes its trials with it, and the same command goes on with them.
+    """Body of the process: run the next trial of the study, and send its number through ``drawn`` once it is known."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the search gets it too, and ends its processes
+    # The trials of a killed search end with it; the same command resumes them.
     parallel.end_with_parent()
     study.quietly()
     own = study.load(study.storage(task.storage, task.heartbeat_s), task.study)
@@ -65,7 +69,7 @@ def process(task: Task, drawn: Connection) -> None:
 
 
 def run_trial(trial: optuna.Trial, own: optuna.Study, task: Task) -> list[float]:
-    """Train a trial inside its MLflow run; returns its values, or raises ``TrialPruned`` or what made it fail."""
+    """Train a trial inside its MLflow run and return its values; raises ``TrialPruned``, or the error of a failure."""
     settings = study.settings_of(own)
     params = space.draw(trial, settings.space)
     config = settings.config.replace(**params, require_gpu=task.require_gpu)
@@ -89,8 +93,7 @@ def run_trial(trial: optuna.Trial, own: optuna.Study, task: Task) -> list[float]
             mlflow.set_tag("error", _line(failure))
             mlflow.log_text(traceback.format_exc(), "error.txt")
         mlflow.set_tag("state", state)
-        # MLflow has no state of its own for what was pruned.
-        mlflow.end_run({"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAILED": "FAILED"}[state])
+        mlflow.end_run(RUN_STATUS[state])
     if error:
         raise error
     return values
@@ -99,7 +102,6 @@ def run_trial(trial: optuna.Trial, own: optuna.Study, task: Task) -> list[float]
 def _train(trial: optuna.Trial, config: Config, settings: Settings, store: Path, run_id: str) -> list[float]:
     import mlflow
 
-    from pipeline.store.store import Store
     from pipeline.training import devices
     from pipeline.training.data import Data
 
@@ -115,21 +117,21 @@ def _train(trial: optuna.Trial, config: Config, settings: Settings, store: Path,
             trial.set_user_attr(DEV, metrics)
     finally:
         if metrics := trial.user_attrs.get(DEV):
-            # One step past the last epoch, so that the run's latest values are those of the epoch that is kept.
+            # One step past the last epoch, so that the run's latest values are those of the kept epoch.
             mlflow.log_metrics(metrics, step=trial.user_attrs[EPOCHS])
     return objective.values(settings.objectives, metrics)
 
 
 def epoch_callback(trial: optuna.Trial, config: Config, settings: Settings) -> Callable[[Progress], None]:
-    """Callback for the end of an epoch: report the value of the trial so far, and end it if the pruner says so."""
-    may_be_pruned = len(settings.objectives) == 1 and trial.user_attrs.get(study.SOURCE) != study.DEFAULT
+    """Return the callback for the end of an epoch: report the trial's value so far, and end it if the pruner asks."""
+    may_be_pruned = trial.user_attrs.get(study.SOURCE) != study.DEFAULT
 
     def after_epoch(progress: Progress) -> None:
         metrics = objective.kept(progress, config.train.keep)
         trial.set_user_attr(EPOCHS, progress.epoch)
         trial.set_user_attr(DEV, metrics)
         if len(settings.objectives) > 1:
-            return  # Optuna takes reports for one objective alone
+            return  # Optuna takes reports for a single objective only
         trial.report(objective.values(settings.objectives, metrics)[0], step=progress.epoch)
         if may_be_pruned and progress.epoch < config.train.epochs and trial.should_prune():
             raise optuna.TrialPruned(f"after {progress.epoch} epochs")
@@ -138,7 +140,7 @@ def epoch_callback(trial: optuna.Trial, config: Config, settings: Settings) -> C
 
 
 def _line(error: Exception) -> str:
-    """An error in one line, short enough for a tag."""
+    """Format an error as one line, short enough for a tag."""
     return " ".join(f"{type(error).__name__}: {error}".split())[:400]
 
 

@@ -1,7 +1,6 @@
-"""Running the trials of a study on this machine: so many processes at once, until the study has what was asked for.
+"""Run the trials of a study on this machine: several processes at once, until the study has enough trials.
 
-Other machines may work on the same study. Nothing is kept here that the study does not hold, so this can be killed at
-any moment.
+Other machines may work on the same study. All state is in the study, so this process can be killed at any moment.
 """
 
 import multiprocessing
@@ -19,18 +18,18 @@ from tuning.trial import Task
 
 POLL_S = 2.0
 MAX_FAILURES = 5
-"""Trials that fail one after another before the search stops."""
+"""Failed trials in a row that stop the search."""
 
 
 def run(own: optuna.Study, task: Task, *, trials: int, timeout_s: float, workers: int) -> None:
-    """Run trials until ``trials`` are finished, or until those that run at ``timeout_s`` are.
+    """Run trials until ``trials`` are finished, or after ``timeout_s`` until the running ones are.
 
     Raises ``ProjectError`` with the reason when five trials in a row fail.
     """
     started = time.monotonic()
     known = {one.number for one in own.get_trials(deepcopy=False) if one.state.is_finished()}
     running: dict[BaseProcess, int] = {}
-    stillborn = 0
+    without_trial = 0
     try:
         while True:
             ended = [process for process in running if not process.is_alive()]
@@ -48,11 +47,9 @@ def run(own: optuna.Study, task: Task, *, trials: int, timeout_s: float, workers
                 continue
             process, number = _start(task)
             if number is not None:
-                running[process], stillborn = number, 0
-            elif (stillborn := stillborn + 1) == MAX_FAILURES:
-                raise ProjectError(
-                    f"{MAX_FAILURES} processes ended before they had drawn a trial; see their errors above"
-                )
+                running[process], without_trial = number, 0
+            elif (without_trial := without_trial + 1) == MAX_FAILURES:
+                raise ProjectError(f"{MAX_FAILURES} processes ended before they drew a trial; see their errors above")
     finally:
         for process in running:
             process.kill()
@@ -62,7 +59,7 @@ def run(own: optuna.Study, task: Task, *, trials: int, timeout_s: float, workers
 
 
 def _start(task: Task) -> tuple[BaseProcess, int | None]:
-    """Start a process and wait until it has drawn its trial, so that no two draw at once; no number if it died."""
+    """Start a process and wait until it has drawn its trial, so no two draw at once; no number if it died."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe(duplex=False)
     process = context.Process(target=trial.process, args=(task, there), daemon=True)
@@ -83,5 +80,5 @@ def _stop_after_failures(own: optuna.Study, known: set[int]) -> None:
     if len(last) == MAX_FAILURES and all(one.state == TrialState.FAIL for one in last):
         raise ProjectError(
             f"the last {MAX_FAILURES} trials failed, so the search stops. Trial {last[-1].number}: "
-            f"{results.error(last[-1])} (the file error.txt of its MLflow run has all of it)"
+            f"{results.error(last[-1])} (traceback: error.txt of its MLflow run)"
         )

@@ -1,4 +1,4 @@
-"""Which of the final trainings is registered, and the table of default against tuned parameters."""
+"""Choice of the training that is registered, and the table of default against tuned parameters."""
 
 import pandas as pd
 import pytest
@@ -24,7 +24,7 @@ def test_the_median_on_dev_is_chosen():
     assert promotion.middle(tuned[:1])["seed"] == 0
 
 
-def test_the_table_has_every_seed_and_says_what_became_of_it(searched):
+def test_the_table_has_every_seed_and_the_outcome(searched):
     text = promotion.markdown(TABLE, searched, TABLE.iloc[5], Decision(False, "dev EER 12 % against 11 % of x"))
     best = study.ranked(searched)[0]
     assert text.startswith("EER in %, seeds 0, 1, 2 (mean)\n\n| | dev | eval |\n|---|---|---|\n")
@@ -32,10 +32,10 @@ def test_the_table_has_every_seed_and_says_what_became_of_it(searched):
     assert "| tuned | 14.00, 10.00, 12.00 (12.00) | 28.00, 20.00, 24.00 (24.00) |\n" in text
     assert "Default parameters: dropout 0.3, learning_rate 0.001, augment_strength 0, front_end logmel.\n" in text
     assert f"; trial {best.number} of 24 trials: " in text
-    assert "Registered: t2, seed 2, the median on dev. It is a candidate, and not the champion: dev EER 12 %" in text
+    assert "Registered: t2, seed 2, the median on dev. It is a candidate, not the champion: dev EER 12 %" in text
 
 
-def test_seeds():
+def test_seeds_are_whole_numbers_or_none():
     assert promotion.seeds("0, 3,5") == [0, 3, 5]
     assert promotion.seeds("none") == []
     with pytest.raises(ConfigError, match="--final_seeds '1,x': expected whole numbers, comma separated, or none"):

@@ -1,4 +1,4 @@
-"""A whole search: killed, gone on with, and concluded through ``mlflow run``; and how one fails."""
+"""A whole search: killed, resumed, and concluded through ``mlflow run``; and how a search fails."""
 
 import re
 import subprocess
@@ -21,12 +21,12 @@ from tuning.trial import Task
 
 TRIALS = 2
 EPOCHS = 9
-"""A trial goes on for seconds after it was seen, so that the kill meets it."""
+"""Enough for a trial to run for seconds after it was seen, so that the kill meets it."""
 
 
 @pytest.fixture(scope="module")
 def killed(synthetic_store, tmp_path_factory) -> tuple[Search, list, str]:
-    """A search that was killed while its second trial trained, and went on; its trials and its run when it died."""
+    """A search that was killed while its second trial trained, then resumed; its trials and its run when it died."""
     folder = tmp_path_factory.mktemp("search")
     place = Search(folder, synthetic_store, trials=TRIALS, final_seeds="none", no_pruning="true", epochs=EPOCHS)
     first = place.start()
@@ -96,7 +96,7 @@ def test_every_trial_is_a_nested_run_with_its_state(killed):
 
 
 def test_the_search_is_concluded_by_mlflow_run(killed, tmp_path):
-    """The study is complete, so that only the last stage is left: trainings, evaluation, registration, the table."""
+    """The study is complete, so only the last stage is left: trainings, evaluation, registration, the table."""
     place, _, run_id = killed
     options = {**place.options, "final_seeds": 0, "final_epochs": 1}
     words = [word for name, value in options.items() if value != "" for word in ("-P", f"{name}={value}")]
@@ -159,13 +159,19 @@ def test_epochs_of_a_trial_are_not_those_of_a_training(tmp_path):
     ("argv", "reason"),
     [
         (["--join"], "--join: name the study with --study and the storage"),
-        (["--params", "batch_size"], "--params 'batch_size': choose among dropout"),
-        (["--objective", "eval"], "--objective 'eval': choose among eer"),
+        (["--objective", "latency"], "--objective latency: give a figure of merit beside it"),
         (["--final_seeds", "a"], "--final_seeds 'a': expected whole numbers, comma separated, or none"),
         (["--from", "elsewhere"], "no study 'elsewhere' in this storage; there is none"),
     ],
 )
-def test_what_makes_no_sense_is_said_before_anything_is_done(synthetic_store, argv, reason):
+def test_an_impossible_search_is_refused_before_it_starts(synthetic_store, argv, reason):
     with pytest.raises(ConfigError) as caught:
         search.main(["--preset", "smoke", "--store", str(synthetic_store.folder), *argv])
     assert str(caught.value).startswith(reason)
+
+
+@pytest.mark.parametrize(("name", "value"), [("params", "dropout,batch_size"), ("objective", "eval")])
+def test_unknown_names_are_refused_with_the_known_ones(capsys, name, value):
+    with pytest.raises(SystemExit):
+        search.main([f"--{name}", value])
+    assert f"--{name} {value!r}: choose one of " in capsys.readouterr().err
