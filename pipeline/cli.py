@@ -1,7 +1,7 @@
 """Command lines generated from dataclasses: flags, ``--help``, presets, configuration files and exit statuses.
 
-``--preset`` and ``--config`` exist wherever a section of ``Config`` is exposed. An empty value (``--epochs ''``) means
-"not given", which is how MLproject passes parameters that nobody set.
+Commands with sections of ``Config`` take ``--preset`` and ``--config``. An empty value (``--epochs ''``) means "not
+given": MLproject passes parameters this way that nobody set.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import math
 import os
 import sys
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, get_args, get_origin
 
@@ -32,14 +32,14 @@ def command(
 ) -> Callable[[Callable[..., int | None]], Callable[..., int]]:
     """Make a function of ``(config, options)`` the command of its module: a ``main(argv=None)`` that returns a status.
 
+    The first paragraph of the module's docstring opens ``--help``.
+
     Parameters
     ----------
     sections : names of the ``Config`` sections whose options the command takes.
     options : dataclass of the command's own options.
     default_preset : preset used when neither the command line nor the configuration file names one.
-    with_given : also pass ``given``, the values that were typed, as text by option name.
-
-    The first paragraph of the module's docstring opens ``--help``.
+    with_given : also pass ``given``, the typed values as text by option name.
     """
 
     def decorate(body: Callable[..., int | None]) -> Callable[..., int]:
@@ -65,7 +65,7 @@ def command(
 
 
 class Parsed(NamedTuple):
-    """A command line: the resolved configuration, the command's own options, and what was typed, by option name."""
+    """Command line: the resolved configuration, the command's own options, and the typed values by option name."""
 
     config: Config
     options: Any
@@ -81,10 +81,7 @@ def parse(
     argv: Sequence[str] | None = None,
     prog: str | None = None,
 ) -> Parsed:
-    """Read a command line, with the parameters of ``command``; ``options`` are ``None`` without a dataclass.
-
-    Errors in values exit with status 2 and one line.
-    """
+    """Read a command line; parameters as in ``command``. Exits with status 2 and one line for errors in values."""
     parser = build_parser(description, sections=sections, options=options, default_preset=default_preset, prog=prog)
     typed = vars(parser.parse_args(argv))
     for name in [n for n in typed if n.endswith(_AS_FLAG)]:
@@ -104,69 +101,67 @@ def build_parser(
     default_preset: str,
     prog: str | None = None,
 ) -> argparse.ArgumentParser:
-    """The ``argparse`` parser of a command; every option appears in it, with its default."""
+    """Build the ``argparse`` parser of a command; every option appears in it, with its default."""
     parser = _Parser(prog=prog, description=description, allow_abbrev=False)
-    if options is not None:
-        own = parser.add_argument_group("this command")
+    if options:
+        group = parser.add_argument_group("this command")
         for field in dataclasses.fields(options):
-            _add(own, field, field.default)
+            _add(group, field, field.default)
     if sections:
-        source = parser.add_argument_group("where settings come from")
-        source.add_argument(
-            "--preset", default="", metavar="NAME", help=f"{', '.join(PRESETS)} (default: {default_preset})"
-        )
-        source.add_argument(
-            "--config",
-            default="",
-            metavar="FILE",
-            help="YAML file of options; stronger than the preset, weaker than flags",
-        )
+        group = parser.add_argument_group("where settings come from")
+        presets = f"{', '.join(PRESETS)} (default: {default_preset})"
+        group.add_argument("--preset", default="", metavar="NAME", help=presets)
+        file = "YAML file of options; overrides the preset, is overridden by flags"
+        group.add_argument("--config", default="", metavar="FILE", help=file)
     for section in sections:
         cls = SECTIONS[section]
         group = parser.add_argument_group(section, description=(cls.__doc__ or "").strip())
-        shown = {f.name: getattr(getattr(preset(default_preset), section), f.name) for f in dataclasses.fields(cls)}
+        defaults = getattr(preset(default_preset), section)
         for field in dataclasses.fields(cls):
-            _add(group, field, shown[field.name])
+            _add(group, field, getattr(defaults, field.name))
     return parser
 
 
 def option_names(sections: Sequence[str], options: type | None) -> list[str]:
     """Names of all options of a command, in the order of its help."""
-    own = [flag(f) for f in dataclasses.fields(options)] if options is not None else []
-    shared = ["preset", "config"] if sections else []
-    return own + shared + [f.name for s in sections for f in dataclasses.fields(SECTIONS[s])]
+    return [*_own_fields(options), *(("preset", "config") if sections else ()), *_fields(sections)]
 
 
 def resolve(
     given: dict[str, Any], sections: Sequence[str], options: type | None, default_preset: str
 ) -> tuple[Config, Any]:
-    """Field defaults, then preset, then configuration file, then what was given."""
+    """Resolve values in the order field default, preset, configuration file, command line."""
     from_file = _read_config_file(given["config"]) if given.get("config") else {}
-    config = preset(given.get("preset") or from_file.pop("preset", None) or default_preset)
-    from_file.pop("preset", None)
-    fields = {f.name: f for s in SECTIONS.values() for f in dataclasses.fields(s)}
-    unknown = sorted(set(from_file) - set(fields))
-    if unknown:
+    preset_of_file = from_file.pop("preset", None)
+    config = preset(given.get("preset") or preset_of_file or default_preset)
+    fields = _fields(SECTIONS)
+    if unknown := sorted(set(from_file) - set(fields)):
         raise ConfigError(f"{given['config']}: unknown option {unknown[0]!r}; known: {', '.join(sorted(fields))}")
     try:
         config = config.replace(**{n: convert(fields[n], v) for n, v in from_file.items()})
     except ConfigError as error:
         raise ConfigError(f"{given['config']}: {str(error).removeprefix('--')}") from None
-    exposed = {f.name: f for s in sections for f in dataclasses.fields(SECTIONS[s])}
+    exposed = _fields(sections)
     config = config.replace(**{n: convert(exposed[n], v) for n, v in given.items() if n in exposed})
-    if options is None:
-        return config, None
-    own = {flag(f): f for f in dataclasses.fields(options)}
-    return config, options(**{own[n].name: convert(own[n], v) for n, v in given.items() if n in own})
+    own = _own_fields(options)
+    return config, options and options(**{own[n].name: convert(own[n], v) for n, v in given.items() if n in own})
+
+
+def _fields(sections: Iterable[str]) -> dict[str, dataclasses.Field]:
+    return {field.name: field for section in sections for field in dataclasses.fields(SECTIONS[section])}
+
+
+def _own_fields(options: type | None) -> dict[str, dataclasses.Field]:
+    return {flag(field): field for field in dataclasses.fields(options)} if options else {}
 
 
 def flag(field: dataclasses.Field) -> str:
-    """The name of an option; a field whose name would be a keyword of Python ends in an underscore (``from_``)."""
+    """Name of an option; the field of an option named like a Python keyword ends in an underscore (``from_``)."""
     return field.name.rstrip("_")
 
 
 def convert(field: dataclasses.Field, value: object) -> object:
-    """The value of an option in its field's type; anything else raises ``ConfigError`` naming option and value."""
+    """Convert a value to the type of its field; anything else raises ``ConfigError`` with option and value."""
     choices = field.metadata.get("choices") or ()
     if get_origin(field.type) is tuple:
         return tuple(str(v) for v in value if v != "")
@@ -190,8 +185,8 @@ def convert(field: dataclasses.Field, value: object) -> object:
 
 
 def changed(config: Config, changes: Sequence[str], origin: str) -> Config:
-    """The configuration with options changed, each given as ``option=value``; errors name ``origin``."""
-    fields = {f.name: f for section in SECTIONS.values() for f in dataclasses.fields(section)}
+    """Change options of a configuration, each given as ``option=value``; errors name ``origin``."""
+    fields = _fields(SECTIONS)
     for change in changes:
         name, _, value = change.partition("=")
         if name not in fields:
@@ -203,7 +198,7 @@ def changed(config: Config, changes: Sequence[str], origin: str) -> Config:
 def run(main: Callable[[], int | None]) -> None:
     """Run a command's ``main`` and exit with its status.
 
-    A ``ProjectError`` is printed as one line, status 2, and so is a place where nothing can be written.
+    Prints a ``ProjectError``, or the error of a place that cannot be written, as one line and exits with status 2.
     """
     _print_any_name()
     try:
@@ -218,32 +213,28 @@ def run(main: Callable[[], int | None]) -> None:
         print(f"error: {where}{os.strerror(error.errno)}; {remedy}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        print("stopped; the same command goes on from here", file=sys.stderr)
+        print("stopped; the same command resumes here", file=sys.stderr)
         sys.exit(130)
 
 
-_FREE = "free some space, and the same command goes on"
-_ELSEWHERE = "give this user the right to it, or name another place (SPOOF_ARTIFACTS, --output, MLFLOW_TRACKING_URI)"
-_REMEDIES = {
-    errno.ENOSPC: _FREE,
-    errno.EDQUOT: _FREE,
-    errno.EFBIG: _FREE,
-    errno.EROFS: _ELSEWHERE,
-    errno.EACCES: _ELSEWHERE,
-    errno.EPERM: _ELSEWHERE,
-}
-"""What a user can do where the system refuses to write."""
+_REMEDIES = dict.fromkeys(
+    (errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "free some space; the same command then resumes"
+) | dict.fromkeys(
+    (errno.EROFS, errno.EACCES, errno.EPERM),
+    "give this user write access, or name another place (SPOOF_ARTIFACTS, --output, MLFLOW_TRACKING_URI)",
+)
+"""Remedies by error number of a refused write."""
 
 
 def _print_any_name() -> None:
-    """Let standard output and error take names of files that are not Unicode."""
+    """Make standard output and error print file names that are not Unicode."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
 class _Parser(argparse.ArgumentParser):
-    """Errors are one line; argparse would print the usage, dozens of options long, before it."""
+    """Parser whose errors are one line; argparse prints the usage, dozens of options long, before them."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: error: {message} (--help lists the options)\n")
@@ -254,21 +245,15 @@ def _add(group: argparse._ArgumentGroup, field: dataclasses.Field, default: obje
     about = field.metadata["help"].replace("%", "%%")
     if get_origin(field.type) is tuple:
         group.add_argument(field.name, nargs="*", default=[], metavar=field.name.upper(), help=about)
-        group.add_argument(
-            f"--{field.name}",
-            action="append",
-            default=[],
-            dest=field.name + _AS_FLAG,
-            metavar="PATH",
-            help="the same, as a flag",
-        )
+        as_flag = {"dest": field.name + _AS_FLAG, "metavar": "PATH", "help": "the same, as a flag"}
+        group.add_argument(f"--{field.name}", action="append", default=[], **as_flag)
         return
     shown = str(default).lower() if isinstance(default, bool) else default
     note = "" if shown in ("", None) else f" (default: {shown})"
     allowed = f" [{', '.join(choices)}]" if choices else ""
-    alone = {"nargs": "?", "const": "true"} if field.type is bool else {}
+    bare = {"nargs": "?", "const": "true"} if field.type is bool else {}
     group.add_argument(
-        f"--{flag(field)}", default="", metavar=_type_name(field).upper(), help=f"{about}{allowed}{note}", **alone
+        f"--{flag(field)}", default="", metavar=_type_name(field).upper(), help=f"{about}{allowed}{note}", **bare
     )
 
 

@@ -23,7 +23,7 @@ from pipeline.training import checkpoint
 from pipeline.training.checkpoint import Progress
 from tests.support.small_disk import mounted
 
-FULL = "No space left on device; free some space, and the same command goes on\n"
+FULL = "No space left on device; free some space; the same command then resumes\n"
 NOBODY = 65534
 
 
@@ -125,7 +125,7 @@ def test_a_limit_on_the_size_of_files_is_a_full_disk(tmp_path, recordings, make_
         capture_output=True, text=True, check=False, **limited,
     )  # fmt: skip
     assert refused.returncode == 2
-    assert refused.stderr.endswith("File too large; free some space, and the same command goes on\n")
+    assert refused.stderr.endswith("File too large; free some space; the same command then resumes\n")
     assert command(*words).returncode == 0
     assert len((tmp_path / "rows.jsonl").read_text().splitlines()) == 6
 
