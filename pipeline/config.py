@@ -202,7 +202,7 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class DeviceConfig:
-    """Devices and precision of training; they change what is learnt only by rounding."""
+    """Devices and precision of training; they change the model only by rounding."""
 
     mixed_precision: str = option("auto", "float16 compute; auto: only on a GPU", choices=("auto", "on", "off"))
     sync_batch_norm: bool = option(
@@ -211,6 +211,9 @@ class DeviceConfig:
         "which is faster and noisier",
     )
     require_gpu: bool = option(False, "fail at once if TensorFlow sees no GPU")
+    deterministic: bool = option(
+        False, "train the same model from the same seed on a GPU too, which is slower; on a CPU it always is the same"
+    )
 
 
 @dataclass(frozen=True)

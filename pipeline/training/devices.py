@@ -64,10 +64,11 @@ def _without_start_up_notices() -> Iterator[None]:
 
 
 def prepare(config: Config) -> Device:
-    """Choose the device, set precision and seeds, make CPU arithmetic repeatable, and keep memory between steps.
+    """Choose the device, set precision and seeds, and keep memory between steps.
 
-    Raises ``ConfigError`` when ``require_gpu`` is set and TensorFlow sees none, and for a batch that several devices
-    cannot share evenly. Call it before TensorFlow is imported, which reads some settings only once.
+    Arithmetic is repeatable on a CPU, and with ``deterministic`` on a GPU. Raises ``ConfigError`` when ``require_gpu``
+    is set and TensorFlow sees none, and for a batch that several devices cannot share evenly. Call it before TensorFlow
+    is imported, which reads some settings only once.
     """
     keep_freed_memory()
     # TensorFlow enables oneDNN only on some newer CPUs; it is faster on the others too.
@@ -84,7 +85,7 @@ def prepare(config: Config) -> Device:
         )
     for gpu in gpus:
         tf.config.experimental.set_memory_growth(gpu, True)
-    if not gpus:
+    if config.device.deterministic or not gpus:
         tf.config.experimental.enable_op_determinism()
     half = config.device.mixed_precision == "on" or (config.device.mixed_precision == "auto" and bool(gpus))
     precision = "mixed_float16" if half else "float32"

@@ -22,7 +22,7 @@ LOCKS = ("requirements.lock", "requirements-gpu.lock")
 PLATFORMS = (("linux", "x86_64"), ("linux", "aarch64"), ("darwin", "arm64"), ("win32", "AMD64"))
 VOCABULARY = {
     *("preset", "config", "corpus", "data_dir", "parts", "split_by", "subset", "store", "backbone", "model"),
-    *("against", "input", "output", "engine", "master", "require_gpu", "seed"),
+    *("against", "input", "output", "engine", "master", "require_gpu", "deterministic", "seed"),
 }
 """Options that every command which has them calls by the same name, and MLproject lists."""
 MODULES = {

@@ -5,11 +5,13 @@ import os
 import platform
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
-from pipeline.config import PROJECT_ROOT
+from pipeline.config import PROJECT_ROOT, preset
 from pipeline.store.store import Store
+from pipeline.training import devices
 
 LOSSES = """
 import json, sys
@@ -124,6 +126,21 @@ def test_augmentation_and_dropout_learn_on_two_devices(synthetic_store):
     found = learned(synthetic_store, "augmented")["augmented"]
     assert 0 < found["2"]["loss"] < 2
     assert different(found) == []
+
+
+@pytest.mark.parametrize(("device", "deterministic"), [("CPU", False), ("GPU", False), ("GPU", True)])
+def test_arithmetic_is_repeatable_on_a_cpu_and_on_a_gpu_if_asked(monkeypatch, device, deterministic):
+    import tensorflow as tf
+
+    kinds, asked = [device] if device == "GPU" else [], []
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: kinds)
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: [SimpleNamespace(name=kind)])
+    monkeypatch.setattr(tf.config.experimental, "set_memory_growth", lambda *_: None)
+    monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda gpu: {})
+    monkeypatch.setattr(tf.config.experimental, "enable_op_determinism", lambda: asked.append(True))
+    found = devices.prepare(preset("smoke").replace(deterministic=deterministic, mixed_precision="off"))
+    assert (found.name, found.places) == (device, (device,))
+    assert asked == ([True] if deterministic or device == "CPU" else [])
 
 
 PAGES, TIMES = 16384, 10
