@@ -1,8 +1,7 @@
-"""Every setting of the project: one frozen dataclass per concern, and the presets that fill them.
+"""Settings of the project: one frozen dataclass per concern, and the presets that fill them.
 
-Command-line flags, ``--help`` and the parameters logged to MLflow are all generated from the fields below
-(see ``cli``), so a setting is typed once. Values are resolved in one order: field default, preset, ``--config``
-file, command line.
+Command-line flags, ``--help`` and the parameters logged to MLflow are generated from the fields below (see ``cli``), so
+a setting is typed once. Later sources override earlier ones: field default, preset, ``--config`` file, command line.
 """
 
 import dataclasses
@@ -16,15 +15,15 @@ from pipeline.errors import ConfigError
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 SAMPLE_RATE_HZ = 16000
-"""The one sample rate inside the project; decoding resamples everything to it."""
+"""Sample rate inside the project; decoding resamples everything to it."""
 BONAFIDE, SPOOF = "bonafide", "spoof"
-"""Live human speech, and speech that was replayed, synthesised or converted."""
+"""Labels: live human speech, and speech that was replayed, synthesised or converted."""
 EXPERIMENT = "spoof-detector"
 REGISTERED_MODEL = "spoof-detector"
 
 
 def artifacts_dir() -> Path:
-    """Folder that every command writes under: ``$SPOOF_ARTIFACTS``, or ``artifacts/`` in the project."""
+    """Folder that all commands write to: ``$SPOOF_ARTIFACTS``, or ``artifacts/`` in the project."""
     return Path(os.environ.get("SPOOF_ARTIFACTS") or PROJECT_ROOT / "artifacts").resolve()
 
 
@@ -48,20 +47,20 @@ def option(
 
 @dataclass(frozen=True)
 class CorpusConfig:
-    """Which recordings to use, and how they are split."""
+    """Recordings to use, and their split."""
 
     corpus: str = option(
         "demo", "corpus reader; several, comma separated, are joined into one Store", choices=CORPORA, several=True
     )
     data_dir: str = option(
         "",
-        "folder of the corpus (for table: the CSV, TSV or Parquet file), one for each of several; demo and synthetic "
-        "build their own when empty",
+        "folder of the corpus (for table: the CSV, TSV or Parquet file), one per corpus; empty: demo and synthetic "
+        "build their own",
     )
     parts: str = option("", "official parts of the corpus to read, comma separated (train,dev,eval); empty: all")
     split_by: str = option(
         "auto",
-        "how train, dev and eval are made; auto: official if the corpus has one (a missing dev or eval is drawn from "
+        "split into train, dev and eval; auto: official if the corpus has one (a missing dev or eval is drawn from "
         "train), else speaker. stratified draws clips at random and leaks speakers; none: all of it is eval",
         choices=("auto", "official", "speaker", "stratified", "none"),
     )
@@ -80,7 +79,7 @@ class CorpusConfig:
 
 @dataclass(frozen=True)
 class AudioConfig:
-    """What is refused when a recording is decoded."""
+    """Limits of the recordings that are decoded."""
 
     min_s: float = option(0.2, "reject recordings shorter than this, in s")
     max_s: float = option(600.0, "reject recordings longer than this, in s")
@@ -89,7 +88,7 @@ class AudioConfig:
 
 @dataclass(frozen=True)
 class FrontEndConfig:
-    """Waveform to spectrogram, inside the model."""
+    """Front end from waveform to spectrogram, inside the model."""
 
     front_end: str = option(
         "logspec",
@@ -115,16 +114,14 @@ class FrontEndConfig:
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """Augmentation of each training clip, both classes alike; 0 is the identity, 1 the strongest."""
+    """Augmentation of the training clips of both classes; 0: none, 1: the strongest."""
 
     augment_strength: float = option(0.1, "strength of all parts, 0 to 1")
     augment_noise: float = option(-1.0, "coloured noise; -1: augment_strength")
     augment_equaliser: float = option(-1.0, "random equaliser and band limits; -1: augment_strength")
     augment_level: float = option(-1.0, "level; -1: augment_strength")
     augment_reverb: float = option(0.0, "synthetic room, which imitates a replay; -1: augment_strength")
-    augment_companding: float = option(
-        -1.0, "a-law and mu-law companding and coarse quantisation; -1: augment_strength"
-    )
+    augment_companding: float = option(-1.0, "A-law and µ-law with few bits; -1: augment_strength")
     augment_rawboost: float = option(-1.0, "RawBoost's three parts; -1: augment_strength")
     augment_stretch: float = option(-1.0, "time-stretch, up to 20 %; -1: augment_strength")
     augment_pitch: float = option(-1.0, "pitch-shift, up to 3 semitones; -1: augment_strength")
@@ -133,7 +130,7 @@ class AugmentConfig:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The network behind the front end."""
+    """Network behind the front end."""
 
     backbone: str = option(
         "efficientnetb0",
@@ -148,21 +145,21 @@ class ModelConfig:
     batch_norm_momentum: float = option(0.9, "momentum of the backbone's batch normalisation")
     rescale_input: bool = option(
         False,
-        "true: keep EfficientNet's own division of its input by 255, meant for pictures; false: undo it, so that "
-        "the network sees the normalised spectrogram as it is",
+        "true: keep EfficientNet's division of its input by 255, meant for pictures; false: undo it, so the network "
+        "sees the normalised spectrogram itself",
     )
 
 
 @dataclass(frozen=True)
 class WindowConfig:
-    """How a recording is cut into the windows that the network sees, in training and in scoring."""
+    """Windows that a recording is cut into, in training and in scoring."""
 
     clip_s: float = option(4.0, "length of the window that the network sees, in s")
-    pad: str = option("repeat", "how a shorter clip reaches clip_s", choices=("repeat", "zero"))
+    pad: str = option("repeat", "way to fill a clip shorter than clip_s", choices=("repeat", "zero"))
     windows: str = option(
         "overlapping",
-        "windows scored of a longer recording; overlapping: each overlaps the next by half, consecutive: end to end, "
-        "first: only its beginning",
+        "windows to score in a longer recording; overlapping: by half, consecutive: end to end, first: only its "
+        "beginning",
         choices=("overlapping", "consecutive", "first"),
     )
 
@@ -174,10 +171,10 @@ class WindowConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How the network is fitted."""
+    """Fit of the network."""
 
     crop: str = option(
-        "random", "which window of a longer clip trains; first: its beginning", choices=("random", "first")
+        "random", "window of a longer clip to train on; first: its beginning", choices=("random", "first")
     )
     balance: bool = option(True, "draw half of each batch from each class")
     leave_out: str = option(
@@ -194,7 +191,7 @@ class TrainConfig:
     warmup_epochs: float = option(1.0, "epochs of linear warm-up before the cosine")
     patience: int = option(
         0,
-        "epochs without a better dev EER before training stops; 0: never, as networks learn most near the cosine's end",
+        "epochs without a better dev EER before training stops; 0: never, as most is learnt near the end of the cosine",
     )
     keep: str = option("best", "epoch whose weights are kept: best on dev EER, or last", choices=("best", "last"))
     seed: int = option(0, "seed of everything random in training")
@@ -207,7 +204,7 @@ class DeviceConfig:
     mixed_precision: str = option("auto", "float16 compute; auto: only on a GPU", choices=("auto", "on", "off"))
     sync_batch_norm: bool = option(
         True,
-        "on several devices, normalise by the statistics of the whole batch; false: by those of the device's part, "
+        "on several devices, normalise by the statistics of the whole batch; false: by those of each device's part, "
         "which is faster and noisier",
     )
     require_gpu: bool = option(False, "fail at once if TensorFlow sees no GPU")
@@ -218,7 +215,7 @@ class DeviceConfig:
 
 @dataclass(frozen=True)
 class DecisionConfig:
-    """How a score becomes a label."""
+    """Threshold that turns a score into a label."""
 
     operating_point: str = option(
         "eer",
@@ -229,7 +226,7 @@ class DecisionConfig:
 
 @dataclass(frozen=True)
 class Config:
-    """All settings of a run, passed whole and logged whole."""
+    """All settings of a run; passed whole and logged whole."""
 
     corpus: CorpusConfig = CorpusConfig()
     audio: AudioConfig = AudioConfig()
@@ -243,37 +240,26 @@ class Config:
     preset: str = "default"
 
     def flat(self) -> dict[str, object]:
-        """Option name to value over all sections, the preset's name included."""
+        """Option name to value over all sections, and the name of the preset."""
         values: dict[str, object] = {"preset": self.preset}
         for section in SECTIONS:
             values |= dataclasses.asdict(getattr(self, section))
         return values
 
     def replace(self, **values: object) -> "Config":
-        """A copy with options changed by their flat names; unknown names raise ``ConfigError``."""
+        """Copy with options changed by their flat names; unknown names raise ``ConfigError``."""
         owners = {f.name: name for name, cls in SECTIONS.items() for f in dataclasses.fields(cls)}
         changed: dict[str, dict] = {}
         for name, value in values.items():
             if name not in owners:
                 raise ConfigError(f"unknown option {name!r}; known: {', '.join(sorted(owners))}")
             changed.setdefault(owners[name], {})[name] = value
-        return dataclasses.replace(
-            self,
-            **{name: dataclasses.replace(getattr(self, name), **fields) for name, fields in changed.items()},
-        )
+        sections = {name: dataclasses.replace(getattr(self, name), **fields) for name, fields in changed.items()}
+        return dataclasses.replace(self, **sections)
 
 
-SECTIONS: dict[str, type] = {
-    "corpus": CorpusConfig,
-    "audio": AudioConfig,
-    "front_end": FrontEndConfig,
-    "augment": AugmentConfig,
-    "model": ModelConfig,
-    "window": WindowConfig,
-    "train": TrainConfig,
-    "device": DeviceConfig,
-    "decision": DecisionConfig,
-}
+SECTIONS: dict[str, type] = {f.name: f.type for f in dataclasses.fields(Config) if f.name != "preset"}
+"""Section name to its class."""
 
 _UNCHANGED = {"augment_strength": 0.0, "pseudo_spoofs": 0.0}
 _NOTEBOOK_INPUT = {"front_end": "logmel", "n_fft": 2048, "hop_samples": 512, "n_mels": 128, "fmin_hz": 0.0}
@@ -292,19 +278,19 @@ PRESETS: dict[str, dict[str, object]] = {
 }
 """Options that differ from the field defaults, by preset.
 
-``demo`` and ``demo-lcnn`` are the two networks of the demo. ``notebook`` is the yardstick: the network, features and
-training of the original notebook, on the same Store and subsets as any other run.
+``demo`` and ``demo-lcnn`` are the networks of the demo. ``notebook`` is the yardstick: network, features and training
+of the original notebook, on the same Store and subsets as any other run.
 """
 
 
 def preset(name: str) -> Config:
-    """The configuration of a named preset."""
+    """Configuration of a preset."""
     if name not in PRESETS:
         raise ConfigError(f"unknown preset {name!r}; choose one of {', '.join(PRESETS)}")
     return Config(preset=name).replace(**PRESETS[name])
 
 
 def fingerprint(*values: object) -> str:
-    """Twelve hexadecimal digits that change when any of the JSON-able values (or dataclasses) does."""
+    """Twelve hexadecimal digits that change with any of the JSON-able values (or dataclasses)."""
     plain = [dataclasses.asdict(v) if dataclasses.is_dataclass(v) else v for v in values]
     return hashlib.sha256(json.dumps(plain, sort_keys=True, default=str).encode()).hexdigest()[:12]
