@@ -1,4 +1,4 @@
-"""Unpacking archives that are as they should be, and every kind that is made to do harm."""
+"""Unpacking of sound archives, and refusal of each kind that does harm."""
 
 import gzip
 import io
@@ -11,10 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.corpora.download import unpack
-from pipeline.corpora.download.unpack import Limits
 from pipeline.errors import DownloadError
-
-SMALL = Limits(ratio=20.0, floor_bytes=1 << 16, members=100)
 
 
 def tar(path: Path, members: list[tarfile.TarInfo | tuple[str, bytes]], mode: str = "w:gz") -> Path:
@@ -117,37 +114,37 @@ def test_a_link_that_is_there_already_leads_nothing_out(tmp_path):
 
 @pytest.mark.parametrize("make", [tar, zipped])
 @pytest.mark.parametrize("contents", [[bytes(4 << 20)], [bytes(1 << 18)] * 8])
-def test_a_bomb_does_not_go_off(tmp_path, make, contents):
+def test_an_archive_far_larger_inside_is_refused(tmp_path, monkeypatch, make, contents):
+    monkeypatch.setattr(unpack, "FLOOR_BYTES", 1 << 16)
     members = [(f"zeros{number}", content) for number, content in enumerate(contents)]
     path = make(tmp_path / ("a.tar.gz" if make is tar else "a.zip"), members)
     assert path.stat().st_size < 20_000
     with pytest.raises(DownloadError, match=r"unpacks to more than [\d,]+ bytes, far more than its own size"):
-        unpack.unpack(path, tmp_path, SMALL)
+        unpack.unpack(path, tmp_path)
     assert left_behind(tmp_path) == []
 
 
-def test_a_bomb_of_headers_does_not_go_off(tmp_path):
-    with pytest.raises(DownloadError, match="holds more than 100 files"):
-        unpack.unpack(tar(tmp_path / "a.tar.gz", [(f"{n}", b"") for n in range(101)]), tmp_path, SMALL)
+def test_headers_without_contents_count_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(unpack, "FLOOR_BYTES", 1 << 16)
     folders = tar(tmp_path / "b.tar.gz", [header(f"{n}", tarfile.DIRTYPE) for n in range(1000)])
     with pytest.raises(DownloadError, match="unpacks to more than"):
-        unpack.unpack(folders, tmp_path, SMALL)
+        unpack.unpack(folders, tmp_path)
 
 
-def test_a_name_of_gigabytes_is_not_read(tmp_path):
+def test_a_name_of_gigabytes_is_damage(tmp_path):
     info = header("././@LongLink", tarfile.GNUTYPE_LONGNAME)
     info.size = 1 << 32
     with gzip.open(tmp_path / "a.tar.gz", "wb") as file:
         file.write(info.tobuf(tarfile.GNU_FORMAT) + bytes(4096))
-    with pytest.raises(DownloadError, match=r"holds a header of 4,294,967,296 bytes|unpacks to more"):
-        unpack.unpack(tmp_path / "a.tar.gz", tmp_path, SMALL)
+    with pytest.raises(DownloadError, match="damaged"):
+        unpack.unpack(tmp_path / "a.tar.gz", tmp_path)
 
 
 def test_a_zip_that_lies_about_a_size_is_damaged(tmp_path):
     path = zipped(tmp_path / "a.zip", [("zeros", bytes(1 << 20))])
     data = path.read_bytes()
     path.write_bytes(data.replace((1 << 20).to_bytes(4, "little"), (10).to_bytes(4, "little")))
-    with pytest.raises(DownloadError, match=r"damaged|longer than the 10 bytes"):
+    with pytest.raises(DownloadError, match="damaged"):
         unpack.unpack(path, tmp_path)
     assert left_behind(tmp_path) == []
 
