@@ -1,7 +1,7 @@
-"""Downloading a corpus from its publisher, after its licence was accepted: ``python -m pipeline.download CORPUS DIR``.
+"""Download of a corpus from its publisher, once its licence is accepted: ``python -m pipeline.download CORPUS DIR``.
 
-Files are fetched one after another, checked against the size and checksum that the publisher states, and unpacked.
-What is done is noted in ``DIR/downloaded.json``, so that the same command goes on where it was stopped.
+Files are downloaded one by one, checked against the published size and checksum, and unpacked. ``DIR/downloaded.json``
+lists the finished ones, so the same command resumes after a stop.
 """
 
 import json
@@ -21,11 +21,11 @@ NOTES, LOCK = "downloaded.json", ".downloading"
 
 @dataclass(frozen=True)
 class DownloadOptions:
-    """What to download, and where to."""
+    """Corpus to download, and its folder."""
 
-    what: tuple[str, ...] = option((), "corpus and folder; without them: the corpora that can be downloaded")
-    accept_licence: bool = option(False, "accept the licence of the corpus without being asked")
-    keep_archives: bool = option(False, "keep each archive after it was unpacked")
+    what: tuple[str, ...] = option((), "corpus and folder; without them: list the corpora that can be downloaded")
+    accept_licence: bool = option(False, "accept the licence of the corpus without a question")
+    keep_archives: bool = option(False, "keep each archive after it is unpacked")
 
 
 def fetch(
@@ -36,12 +36,12 @@ def fetch(
     zenodo: str = transfer.ZENODO,
     pause_s: float = transfer.PAUSE_S,
 ) -> list[str]:
-    """Fetch and unpack what is missing; returns the names of the files. The last two are as ``transfer`` says.
+    """Fetch and unpack what is missing; returns the names of the files. See ``transfer`` for the last two parameters.
 
-    Raises ``DownloadError`` where a file is not what was published, and where another process works in ``folder``.
+    Raises ``DownloadError`` for a file that is not the published one, and if another process works in ``folder``.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    taken = DownloadError(f"{folder}: another process downloads there; wait for it, or stop it")
+    taken = DownloadError(f"{folder}: another process downloads to it; wait for it, or stop it")
     with files.locked(folder / LOCK, taken):
         wanted = list(publisher.files)
         for record in publisher.records:
@@ -72,11 +72,11 @@ def _notes(folder: Path) -> dict[str, dict]:
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError) as error:
-        raise DownloadError(f"{path}: damaged ({error}); delete it to begin again") from None
+        raise DownloadError(f"{path}: damaged ({error}); delete it to start over") from None
 
 
 def listing() -> str:
-    """The corpora that can be downloaded, with size, licence and page."""
+    """Corpora that can be downloaded, with size, licence and page."""
     lines = [f"{'corpus':<17}{'size':>9}  licence, page"]
     for name, publisher in PUBLISHERS.items():
         hand = "" if publisher.files or publisher.records else "by hand: "
@@ -87,7 +87,7 @@ def listing() -> str:
 def _accepted(corpus: str, publisher: Publisher) -> bool:
     print(f"{corpus} is published under: {publisher.licence}\nIts page: {publisher.page}", flush=True)
     if not sys.stdin.isatty():
-        raise ConfigError("nobody can be asked here: read the licence, then add --accept_licence true")
+        raise ConfigError("no terminal to ask for acceptance: read the licence, then add --accept_licence true")
     return input("Accept it? [y/N] ").strip().lower() in ("y", "yes")
 
 

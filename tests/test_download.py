@@ -56,7 +56,7 @@ def test_what_was_downloaded_is_the_corpus(server, tmp_path):
 def test_what_was_done_before_a_failure_is_not_done_again(server, tmp_path):
     audio = server.files["/audio.tar.gz"]
     server.files["/audio.tar.gz"] = Published(audio.content[:-1] + b"?")
-    with pytest.raises(DownloadError, match="what came was thrown away"):
+    with pytest.raises(DownloadError, match="the file was deleted"):
         download.fetch(publisher(server), tmp_path / "corpus", zenodo=server.url)
     server.files["/audio.tar.gz"] = audio
     asked = len(server.asked)
@@ -79,7 +79,7 @@ def test_two_at_once_in_a_folder_are_refused(server, tmp_path):
     (tmp_path / "corpus").mkdir()
     with (
         files.locked(tmp_path / "corpus" / download.LOCK, DownloadError("held by the test")),
-        pytest.raises(DownloadError, match="another process downloads there; wait for it, or stop it"),
+        pytest.raises(DownloadError, match="another process downloads to it; wait for it, or stop it"),
     ):
         download.fetch(publisher(server), tmp_path / "corpus")
 

@@ -1,1 +1,1 @@
-"""Corpora from their publishers: where they are, how files are fetched, and how archives are unpacked."""
+"""Corpora from their publishers: addresses, download of files, unpacking of archives."""

@@ -1,7 +1,7 @@
-"""Where the field's corpora come from: licence, page, and the files that their publishers let anyone fetch.
+"""Publishers of the field's corpora: licence, page, and the files that anyone may download.
 
-Sizes and checksums are those that the publishers state. Zenodo states them in the record itself, which is asked when
-a corpus is fetched. What cannot be fetched by a program says so in ``by_hand``.
+Sizes and checksums are those that the publishers state; Zenodo's are read from the record at each download. ``by_hand``
+names what a program cannot download.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class File:
-    """A file to fetch; size and checksum (``md5:…`` or ``sha256:…``) where its publisher states them."""
+    """A file to download; size and checksum (``md5:…`` or ``sha256:…``) if its publisher states them."""
 
     name: str
     url: str
@@ -19,7 +19,7 @@ class File:
 
 @dataclass(frozen=True)
 class Publisher:
-    """How a corpus is published: files, numbers of Zenodo records, and what has to be done by hand."""
+    """Source of a corpus: files, numbers of Zenodo records, and what is left to do by hand."""
 
     licence: str
     page: str
@@ -30,8 +30,19 @@ class Publisher:
 
 
 DATASHARE = "https://datashare.ed.ac.uk/server/api/core/bitstreams"
-KEYS = "https://www.asvspoof.org/asvspoof2021"
 ODC_BY = "ODC-By 1.0, https://opendatacommons.org/licenses/by/1.0/"
+
+
+def _asvspoof2021(track: str, record: str, md5: str, size: str = "") -> Publisher:
+    keys = f"{track}-keys-full.tar.gz"
+    return Publisher(
+        licence=ODC_BY,
+        page=f"https://zenodo.org/records/{record}",
+        size=size,
+        files=(File(keys, f"https://www.asvspoof.org/asvspoof2021/{keys}", None, f"md5:{md5}"),),
+        records=(record,),
+    )
+
 
 PUBLISHERS = {
     "asvspoof2017": Publisher(
@@ -64,32 +75,9 @@ PUBLISHERS = {
         size="16.4 GB",
         by_hand="download PA.zip from the page in a browser, and unpack it",
     ),
-    "asvspoof2021_la": Publisher(
-        licence=ODC_BY,
-        page="https://zenodo.org/records/4837263",
-        size="7.8 GB",
-        files=(
-            File("LA-keys-full.tar.gz", f"{KEYS}/LA-keys-full.tar.gz", None, "md5:037592a0515971bbd0fa3bff2bad4abc"),
-        ),
-        records=("4837263",),
-    ),
-    "asvspoof2021_df": Publisher(
-        licence=ODC_BY,
-        page="https://zenodo.org/records/4835108",
-        size="34.5 GB",
-        files=(
-            File("DF-keys-full.tar.gz", f"{KEYS}/DF-keys-full.tar.gz", None, "md5:dabbc5628de4fcef53036c99ac7ab93a"),
-        ),
-        records=("4835108",),
-    ),
-    "asvspoof2021_pa": Publisher(
-        licence=ODC_BY,
-        page="https://zenodo.org/records/4834716",
-        files=(
-            File("PA-keys-full.tar.gz", f"{KEYS}/PA-keys-full.tar.gz", None, "md5:a639ea472cf4fb564a62fbc7383c24cf"),
-        ),
-        records=("4834716",),
-    ),
+    "asvspoof2021_la": _asvspoof2021("LA", "4837263", "037592a0515971bbd0fa3bff2bad4abc", "7.8 GB"),
+    "asvspoof2021_df": _asvspoof2021("DF", "4835108", "dabbc5628de4fcef53036c99ac7ab93a", "34.5 GB"),
+    "asvspoof2021_pa": _asvspoof2021("PA", "4834716", "a639ea472cf4fb564a62fbc7383c24cf"),
     "asvspoof5": Publisher(
         licence=f"{ODC_BY}; its bonafide recordings CC BY 4.0",
         page="https://zenodo.org/records/14498691",
@@ -128,4 +116,4 @@ PUBLISHERS = {
         by_hand="the Japanese bonafide recordings, JSUT 1.1, come from their own publisher: unpack jsut_ver1.1/ there",
     ),
 }
-"""Corpus to its publisher."""
+"""Publisher of each corpus."""

@@ -1,7 +1,7 @@
-"""Fetching one large file over HTTP: resumed where it broke off, and of the stated size and checksum or not at all.
+"""Download of one large file over HTTP, resumed after breaks and checked against the published size and checksum.
 
-Bytes go to ``NAME.part``; only a file that passed every check gets its name. A connection that breaks off is opened
-again from where it ended, and a program that was stopped goes on from there.
+Bytes go to ``NAME.part``; only a file that passed every check gets its name. A broken connection and a stopped program
+both resume from the end of that file.
 """
 
 import hashlib
@@ -22,15 +22,15 @@ from pipeline.errors import DownloadError
 ZENODO = "https://zenodo.org"
 CHUNK_BYTES = 1 << 20
 ATTEMPTS = 5
-"""Connections in a row that may bring nothing before fetching gives up."""
+"""Connections without a byte, in a row, after which the download fails."""
 TIMEOUT_S = 60.0
 PAUSE_S = 2.0
 RECORD_BYTES = 8 << 20
-"""Most that the description of a record may be long."""
+"""Limit on the length of a record's description."""
 
 
 def record_files(record: str, *, zenodo: str = ZENODO) -> list[File]:
-    """The files of a Zenodo record with the sizes and checksums that it states."""
+    """Files of a Zenodo record with the sizes and checksums that it states."""
     address = f"{zenodo}/api/records/{record}"
     try:
         with _open(address, {}) as response:
@@ -44,14 +44,14 @@ def record_files(record: str, *, zenodo: str = ZENODO) -> list[File]:
         if Path(file.name).name != file.name or file.name.startswith("."):
             raise DownloadError(f"{address}: a file is called {file.name!r}, which is no name for a file")
         if not file.url.startswith(("https:", zenodo)):
-            raise DownloadError(f"{address}: {file.name} lies at {file.url}, which is not encrypted")
+            raise DownloadError(f"{address}: {file.name} is at {file.url}, which is not encrypted")
     return files
 
 
 def fetch(file: File, folder: Path, *, pause_s: float = PAUSE_S) -> Path:
-    """The file in ``folder``, fetched or gone on with; raises ``DownloadError`` where it is not what was published.
+    """Fetch the file into ``folder`` or resume it; raises ``DownloadError`` if it is not the published one.
 
-    ``pause_s`` is how long to wait after a connection that brought nothing, doubled with each of them in a row.
+    ``pause_s`` is the wait after a connection without a byte; it doubles with each further one.
     """
     target, part = folder / file.name, folder / f"{file.name}.part"
     failures = 0
@@ -62,12 +62,12 @@ def fetch(file: File, folder: Path, *, pause_s: float = PAUSE_S) -> Path:
             break
         except (OSError, http.client.HTTPException) as error:
             if isinstance(error, urllib.error.HTTPError) and error.code < 500 and error.code not in (408, 429):
-                raise DownloadError(f"{file.url}: {_reason(error)}; see whether its page has moved it") from None
+                raise DownloadError(f"{file.url}: {_reason(error)}; check whether its page has moved it") from None
             failures = 0 if _size(part) > before else failures + 1
             if failures == ATTEMPTS:
                 raise DownloadError(
                     f"{file.url}: {_reason(error)}, {ATTEMPTS} times in a row after {_size(part):,} bytes; the same "
-                    "command goes on from there"
+                    "command resumes there"
                 ) from None
             time.sleep(pause_s * 2**failures if failures else 0)
     _verify(file, part)
@@ -77,7 +77,7 @@ def fetch(file: File, folder: Path, *, pause_s: float = PAUSE_S) -> Path:
 
 
 def _receive(file: File, part: Path) -> None:
-    """Add to ``part`` what is missing of the file; an ``OSError`` where the connection ends before."""
+    """Append the missing bytes of the file to ``part``; raises ``OSError`` if the connection ends early."""
     have = _size(part)
     if file.size_bytes is not None and have > file.size_bytes:
         part.unlink()
@@ -92,44 +92,34 @@ def _receive(file: File, part: Path) -> None:
         if file.size_bytes is None and error.headers.get("Content-Range") == f"bytes */{have}":
             return
         part.unlink()
-        raise ConnectionError("the server has no bytes after those that are here; begun again") from None
+        raise ConnectionError("the server has fewer bytes than were fetched; begun again") from None
     with response:
         start, total = _extent(response, have)
         _check_response(file, response, total)
         if start not in (0, have):
-            raise DownloadError(
-                f"{file.url}: asked for the bytes from {have:,} on, the server sends those from {start:,}"
-            )
-        needed = total - start
-        if needed > shutil.disk_usage(part.parent).free:
-            raise DownloadError(
-                f"{part.parent}: {needed:,} bytes are needed, {shutil.disk_usage(part.parent).free:,} free"
-            )
-        chunks = track(
-            _chunks(response, needed),
-            total=-(-total // CHUNK_BYTES),
-            what=file.name,
-            unit="MiB",
-            done=start // CHUNK_BYTES,
-        )
+            raise DownloadError(f"{file.url}: bytes from {have:,} on were asked for, those from {start:,} on came")
+        needed, free = total - start, shutil.disk_usage(part.parent).free
+        if needed > free:
+            raise DownloadError(f"{part.parent}: {needed:,} bytes are needed, {free:,} free")
+        chunks, done = -(-total // CHUNK_BYTES), start // CHUNK_BYTES
         if not start:
             _version(part).write_text(response.headers.get("ETag", ""), encoding="utf-8")
         with part.open("ab" if start else "wb") as sink:
-            for chunk in chunks:
+            for chunk in track(_chunks(response, needed), total=chunks, what=file.name, unit="MiB", done=done):
                 sink.write(chunk)
     if _size(part) < total:
         raise ConnectionError(f"the connection ended after {_size(part):,} of {total:,} bytes")
 
 
 def _remaining(part: Path, have: int) -> dict[str, str]:
-    """Headers that ask for the bytes after those that are here, or for all where the server's file is another one."""
+    """Headers that ask for the missing bytes, or for all bytes if the server has another version of the file."""
     tag = _version(part).read_text(encoding="utf-8") if _version(part).is_file() else ""
     same = {"If-Range": tag} if tag and not tag.startswith("W/") else {}
     return {"Range": f"bytes={have}-", **same}
 
 
 def _version(part: Path) -> Path:
-    """Where the server's name for the version of a half-fetched file is kept."""
+    """File with the server's tag for the version of a partial file."""
     return part.with_name(f"{part.name}.etag")
 
 
@@ -140,13 +130,13 @@ def _chunks(response: http.client.HTTPResponse, needed: int) -> Iterator[bytes]:
 
 
 def _extent(response: http.client.HTTPResponse, have: int) -> tuple[int, int]:
-    """First byte that comes and length of the whole file; a server that cannot resume sends all of it again."""
+    """First byte of the answer and length of the whole file; a server that cannot resume sends the whole file."""
     ranged = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", response.headers.get("Content-Range", ""))
     if response.status == 206 and ranged:
         return int(ranged[1]), int(ranged[2])
     length = response.headers.get("Content-Length", "")
     if not length.isdecimal():
-        raise DownloadError(f"{response.url}: the server does not say how long the file is; download it by hand")
+        raise DownloadError(f"{response.url}: the server does not state the length of the file; download it by hand")
     return 0, int(length)
 
 
@@ -160,15 +150,11 @@ def _check_response(file: File, response: http.client.HTTPResponse, total: int) 
         )
     if file.size_bytes is not None and total != file.size_bytes:
         raise DownloadError(
-            f"{file.url}: the server has {total:,} bytes where {file.size_bytes:,} were published; it is not that file"
+            f"{file.url}: the server has {total:,} bytes where {file.size_bytes:,} were published: another file"
         )
 
 
 def _verify(file: File, part: Path) -> None:
-    if file.size_bytes is not None and _size(part) != file.size_bytes:
-        found = _size(part)
-        part.unlink()
-        raise DownloadError(f"{file.url}: {found:,} bytes came where {file.size_bytes:,} were published; thrown away")
     if not file.checksum:
         return
     method, _, published = file.checksum.partition(":")
@@ -179,8 +165,8 @@ def _verify(file: File, part: Path) -> None:
     if found != published.lower():
         part.unlink()
         raise DownloadError(
-            f"{file.url}: {method} {found} where {published} was published; what came was thrown away, so the same "
-            "command begins again"
+            f"{file.url}: {method} {found} where {published} was published; the file was deleted, so the same command "
+            "begins again"
         )
 
 
