@@ -4,6 +4,7 @@ Each channel of a stereo call is scored as one party. Writes ``analysis.json`` a
 """
 
 import json
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -48,7 +49,9 @@ def main(_: Config, options: AnalyseOptions) -> int:
     """Entry point ``analyse``."""
     if len(options.input) != 1:
         raise ConfigError(f"--input: expected one recording, found {len(options.input)}")
-    (source,) = options.input
+    source = os.path.expanduser(options.input[0])
+    if options.output and Path(options.output).is_file():
+        raise ConfigError(f"--output {options.output}: a file of that name exists; name a folder")
     detector = Detector(model_folders.ModelFolder.load(model_folders.find(options.model)))
     mix, threshold = (
         options.channels == "mix",

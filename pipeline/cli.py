@@ -11,6 +11,7 @@ import functools
 import io
 import math
 import os
+import signal
 import sys
 import types
 from collections.abc import Callable, Iterable, Sequence
@@ -198,11 +199,17 @@ def changed(config: Config, changes: Sequence[str], origin: str) -> Config:
 def run(main: Callable[[], int | None]) -> None:
     """Run a command's ``main`` and exit with its status.
 
-    Prints a ``ProjectError``, or the error of a place that cannot be written, as one line and exits with status 2.
+    Prints a ``ProjectError``, or the error of a place that cannot be used, as one line and exits with status 2. Prints
+    nothing if the reader of standard output has gone (``| head -1``).
     """
     _print_any_name()
     try:
-        sys.exit(main() or 0)
+        status = main() or 0
+        sys.stdout.flush()
+        sys.exit(status)
+    except BrokenPipeError:
+        drop_output()
+        sys.exit(128 + signal.SIGPIPE)
     except ProjectError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
@@ -214,16 +221,27 @@ def run(main: Callable[[], int | None]) -> None:
         sys.exit(2)
     except KeyboardInterrupt:
         print("stopped; the same command resumes here", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(128 + signal.SIGINT)
 
 
-_REMEDIES = dict.fromkeys(
-    (errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "free some space; the same command then resumes"
-) | dict.fromkeys(
-    (errno.EROFS, errno.EACCES, errno.EPERM),
-    "give this user write access, or name another place (SPOOF_ARTIFACTS, --output, MLFLOW_TRACKING_URI)",
+def drop_output() -> None:
+    """Discard standard output once its reader has gone: Python flushes it again at exit, which would fail."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+_REMEDIES = (
+    dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "free some space; the same command then resumes")
+    | dict.fromkeys(
+        (errno.EROFS, errno.EACCES, errno.EPERM),
+        "give this user write access, or name another place (SPOOF_ARTIFACTS, --output, MLFLOW_TRACKING_URI)",
+    )
+    | dict.fromkeys(
+        (errno.EEXIST, errno.EISDIR, errno.ENOTDIR),
+        "a file is in place of a folder, or a folder in place of a file; name another place",
+    )
+    | {errno.ENAMETOOLONG: "shorten it"}
 )
-"""Remedies by error number of a refused write."""
+"""Remedies by error number of the system."""
 
 
 def _print_any_name() -> None:

@@ -77,8 +77,7 @@ def main(_: Config, options: StreamOptions) -> int:
     except KeyboardInterrupt:
         pass
     except BrokenPipeError:
-        # Whoever read the lines has gone; Python would complain once more when it closes standard output.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        cli.drop_output()
     finally:
         feed.close()
     print(json.dumps(_rounded(summary.values())), file=sys.stderr)
@@ -100,7 +99,7 @@ def _blocks(options: StreamOptions) -> Iterator[np.ndarray]:
         if sys.stdin.isatty():
             raise ConfigError("--input -: standard input is a terminal; pipe audio in, or name a file or microphone")
         return pcm.blocks(sys.stdin.buffer.raw, pcm.Layout(options.format, options.rate_hz, options.channels))
-    return sources.recording(Path(options.input), paced=options.pace == "real")
+    return sources.recording(Path(os.path.expanduser(options.input)), paced=options.pace == "real")
 
 
 def _listen(steps: Iterator[Step], listener: Listener, summary: Summary) -> None:

@@ -242,6 +242,28 @@ def test_run_exits_with_the_commands_status():
         assert stop.value.code == status
 
 
+def test_run_names_the_remedy_for_a_place_that_cannot_be_used(capsys, tmp_path):
+    (tmp_path / "file").touch()
+    for place, reason in (
+        (tmp_path, "Is a directory; a file is in place of a folder"),
+        (tmp_path / "file" / "inner", "Not a directory; a file is in place of a folder"),
+        (tmp_path / ("n" * 300), "File name too long; shorten it"),
+    ):
+        with pytest.raises(SystemExit) as stop:
+            cli.run(place.read_text)
+        assert stop.value.code == 2
+        assert capsys.readouterr().err.startswith(f"error: {place}: {reason}")
+
+
+def test_a_reader_that_has_gone_ends_a_command_quietly():
+    code = "from pipeline import cli; cli.run(lambda: print('line\\n' * 50000))"
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"line\n"
+        process.stdout.close()
+        assert (process.stderr.read(), process.wait(20)) == (b"", 141)
+
+
 def test_run_keeps_the_traceback_of_a_bug():
     with pytest.raises(ZeroDivisionError):
         cli.run(lambda: 1 // 0)

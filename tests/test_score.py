@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import re
 import signal
 import subprocess
@@ -18,8 +17,7 @@ import soundfile
 from pipeline import audio, metrics, score
 from pipeline.audio import windows
 from pipeline.config import PROJECT_ROOT
-from pipeline.errors import ConfigError, CorpusError, ModelFolderError, ProjectError
-from pipeline.scoring import inputs
+from pipeline.errors import ConfigError, ModelFolderError, ProjectError
 from pipeline.scoring import workers as score_workers
 from pipeline.scoring.detector import COLUMNS, Detector
 
@@ -92,6 +90,9 @@ def test_nothing_to_score_and_no_model_say_so(tmp_path, recordings):
 def test_an_output_of_another_kind_is_refused(recordings, make_model_folder):
     with pytest.raises(ConfigError, match=r"ends in \.csv, \.jsonl, \.parquet"):
         score.main([str(recordings), "--model", str(make_model_folder().folder), "--output", "scores.txt"])
+    (recordings / "rows.csv").mkdir()
+    with pytest.raises(ConfigError, match=r"rows\.csv: a folder of that name exists; name a file"):
+        score.main([str(recordings), "--model", str(make_model_folder().folder), "--output", f"{recordings}/rows.csv"])
 
 
 def test_a_cold_start_imports_neither_tensorflow_nor_pandas(recordings, make_model_folder):
@@ -154,24 +155,6 @@ def test_scores_are_those_of_the_keras_model(many, make_model_folder, tiny_model
         cut = [windows.cut(wave, start, model.config.window) for start in windows.starts(len(wave), model.clip_samples)]
         logit = tiny_model[0].predict(np.stack(cut), verbose=0).mean()
         assert (row["score"] + 0.5) / 2 == pytest.approx(logit, abs=1e-3)
-
-
-def test_patterns_tables_and_doubles(many, tmp_path):
-    (tmp_path / "list.tsv").write_text("path\tlabel\tattack\nmany/01.wav\tgenuine\t-\nmany/02.wav\tspoof\tA1\n")
-    found = inputs.find([str(many / "0[12].wav"), str(tmp_path / "list.tsv"), str(many / "00.wav"), str(many)])
-    assert [os.path.basename(recording.path) for recording in found][:4] == ["01.wav", "02.wav", "00.wav", "03.wav"]
-    assert len(found) == 13
-    (listed, attacked) = inputs.find([str(tmp_path / "list.tsv")])
-    assert (listed.label, attacked.label, attacked.attack) == ("bonafide", "spoof", "A1")
-    assert len(inputs.find([f"{tmp_path}/**/1*.wav"])) == 2
-    with pytest.raises(ConfigError, match=r"nothing to score in .*nothing"):
-        inputs.find([f"{tmp_path}/nothing*.wav"])
-    (tmp_path / "bad.csv").write_text("path,label\na.wav,perhaps\n")
-    with pytest.raises(CorpusError, match=r"label 'perhaps' of a\.wav is none of"):
-        inputs.find([str(tmp_path / "bad.csv")])
-    (tmp_path / "none.csv").write_text("speech\na.wav\n")
-    with pytest.raises(CorpusError, match="column 'path' is missing; found speech"):
-        inputs.find([str(tmp_path / "none.csv")])
 
 
 def test_labels_give_metrics_of_what_has_a_score(many, make_model_folder, tmp_path, capsys):

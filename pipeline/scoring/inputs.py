@@ -12,6 +12,11 @@ from pipeline.common import walk
 from pipeline.errors import ConfigError
 
 TABLES = (".csv", ".tsv", ".parquet")
+NO_RECORDING = "no suffix of a recording"
+NAMED = 10
+"""Inputs left out for one reason that are listed by name; more are only counted."""
+Left = list[tuple[str, str]]
+"""Path of each input that is left out, and the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,37 +32,55 @@ class Recording:
 def find(inputs: Sequence[str], label_one: str = "none") -> list[Recording]:
     """Recordings that the inputs name, in their order, each once.
 
-    A folder stands for all files in it with an audio suffix, a pattern (``calls/*.wav``, with ``**`` for any depth)
-    for the files that match it, and a table for its column ``path``, relative to the table's folder; ``label_one`` is
-    the class of its label 1. Raises ``ConfigError`` for an input that names nothing.
+    A folder stands for all files in it with an audio suffix. A pattern (``calls/*.wav``, with ``**`` for any depth)
+    stands for the files and folders that match it. A table stands for its column ``path``, relative to the table's
+    folder; ``label_one`` is the class of its label 1. Other files of a folder are counted and named on standard error.
+    Raises ``ConfigError`` for an input that names nothing.
     """
     found: dict[str, Recording] = {}
+    left: Left = []
     for given in inputs:
-        named = list(_named(given, label_one))
+        named = list(_named(given, label_one, left))
         if not named:
+            _report(left)
             raise ConfigError(f"nothing to score in {given}: name audio files, folders, patterns or tables of them")
         for recording in named:
-            found.setdefault(recording.path, recording)
+            known = found.get(recording.path)
+            if known:
+                left.append((recording.path, "given before"))
+            if not known or not known.label:
+                found[recording.path] = recording
     if not found:
         raise ConfigError("nothing to score in no input: name audio files, folders, patterns or tables of them")
+    _report([(path, reason) for path, reason in left if reason != NO_RECORDING or path not in found])
     return list(found.values())
 
 
-def _named(given: str, label_one: str) -> Iterator[Recording]:
-    place = Path(given).expanduser()
-    if place.is_dir():
-        left: list[tuple[str, str]] = []
-        found = sorted(Path(path) for path in walk.files(place, left))
-        for path, reason in left:
-            print(f"left out: {path}: {reason}", file=sys.stderr)
-        yield from (Recording(str(path)) for path in found if path.suffix.lower() in SUFFIXES)
+def _named(given: str, label_one: str, left: Left) -> Iterator[Recording]:
+    place = Path(os.path.expanduser(given))
+    if os.path.isdir(place):
+        for path in sorted(Path(path) for path in walk.files(place, left)):
+            if path.suffix.lower() in SUFFIXES:
+                yield Recording(str(path))
+            else:
+                left.append((str(path), NO_RECORDING))
     elif place.suffix.lower() in TABLES:
         yield from _listed(place, label_one)
-    elif glob.has_magic(given) and not place.exists():
-        matches = sorted(glob.glob(str(place), recursive=True))
-        yield from (Recording(path) for path in matches if Path(path).is_file())
+    elif glob.has_magic(given) and not os.path.exists(place):
+        for path in sorted(glob.glob(str(place), recursive=True)):
+            if os.path.isfile(path):
+                yield Recording(path)
+            elif "**" not in given:
+                yield from _named(path, label_one, left)
     else:
         yield Recording(str(place))
+
+
+def _report(left: Left) -> None:
+    for reason in dict.fromkeys(reason for _, reason in left):
+        paths = [path for path, other in left if other == reason]
+        more = f" and {len(paths) - NAMED} more" if len(paths) > NAMED else ""
+        print(f"left out {len(paths)}, {reason}: {', '.join(paths[:NAMED])}{more}", file=sys.stderr)
 
 
 def _listed(table: Path, label_one: str) -> Iterator[Recording]:

@@ -43,6 +43,8 @@ class RowFile:
     def __init__(self, path: Path, made_with: dict[str, object]):
         if path.suffix not in FORMATS:
             raise ConfigError(f"--output {path}: name a file that ends in {', '.join(FORMATS)}")
+        if path.is_dir():
+            raise ConfigError(f"--output {path}: a folder of that name exists; name a file")
         self.path = path
         self._part = path.with_name(path.name + ".part")
         self._note = path.with_name(path.name + ".part.json")
