@@ -57,21 +57,23 @@ def main(_: Config, options: AnalyseOptions) -> int:
         options.channels == "mix",
         detector.model.point(options.operating_point, options.threshold).threshold,
     )
+    notes: list[audio.Note] = []
     settings = {"hop_s": options.hop_s, "threshold": threshold, "switch_cost": options.switch_cost}
     try:
-        found = parties.find(_logged(audio.blocks(Path(source), mix=mix)), detector, mixed=mix, **settings)
+        found = parties.find(_logged(audio.blocks(Path(source), mix=mix, notes=notes)), detector, mixed=mix, **settings)
     except AudioError as error:
         raise AudioError(error.kind, error.detail, source) from None
     folder = Path(options.output) if options.output else _folder(source)
     folder.mkdir(parents=True, exist_ok=True)
     model = detector.model
     settings |= {"model_version": model.model_version, "window_s": model.config.window.clip_s}
+    settings["notes"] = [str(note) for note in notes]
     (folder / JSON).write_text(json.dumps(parties.as_json(source, found, **settings)), encoding="utf-8")
     from pipeline.reporting import conversation_figure, style
 
     drawn = conversation_figure.timeline(found, threshold=threshold, title=Path(source).name)
     (folder / PNG).write_bytes(style.png(drawn))
-    print(table(found))
+    print("\n".join([table(found), *settings["notes"]]))
     print(f"{folder / JSON}\n{folder / PNG}")
     return 0
 

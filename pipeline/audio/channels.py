@@ -19,7 +19,7 @@ CANCELLING_DB = 10.0
 FRAME_S = 0.1
 ACTIVE_DB, LEADING_DB = -30.0, 12.0
 """Level of a frame against the loudest one from which it counts, and of the party that speaks against the other."""
-MIN_TURNS, MAX_CORRELATION = 0.15, 0.3
+MIN_TURNS, MAX_CORRELATION = 0.15, 0.5
 """Share of the frames that each party of a call has, and correlation of the two channels."""
 
 

@@ -39,11 +39,10 @@ def blocks(source: Source, hint: str, limits: Limits, notes: list[Note]) -> Iter
     try:
         for part in [source] if hint else parts.split(source, notes):
             yield from _of_part(part, hint, limits, notes)
-    except AudioError:
-        raise
+    except OSError as error:
+        raise AudioError(AudioFault.UNREADABLE, error.strerror or str(error)) from None
     except Exception as error:
-        reason = " ".join(str(error).split())
-        raise AudioError(AudioFault.UNREADABLE, f"its decoder failed ({type(error).__name__}: {reason})") from error
+        raise AudioError.of(error) from None
 
 
 def _of_part(source: Source, hint: str, limits: Limits, notes: list[Note]) -> Iterator[tuple[int, np.ndarray]]:

@@ -5,6 +5,7 @@ the reader can stop.
 """
 
 import queue
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,16 +21,18 @@ STDIN, MICROPHONE = "-", "microphone"
 
 
 def recording(path: Path, *, paced: bool, block_s: float = 0.05) -> Iterator[np.ndarray]:
-    """Blocks of a file, as fast as they are decoded or, ``paced``, in real time."""
+    """Blocks of a file, as fast as they are decoded or, ``paced``, in real time; notes go to standard error."""
     size = round(block_s * SAMPLE_RATE_HZ)
-    started, samples = time.monotonic(), 0
-    for block in audio.blocks(path):
+    started, samples, notes = time.monotonic(), 0, []
+    for block in audio.blocks(path, notes=notes):
         for first in range(0, len(block), size):
             part = block[first : first + size, 0]
             samples += len(part)
             if paced:
                 time.sleep(max(0.0, started + samples / SAMPLE_RATE_HZ - time.monotonic()))
             yield part
+    for note in notes:
+        print(f"{path}: {note}", file=sys.stderr)
 
 
 def microphone() -> Iterator[np.ndarray]:

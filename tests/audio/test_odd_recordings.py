@@ -71,6 +71,8 @@ def test_a_file_that_is_not_joined_is_one_part(tmp_path):
 def test_a_rate_that_changes_within_a_stream_keeps_time_and_pitch():
     rest = muxed(tone(900, 2, 24000, 2), "adts", "aac", 24000, wave_hz=24000)
     assert_intro_then_rest(muxed(tone(400, 1), "adts", "aac") + rest)
+    rest = muxed(tone(900, 2, 24000, 2), "mpegts", "aac", 24000, wave_hz=24000)
+    assert_intro_then_rest(muxed(tone(400, 1), "mpegts", "aac") + rest)
     joined = muxed(tone(400, 1), "adts", "aac") + muxed(tone(900, 2, 16000, 2), "adts", "aac")
     with pytest.raises(AudioError, match="from 1 to 2 channels; --channels mix averages them"):
         list(audio.blocks(joined, mix=False))
@@ -205,5 +207,25 @@ def test_whatever_a_decoder_raises_is_the_error_of_its_recording(voice, monkeypa
 
     monkeypatch.setattr(parts, "split", fail)
     for read in (audio.read, lambda data: list(audio.blocks(data))):
-        with pytest.raises(AudioError, match=r"unreadable: its decoder failed \(TypeError: no such layout\)"):
+        with pytest.raises(AudioError, match="unexpected error: TypeError: no such layout"):
             read(encoded(voice))
+
+
+@pytest.mark.parametrize(
+    ("suffix", "container", "codec"),
+    [
+        (".caf", "caf", "pcm_s16le"),
+        (".w64", "w64", "pcm_s16le"),
+        (".ts", "mpegts", "aac"),
+        (".mp2", "mp2", "mp2"),
+        (".ac3", "ac3", "ac3"),
+        (".avi", "avi", "pcm_s16le"),
+        (".wv", "wv", "wavpack"),
+        (".tta", "tta", "tta"),
+    ],
+)
+def test_folders_take_the_suffixes_of_what_is_decoded(voice, suffix, container, codec):
+    assert suffix in audio.SUFFIXES
+    decoded = audio.read(muxed(voice, container, codec, 48000 if codec == "ac3" else 16000))
+    assert len(decoded.samples) == pytest.approx(len(voice), abs=3000)
+    assert decoded.notes == ()
