@@ -65,8 +65,17 @@ def _name(config: Config) -> str:
 
 def _sources(table: pd.DataFrame) -> list:
     """Fingerprints of what the Store depends on: columns of the Manifest, and size and time of each file."""
-    stamps = [(status.st_size, status.st_mtime_ns) for status in map(os.stat, table["path"].to_numpy())]
+    stamps = [_stamp(path) for path in table["path"].to_numpy()]
     return [*([name, fingerprint(table[name].to_numpy().tolist())] for name in table), fingerprint(stamps)]
+
+
+def _stamp(path: str) -> tuple[int, int] | None:
+    """Size and time of a file; ``None`` if it is gone, which decoding will report."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns
 
 
 def _log(folder: Path, config: Config, clips_per_s: float, aside: bool) -> str:

@@ -4,10 +4,12 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 import mlflow
@@ -17,6 +19,7 @@ import pytest
 import soundfile
 
 from pipeline import audio, corpora, preprocess
+from pipeline.common import parallel
 from pipeline.config import PROJECT_ROOT, preset
 from pipeline.errors import StoreError
 from pipeline.store import shards
@@ -42,11 +45,17 @@ def contents(folder: Path) -> dict[str, str]:
     return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
 
 
-def built(corpus: Path, folder: Path, **options) -> Store:
-    config = preset("smoke").replace(corpus="folder", data_dir=str(corpus), split_by="stratified", **options)
+def built(corpus: Path, folder: Path, *, reader: str = "folder", split_by: str = "stratified", **options) -> Store:
+    config = preset("smoke").replace(corpus=reader, data_dir=str(corpus), **options)
     table, rejected = corpora.read(config.corpus)
-    build(table, rejected, config, folder, name="folder", split_by="stratified", key="k", shard_clips=3)
+    build(table, rejected, config, folder, name=reader, split_by=split_by, key="k", shard_clips=3)
     return Store.open(folder)
+
+
+@pytest.fixture(autouse=True)
+def in_threads(monkeypatch) -> None:
+    """Build in threads, which start sooner than processes; only the test with kills needs processes."""
+    monkeypatch.setattr(parallel, "workers", ThreadPoolExecutor)
 
 
 @pytest.fixture
@@ -136,14 +145,11 @@ def test_equal_audio_under_two_labels_is_rejected_with_both_names(recordings, tm
 
 
 def test_copies_never_cross_official_subsets(synthetic_corpus, tmp_path):
-    import shutil
-
     corpus = tmp_path / "corpus"
     shutil.copytree(synthetic_corpus, corpus)
     train = corpus / "ASVspoof2017_V2_train" / "T_0000002.wav"
     shutil.copy(train, corpus / "ASVspoof2017_V2_eval" / "E_0000182.wav")
-    folder = preprocess.ensure(preset("smoke").replace(data_dir=str(corpus)))
-    store = Store.open(folder)
+    store = built(corpus, tmp_path / "store", reader="asvspoof2017", split_by="official")
     assert rejected(store) == {"E_0000182.wav": "the same audio as an utterance of train"}
     assert len(store) == 259
 
@@ -159,6 +165,17 @@ def test_corpus_without_usable_recordings_is_an_error(tmp_path):
         built(tmp_path / "corpus", tmp_path / "store")
 
 
+def test_dead_process_is_an_error_that_names_the_shard(recordings, tmp_path, monkeypatch):
+    def die(task):
+        raise BrokenExecutor
+
+    monkeypatch.setattr(shards, "make", die)
+    with pytest.raises(
+        StoreError, match=r"a process died at a recording from .*/bonafide/0\.wav to .*/bonafide/2\.wav"
+    ):
+        built(recordings, tmp_path / "store")
+
+
 def test_only_a_changed_corpus_is_read_again(recordings, capsys):
     config = preset("smoke").replace(corpus="folder", data_dir=str(recordings), split_by="stratified")
     first = preprocess.ensure(config)
@@ -171,13 +188,16 @@ def test_only_a_changed_corpus_is_read_again(recordings, capsys):
 
 
 def test_run_holds_counts_figures_and_rejections(recordings):
-    (recordings / "spoof" / "empty.wav").touch()
-    folder = preprocess.ensure(
-        preset("smoke").replace(corpus="folder", data_dir=str(recordings), split_by="stratified")
-    )
+    config = preset("smoke").replace(corpus="folder", data_dir=str(recordings), split_by="stratified")
+    for name in ("empty", "gone"):
+        (recordings / "spoof" / f"{name}.wav").touch()
+    corpus = corpora.read(config.corpus)
+    (recordings / "spoof" / "gone.wav").unlink()
+    folder = preprocess.ensure(config, corpus=corpus)
+    assert dict(pd.read_csv(folder / REJECTED)["kind"].value_counts()) == {"empty": 1, "unreadable": 1}
     run = mlflow.search_runs(experiment_names=["spoof-detector"]).iloc[0]
     assert run["tags.stage"] == "preprocess"
-    assert run["metrics.rejected"] == 1
+    assert run["metrics.rejected"] == 2
     assert run["metrics.clips"] == 12
     assert run["metrics.clips/train/spoof"] == 4
     assert run["params.store_folder"] == folder.name
@@ -196,19 +216,36 @@ def test_second_run_on_a_store_is_refused(recordings, tmp_path):
             built(recordings, tmp_path / "store")
 
 
+@pytest.fixture(scope="module")
+def build_in_processes(synthetic_corpus, tmp_path_factory):
+    """Starts to build the synthetic corpus into a folder by a command of its own."""
+    script = tmp_path_factory.mktemp("script") / "build.py"
+    script.write_text(BUILD)
+
+    def start(folder: Path) -> subprocess.Popen:
+        return subprocess.Popen(
+            [sys.executable, str(script), str(synthetic_corpus), str(folder)],
+            env={**os.environ, "PYTHONPATH": str(PROJECT_ROOT)},
+            start_new_session=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    return start
+
+
+@pytest.fixture(scope="module")
+def whole(build_in_processes, tmp_path_factory) -> dict[str, str]:
+    """Contents of the Store of an undisturbed build."""
+    folder = tmp_path_factory.mktemp("whole") / "store"
+    assert build_in_processes(folder).wait() == 0
+    return contents(folder)
+
+
 @pytest.mark.parametrize("moment", ["before the first shard", "in the middle", "after the last shard"])
-def test_rerun_after_a_kill_gives_the_same_bytes(moment, synthetic_corpus, tmp_path):
+def test_rerun_after_a_kill_gives_the_same_bytes(moment, build_in_processes, whole, tmp_path):
     """Kill the whole process group without warning, and run the same command again."""
-    (tmp_path / "build.py").write_text(BUILD)
-    environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT)}
-
-    def command(folder: str) -> list[str]:
-        return [sys.executable, str(tmp_path / "build.py"), str(synthetic_corpus), str(tmp_path / folder)]
-
-    subprocess.run(command("whole"), env=environment, check=True, capture_output=True)
-    process = subprocess.Popen(
-        command("killed"), env=environment, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    process = build_in_processes(tmp_path / "killed")
     enough = {"before the first shard": 0, "in the middle": 6, "after the last shard": 13}[moment]
     deadline = time.monotonic() + 60
     while len(list((tmp_path / "killed").glob("part-*.json"))) < enough or not (tmp_path / "killed" / ".lock").exists():
@@ -219,5 +256,5 @@ def test_rerun_after_a_kill_gives_the_same_bytes(moment, synthetic_corpus, tmp_p
         time.sleep(0.002)
     os.killpg(process.pid, signal.SIGKILL) if process.poll() is None else None
     process.wait()
-    subprocess.run(command("killed"), env=environment, check=True, capture_output=True)
-    assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
+    assert build_in_processes(tmp_path / "killed").wait() == 0
+    assert contents(tmp_path / "killed") == whole
