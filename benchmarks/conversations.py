@@ -36,7 +36,7 @@ class Point:
     right: int
     found: int
     true: int
-    false_an_hour: float
+    false_per_hour: float
 
     @property
     def precision(self) -> float:
@@ -99,7 +99,7 @@ def average_precision(points: list[Point]) -> float:
 def at_recall(points: list[Point], recall: float) -> Point | None:
     """The point with the fewest false segments of those that reach the recall."""
     enough = [point for point in points if point.recall >= recall]
-    return min(enough, key=lambda point: point.false_an_hour) if enough else None
+    return min(enough, key=lambda point: point.false_per_hour) if enough else None
 
 
 def score_calls(store: Store, subset: str, detector: Detector, *, count: int, hop_s: float, seed: int) -> Scored:
@@ -115,10 +115,10 @@ def score_calls(store: Store, subset: str, detector: Detector, *, count: int, ho
 def line(name: str, points: list[Point], chosen: Point) -> str:
     """A method's row of the table: the whole curve, the threshold chosen on dev, and false segments at the recall."""
     enough = at_recall(points, RECALL)
-    false_an_hour = f"{enough.false_an_hour:.1f}" if enough else f"- (≤ {max(p.recall for p in points):.2f})"
+    false_per_hour = f"{enough.false_per_hour:.1f}" if enough else f"- (≤ {max(p.recall for p in points):.2f})"
     return (
         f"{name:<24}{average_precision(points):>8.3f}{max(p.f1 for p in points):>9.3f}{chosen.precision:>11.3f}"
-        f"{chosen.recall:>8.3f}{chosen.f1:>8.3f}{chosen.false_an_hour:>10.1f}{false_an_hour:>16}"
+        f"{chosen.recall:>8.3f}{chosen.f1:>8.3f}{chosen.false_per_hour:>10.1f}{false_per_hour:>16}"
     )
 
 

@@ -116,7 +116,7 @@ def further_cost_s(stages: list[Stage], turn: int | None = None) -> list[float]:
 
 def table(found: Growth) -> str:
     """Table of time, cost per clip and memory of every stage at every size, by the medians."""
-    rows = [f"{'stage':<12}{'size':>6}{'clips':>9}{'s':>10}{'ms a clip':>11}{'ms a further':>14}{'peak MB':>9}"]
+    rows = [f"{'stage':<12}{'size':>6}{'clips':>9}{'s':>10}{'ms per clip':>11}{'ms per further':>15}{'peak MB':>9}"]
     for name, by_size in found.items():
         further = further_cost_s(list(by_size.values()))
         further = [None] * (len(by_size) - len(further)) + further
@@ -124,7 +124,7 @@ def table(found: Growth) -> str:
             shown = "" if cost is None else f"{1000 * cost:.3f}"
             rows.append(
                 f"{name:<12}{size:>5}x{stage.clips:>9}{stage.typical_s:>10.2f}"
-                f"{1000 * stage.typical_s / stage.clips:>11.3f}{shown:>14}{statistics.median(stage.peak_mb):>9.0f}"
+                f"{1000 * stage.typical_s / stage.clips:>11.3f}{shown:>15}{statistics.median(stage.peak_mb):>9.0f}"
             )
     return "\n".join(rows)
 

@@ -100,7 +100,7 @@ def measure(config: Config, options: Options) -> list[Line]:
     ]
     second = [Figure("of bare LiteRT's windows per second", compared.ratios(taken[limit], taken[ours]), 0.8)]
     parts = [parts_ms(model, paths[:PROFILED]) for _ in range(options.repetitions)]
-    spent_ms = {f"{name}, a file on one core": [one[name] for one in parts] for name in parts[0]}
+    spent_ms = {f"{name}, per file on one core": [one[name] for one in parts] for name in parts[0]}
     return [
         Line("batch_scoring", "batch scoring", "the notebook's predict_audio loop", first, taken, note=note),
         Line(

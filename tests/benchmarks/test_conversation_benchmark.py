@@ -50,12 +50,12 @@ def test_a_segment_is_right_within_a_second_at_both_ends():
     for located, right in found.items():
         point = conversations.measure([(scored, (2.0, 6.0))], lambda *_, located=located: [located], 0.0)
         assert (point.right, point.found, point.true) == (right, 1, 1)
-        assert point.false_an_hour == (1 - right) * 360
+        assert point.false_per_hour == (1 - right) * 360
 
 
 def test_segments_in_calls_without_spoof_are_false():
     point = conversations.measure([(timeline([1.0] * 10), None)], lambda *_: [(0.0, 5.0), (6.0, 7.0)], 0.0)
-    assert (point.right, point.found, point.true, point.false_an_hour) == (0, 2, 0, 720.0)
+    assert (point.right, point.found, point.true, point.false_per_hour) == (0, 2, 0, 720.0)
     assert (point.precision, point.recall) == (0.0, 0.0)
 
 
