@@ -1,6 +1,7 @@
 """Outcome of an evaluation: models, trials and tables in memory, from which figures and summary are made."""
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -95,6 +96,7 @@ def summarise(outcome: Outcome) -> EvaluationSummary:
             **dataclasses.asdict(model.point()),
             slope=model.calibration.slope,
             intercept=model.calibration.intercept,
+            bounds=tuple(filter(math.isfinite, (model.calibration.lower, model.calibration.upper))),
         ),
         store=StoreFacts(store.name, store.folder.name, store.split_by, of_training(model, store)),
         main=outcome.main,

@@ -1,7 +1,7 @@
-"""From logits to calibrated log-likelihood ratios, and the thresholds that decisions use; both fitted on dev alone.
+"""Map from logits to calibrated log-likelihood ratios, and the thresholds of decisions; both are fitted on dev only.
 
-Training fits them and stores them in the model folder; everything that scores applies them. Scores that were once
-calibrated can be combined with any prior by Bayes' rule, which raw logits cannot.
+Training fits them and stores them in the model folder; everything that scores applies them. Calibrated scores can be
+combined with any prior by Bayes' rule; raw logits cannot.
 """
 
 import math
@@ -13,10 +13,11 @@ from pipeline import metrics
 from pipeline.errors import ConfigError
 
 REGULARISATION = 1e-4
-"""Weight of the squared slope of the standardised logit, which keeps the slope finite where dev separates perfectly."""
+"""Weight of the squared slope of the standardised logit; it keeps the slope finite if the classes separate on dev."""
 MIN_SLOPE = 1e-3
-"""Least slope of the standardised logit: scores then say next to nothing, and keep their order."""
-ITERATIONS = 1000
+"""Least slope of the standardised logit; scores are then close to 0, and keep their order."""
+KNEE = 1.0
+"""Distance from a bound, in nats, at which scores start to be compressed."""
 NAMED = ("eer", "min_dcf", "fpr=0.01", "fnr=0.01")
 """Operating points that every model holds."""
 COST_FORM = "prior=P,miss=COST,false_alarm=COST"
@@ -26,19 +27,26 @@ FORMS = f"eer, min_dcf, fpr=RATE, fnr=RATE, {COST_FORM}"
 
 @dataclass(frozen=True)
 class Calibration:
-    """Affine map from logit to log-likelihood ratio; the slope is positive, so it never changes the order."""
+    """Map from logit to log-likelihood ratio: affine, then compressed between bounds. It keeps the order of trials.
+
+    Scores up to a nat (``KNEE``) short of a bound stay as they are. Beyond it by x, the score is bound − 1 / (1 + x):
+    it rises strictly and never reaches the bound. Model folders without bounds are unbounded.
+    """
 
     slope: float
     intercept: float
+    lower: float = -math.inf
+    upper: float = math.inf
 
     def apply(self, logits: np.ndarray) -> np.ndarray:
         """Log-likelihood ratios of logits, same shape, natural logarithm."""
-        return self.slope * np.asarray(logits, np.float64) + self.intercept
+        scores = self.slope * np.asarray(logits, np.float64) + self.intercept
+        return _bounded(scores, self.lower, self.upper)[0]
 
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """A threshold on the calibrated score, the prior of spoof it is for, and its error rates on dev where measured."""
+    """A threshold on the calibrated score, its prior of spoof, and its error rates on dev if they were measured."""
 
     threshold: float
     prior_spoof: float
@@ -47,26 +55,42 @@ class OperatingPoint:
 
 
 def fit(logits: np.ndarray, labels: np.ndarray) -> Calibration:
-    """Prior-weighted logistic regression (Brümmer & du Preez 2006) of labels on logits.
+    """Prior-weighted logistic regression (Brümmer & du Preez 2006) of labels on logits, with bounded scores.
 
     Each class weighs one half, so the fitted log-odds are a log-likelihood ratio whatever the share of spoof on dev.
-    Logits that do not rise with bonafide speech get the least slope allowed, and log-likelihood ratios close to 0:
-    they are not turned round, as a detector that is wrong on dev is a mistake to find, not to invert. Raises
-    ``MetricError`` for logits that are not finite or lack a class.
+    Dev supports no odds beyond its own size: if none of n clips of a class has an extreme score, the rule of succession
+    puts the rate of such clips at 1 / (n + 2). So scores lie above −ln(bonafide + 2) and below ln(spoof + 2), in clips
+    of dev; slope and intercept are fitted with these bounds in place. Logits that fall with bonafide speech get the
+    least slope allowed and are not inverted: a detector that is wrong on dev is a mistake to find. Raises
+    ``MetricError`` if logits are not finite or lack a class.
     """
-    from sklearn.linear_model import LogisticRegression
+    from scipy.optimize import minimize
 
     logits, labels = metrics.checked(logits, labels)
+    lower, upper = -math.log(labels.sum() + 2), math.log((~labels).sum() + 2)
     centre, spread = logits.mean(), logits.std() or 1.0
-    x = (logits - centre) / spread
-    # scikit-learn minimises C · Σ weight · loss + ½ slope²; the intercept is not penalised.
+    x, sign = (logits - centre) / spread, np.where(labels, 1.0, -1.0)
     weight = np.where(labels, 0.5 / labels.sum(), 0.5 / (~labels).sum())
-    model = LogisticRegression(C=1 / REGULARISATION, tol=1e-10, max_iter=ITERATIONS)
-    model.fit(x[:, None], labels, sample_weight=weight)
-    slope, offset = float(model.coef_[0, 0]), float(model.intercept_[0])
-    if slope < MIN_SLOPE:
-        slope, offset = MIN_SLOPE, -MIN_SLOPE * (x[labels].mean() + x[~labels].mean()) / 2
-    return Calibration(float(slope / spread), float(offset - slope * centre / spread))
+
+    def loss(values: np.ndarray) -> tuple[float, list[float]]:
+        slope, offset = values
+        scores, rise = _bounded(slope * x + offset, lower, upper)
+        costs = np.logaddexp(0, -sign * scores)
+        down = -weight * sign * rise * -np.expm1(-costs)  # 1 − e^−cost is the probability of the wrong class
+        return weight @ costs + REGULARISATION / 2 * slope**2, [down @ x + REGULARISATION * slope, down.sum()]
+
+    limits = [(MIN_SLOPE, None), (None, None)]
+    slope, offset = minimize(
+        loss, [1.0, 0.0], jac=True, method="L-BFGS-B", bounds=limits, options={"ftol": 1e-15, "gtol": 1e-9}
+    ).x
+    return Calibration(float(slope / spread), float(offset - slope * centre / spread), lower, upper)
+
+
+def _bounded(scores: np.ndarray, lower: float, upper: float) -> tuple[np.ndarray, np.ndarray]:
+    """Scores compressed between bounds, and the slope of that map at each."""
+    low, high = lower + KNEE, upper - KNEE
+    over, under = np.maximum(scores - high, 0), np.maximum(low - scores, 0)
+    return np.clip(scores, low, high) + (1 - 1 / (1 + over)) - (1 - 1 / (1 + under)), (1 + over + under) ** -2.0
 
 
 def operating_points(
@@ -77,7 +101,7 @@ def operating_points(
 
 
 def operating_point(name: str, scores: np.ndarray, labels: np.ndarray) -> OperatingPoint:
-    """The threshold that a name asks for on calibrated scores, and its error rates there.
+    """Threshold of a name on calibrated scores, and its error rates there.
 
     ``eer``, ``fpr=RATE`` (at most that share of spoof accepted) and ``fnr=RATE`` (at most that share of bonafide
     missed) hold at even odds, ``min_dcf`` at the challenge's prior and costs, ``prior=P,miss=COST,false_alarm=COST``
@@ -97,16 +121,16 @@ def operating_point(name: str, scores: np.ndarray, labels: np.ndarray) -> Operat
 
 
 def cost_point(name: str) -> OperatingPoint | None:
-    """The operating point of ``prior=P,miss=COST,false_alarm=COST``, for which no trials are needed.
+    """Operating point of ``prior=P,miss=COST,false_alarm=COST``, which needs no trials.
 
-    ``None`` for names of another form; ``ConfigError`` for those of none.
+    ``None`` for names of another form; ``ConfigError`` for names of no form.
     """
     form, values = _parsed(name)
     return OperatingPoint(_bayes_threshold(*values), values[0]) if form == "cost" else None
 
 
 def check_name(name: str) -> None:
-    """Raise ``ConfigError`` for what names no operating point."""
+    """Raise ``ConfigError`` if ``name`` names no operating point."""
     _parsed(name)
 
 

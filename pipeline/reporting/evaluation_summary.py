@@ -17,7 +17,10 @@ FILENAME = "evaluation.json"
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """Version of the model, its default operating point, and its calibration (score = slope · logit + intercept)."""
+    """Version of the model, its default operating point, and its calibration (score = slope · logit + intercept).
+
+    ``bounds`` are the lower and the upper bound of a score; empty without bounds.
+    """
 
     version: str
     run_id: str
@@ -28,6 +31,7 @@ class ModelFacts:
     false_alarm: float | None
     slope: float
     intercept: float
+    bounds: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

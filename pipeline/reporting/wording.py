@@ -79,10 +79,11 @@ def threshold(model: ModelFacts) -> str:
 
 def calibration(model: ModelFacts) -> str:
     """Formula and meaning of a score."""
+    bounds = f" and bounded to {' to '.join(map(signed, model.bounds))}" if model.bounds else ""
     return (
         f"Score = {model.slope:.3f} · logit {'+' if model.intercept >= 0 else '−'} {abs(model.intercept):.3f}, a "
-        "logistic regression fitted on dev. A score is the natural logarithm of how much likelier a recording is under "
-        "bonafide than under spoof."
+        f"logistic regression fitted on dev{bounds}. A score is the natural logarithm of how much likelier a recording "
+        "is under bonafide than under spoof."
     )
 
 

@@ -1,4 +1,6 @@
-"""Calibration against known log-likelihood ratios and scikit-learn, and the thresholds that are chosen on dev."""
+"""Calibration against known log-likelihood ratios and scikit-learn, its bounds, and the thresholds chosen on dev."""
+
+import dataclasses
 
 import numpy as np
 import pytest
@@ -56,10 +58,10 @@ def test_separable_trials_get_finite_scores_on_the_right_side():
     scores = found.apply(logits)
     assert 0 < found.slope < 100
     assert ((scores > 0) == labels).all()
-    assert 3 < np.abs(scores).max() < 50
+    assert 1 < np.abs(scores).max() < np.log(5)
 
 
-def test_logits_that_fall_with_bonafide_speech_say_next_to_nothing():
+def test_logits_that_fall_with_bonafide_speech_are_calibrated_to_almost_zero():
     logits, labels = normal(100, 900)
     found = calibration.fit(-logits, labels)
     assert found.slope > 0
@@ -93,13 +95,76 @@ def test_slope_and_intercept_are_always_usable(bonafide, spoof):
         ([], [], "no trials"),
     ],
 )
-def test_what_cannot_be_calibrated_is_refused(logits, labels, message):
+def test_logits_that_cannot_be_calibrated_are_refused(logits, labels, message):
     with pytest.raises(MetricError, match=message):
         calibration.fit(np.array(logits), np.array(labels, bool))
 
 
-def test_apply_keeps_the_shape():
+def test_without_bounds_the_map_is_affine_and_keeps_the_shape():
     assert Calibration(2.0, -1.0).apply(np.array([[0.0, 1.0]], np.float32)).tolist() == [[-1, 1]]
+    assert Calibration(2.0, -1.0).apply(1e6) == 2e6 - 1
+
+
+def test_the_bounds_are_those_of_the_rule_of_succession():
+    found = calibration.fit(*normal(80, 96))
+    assert (found.lower, found.upper) == pytest.approx((-np.log(82), np.log(98)))
+    assert Calibration(**dataclasses.asdict(found)) == found
+
+
+def test_scores_are_kept_up_to_a_nat_short_of_the_bounds_and_approach_them_beyond():
+    bounded = Calibration(1.0, 0.0, -4.0, 5.0)
+    assert bounded.apply([-3.0, -1.5, 0, 4.0]).tolist() == [-3, -1.5, 0, 4]
+    assert bounded.apply([5.0, 7.0, -4.0, -12.0]) == pytest.approx([4.5, 4.75, -3.5, -3.9])
+
+
+def test_scores_rise_strictly_within_their_bounds():
+    bounded = Calibration(1.0, 0.0, -4.4, 4.6)
+    logits = np.concatenate([-np.logspace(6, -2, 500), [0], np.logspace(-2, 6, 500)])
+    scores = bounded.apply(logits)
+    assert (np.diff(scores) > 0).all()
+    assert -4.4 < scores[0] < -4.39
+    assert 4.59 < scores[-1] < 4.6
+
+
+def overconfident(seed: int, unseen: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Logits and labels of dev, then of held-out trials: there a share of spoof comes from an attack unknown on dev."""
+    rng = np.random.default_rng(seed)
+    dev, held_out = np.arange(176) < 80, np.arange(3000) < 1500
+    known = rng.random(3000) >= unseen
+    logits = [4 * rng.normal(np.where(labels, 2.0, -2.0)) for labels in (dev, held_out)]
+    logits[1] = np.where(held_out | known, logits[1], 4 * rng.normal(1.0, 1.0, 3000))
+    return logits[0], dev, logits[1], held_out
+
+
+def test_on_unseen_attacks_the_bounds_lower_cllr_and_leave_figures_of_rank_alone():
+    for seed in range(5):
+        logits, labels, unseen, unseen_labels = overconfident(seed, 0.1)
+        spread = logits.std()
+        weight = np.where(labels, 0.5 / labels.sum(), 0.5 / (~labels).sum())
+        plain = LogisticRegression(C=1e4, tol=1e-9).fit(logits[:, None] / spread, labels, sample_weight=weight)
+        unbounded = plain.decision_function(unseen[:, None] / spread)
+        scores = calibration.fit(logits, labels).apply(unseen)
+        assert metrics.cllr(scores, unseen_labels) < 0.95 * metrics.cllr(unbounded, unseen_labels)
+        for figure in (metrics.eer, metrics.auc, metrics.min_dcf):
+            assert figure(scores, unseen_labels) == figure(unbounded, unseen_labels)
+
+
+def test_on_trials_like_those_of_dev_the_bounds_cost_little():
+    logits, labels, same, same_labels = overconfident(0, 0.0)
+    bounded = calibration.fit(logits, labels)
+    affine = dataclasses.replace(bounded, lower=-np.inf, upper=np.inf)
+    cost = metrics.cllr(bounded.apply(same), same_labels) - metrics.cllr(affine.apply(same), same_labels)
+    assert cost < np.log2(1 + 1 / 81), "a right trial costs no more than its bound"
+
+
+def test_thresholds_are_in_units_of_bounded_scores():
+    logits, labels, *_ = overconfident(0, 0.1)
+    found = calibration.fit(logits, labels)
+    points = calibration.operating_points(found.apply(logits), labels)
+    affine = dataclasses.replace(found, lower=-np.inf, upper=np.inf)
+    for name, point in calibration.operating_points(affine.apply(logits), labels).items():
+        assert found.lower < points[name].threshold < found.upper
+        assert (points[name].miss, points[name].false_alarm) == (point.miss, point.false_alarm)
 
 
 def test_operating_points_state_their_error_rates():
@@ -133,6 +198,6 @@ def test_a_cost_point_is_bayes_threshold_whatever_the_trials():
     ["", "far", "fpr", "fpr=", "fpr=1", "fpr=-0.1", "fnr=nan", "fpr=0.1,fnr=0.1", "prior=0.05", "eer=0.1"]
     + [f"prior={p},miss={m},false_alarm={f}" for p, m, f in ((0, 1, 1), (1, 1, 1), (0.5, 0, 1), (0.5, 1, "inf"))],
 )
-def test_what_names_no_operating_point_is_refused_with_what_does(name):
+def test_other_names_of_operating_points_are_refused_with_the_forms(name):
     with pytest.raises(ConfigError, match="expected one of eer, min_dcf, fpr=RATE, fnr=RATE, prior=P,miss=COST"):
         calibration.check_name(name)

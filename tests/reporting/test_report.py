@@ -55,6 +55,7 @@ VALUES = {
         "false_alarm": 0.061,
         "slope": 1.5,
         "intercept": -0.2,
+        "bounds": [-4.41, 4.58],
     },
     "store": {"name": "demo", "folder": "demo-f05abcd47064", "split_by": "official", "of_training": True},
     "data": [
@@ -253,6 +254,7 @@ def test_every_part_says_its_numbers():
     source = report.html(SUMMARY, FIGURES, CLIPS)
     assert source.count('class="strong"') == 2
     assert "it gains 7.1 percentage points (95 % interval of the gain 5.0 to 9.0)" in page.text
+    assert "fitted on dev and bounded to −4.41 to +4.58." in page.text
     assert page.references.count(f"data:audio/flac;base64,{base64.b64encode(b'fLaC wrong').decode()}") == 1
 
 

@@ -73,9 +73,11 @@ def test_a_folder_of_format_1_is_read(make_model_folder):
     index = make_model_folder().folder / "bundle.json"
     values = json.loads(index.read_text()) | {"format": 1}
     del values["config"]["operating_point"], values[files.SEAL]
+    del values["calibration"]["lower"], values["calibration"]["upper"]
     index.write_text(json.dumps(values))
     read = ModelFolder.load(index.parent)
     assert (read.dev_scores, read.point().threshold) == (None, 0.25)
+    assert read.calibration.apply(1e3) == 2e3 - 0.5, "folders without bounds are unbounded"
 
 
 def test_damage_is_found_and_named(make_model_folder):
