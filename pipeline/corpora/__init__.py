@@ -1,4 +1,4 @@
-"""Readers of corpora: each turns a folder on disk into a Manifest and a list of what it left out, and why."""
+"""Readers of corpora: each turns a folder on disk into rows of a Manifest and a list of what is left out, and why."""
 
 import dataclasses
 import sys
@@ -29,15 +29,15 @@ READERS = {
     "table": ("pipeline.corpora.table",),
     "wavefake": ("pipeline.corpora.wavefake",),
 }
-"""Corpus to the module that reads it, and what its ``read`` takes beside the folder and the parts."""
+"""Module that reads each corpus, and further arguments of its ``read``."""
 BUILT = ("demo", "synthetic")
-"""Corpora that are made on the user's machine where no ``data_dir`` is given."""
+"""Corpora that are made on the user's machine if no ``data_dir`` is given."""
 
 
 def apart(config: CorpusConfig) -> dict[str, CorpusConfig]:
-    """Each corpus that the configuration joins, with its folder, by the name that it has in the joined Manifest.
+    """Configuration of each joined corpus, with its folder, by its name in the joined Manifest.
 
-    Raises ``ConfigError`` where there are not as many folders as corpora.
+    Raises ``ConfigError`` unless there are as many folders as corpora.
     """
     names = [name.strip() for name in config.corpus.split(",")]
     if len(names) == 1:
@@ -57,7 +57,7 @@ def apart(config: CorpusConfig) -> dict[str, CorpusConfig]:
 
 
 def together(configs: Mapping[str, CorpusConfig]) -> CorpusConfig:
-    """The configuration that joins those: the opposite of ``apart``."""
+    """Configuration that joins corpora: the inverse of ``apart``."""
     first = next(iter(configs.values()))
     if len(configs) == 1:
         return first
@@ -66,11 +66,11 @@ def together(configs: Mapping[str, CorpusConfig]) -> CorpusConfig:
 
 
 def read(config: CorpusConfig) -> tuple[pd.DataFrame, list[Rejected]]:
-    """The Manifest of the configured corpus, or of several joined, and what their readers left out.
+    """Manifest of the configured corpus, or of several joined, and the recordings that are left out.
 
-    In a joined Manifest utterances, speakers and attacks have the name of their corpus in front
-    (``asvspoof2019_la/A07``), because each corpus names its own: A05 of ASVspoof 5 is not A05 of 2019. Raises
-    ``CorpusError`` for a folder that is missing or not laid out as the reader needs it.
+    In a joined Manifest utterances, speakers and attacks begin with the name of their corpus (``asvspoof2019_la/A07``),
+    because each corpus has its own names: A05 of ASVspoof 5 is not A05 of 2019. Raises ``CorpusError`` for a folder
+    that is missing or has another layout than its reader needs.
     """
     parts = _parts(config.parts)
     if parts == ("eval",) and config.split_by in ("speaker", "stratified"):
@@ -84,7 +84,7 @@ def read(config: CorpusConfig) -> tuple[pd.DataFrame, list[Rejected]]:
         rejected += left
         labels = set(tables[name]["label"])
         if labels != set(manifest.LABELS):
-            print(f"warning: {name} holds {labels.pop()} alone; join it with a corpus of both", file=sys.stderr)
+            print(f"warning: {name} holds only {labels.pop()}; join it with a corpus of both", file=sys.stderr)
     table = manifest.join(tables) if len(tables) > 1 else tables.popitem()[1]
     return table, rejected
 
@@ -99,11 +99,12 @@ def _read(config: CorpusConfig, parts: tuple[str, ...]) -> tuple[pd.DataFrame, l
     elif config.corpus in BUILT:
         place = reader.ensure()
     else:
-        raise CorpusError(f"corpus={config.corpus} needs --data_dir, the place of its recordings")
+        raise CorpusError(f"corpus={config.corpus} needs --data_dir, the folder of its recordings")
     if ascii(str(place)).count("\\udc"):
         raise CorpusError(f"{str(place)!a}: the name of the folder is not UTF-8 text; rename it")
     arguments += [config.label_one] if config.corpus == "table" else []
-    return reader.read(place, parts or SUBSETS, *arguments)
+    rows, rejected = reader.read(place, parts or SUBSETS, *arguments)
+    return manifest.make(rows, corpus=config.corpus, rejected=rejected), rejected
 
 
 def _parts(given: str) -> tuple[str, ...]:

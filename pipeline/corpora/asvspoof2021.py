@@ -12,13 +12,10 @@ import re
 from functools import partial
 from pathlib import Path
 
-import pandas as pd
-
 from pipeline.corpora import listing
 from pipeline.corpora.asvspoof2019 import LA_ATTACKS
+from pipeline.corpora.listing import Reading
 from pipeline.errors import CorpusError
-from pipeline.store import manifest
-from pipeline.store.manifest import Rejected
 
 LA = ("speaker", "file", "codec", "transmission", "attack", "key", "trim", "phase")
 DF = (
@@ -45,33 +42,31 @@ KEYS = "CM/trial_metadata.txt"
 PHASES = ("progress", "eval", "hidden")
 
 
-def read(data_dir: Path, parts: tuple[str, ...], track: str) -> tuple[pd.DataFrame, list[Rejected]]:
-    """The Manifest of a track (LA, DF or PA), all of it eval; listed files without audio, and audio not listed.
+def read(data_dir: Path, parts: tuple[str, ...], track: str) -> Reading:
+    """Rows of a track (LA, DF or PA), all of them eval; rejected are listed files without audio, and unlisted audio.
 
-    The archives may have been unpacked into one folder or into a folder each. Raises ``CorpusError`` for missing keys
-    or audio, a damaged line, and ``parts`` without eval.
+    The archives may have been unpacked into one folder or into several. Raises ``CorpusError`` for missing keys or
+    audio, a damaged line, and ``parts`` without eval.
     """
-    corpus, folder = f"asvspoof2021_{track.lower()}", f"ASVspoof2021_{track}_eval"
     if "eval" not in parts:
-        raise CorpusError(f"{corpus} is evaluation data alone: leave --parts out, and train on asvspoof2019")
-    metadata = _keys(data_dir, track)
-    folders = listing.every(data_dir, folder)
+        raise CorpusError(f"ASVspoof 2021 {track} is evaluation data only: omit --parts, and train on asvspoof2019")
+    keys = _keys(data_dir, track)
+    folders = listing.every(data_dir, f"ASVspoof2021_{track}_eval")
     if not folders:
-        raise CorpusError(f"{data_dir}: folder {folder} is missing; unpack the audio of the track there")
+        raise CorpusError(
+            f"{data_dir}: folder ASVspoof2021_{track}_eval is missing; unpack the audio of the track there"
+        )
     first = FIRST_RELEASE.get(track, LA)
-    entries = listing.entries(metadata, first if len(_first_line(metadata)) == len(first) else COLUMNS[track])
+    entries = listing.entries(keys, first if len(_first_line(keys)) == len(first) else COLUMNS[track])
     for entry in entries:
         entry["phase"] = re.sub("_track(_[12])?$", "", entry["phase"])
         if entry["phase"] not in PHASES:
             raise CorpusError(f"{entry['place']}: subset {entry['phase']!r} is none of {', '.join(PHASES)}")
-    rows, rejected = listing.matched(metadata, entries, folders, partial(_row, track=track))
-    table = manifest.make(rows, corpus=corpus, rejected=rejected)
-    names = {} if track == "PA" else LA_ATTACKS
-    return table.assign(attack_name=table["attack"].map(names).fillna("")), rejected
+    return listing.matched(keys, entries, folders, partial(_row, track=track))
 
 
 def _keys(data_dir: Path, track: str) -> Path:
-    """The list of the track's labels; keys of the first release are in no folder of their track."""
+    """List of the track's labels; in the first release only its lines name the track."""
     found = listing.every(data_dir, f"{track}/{KEYS}", "file") or [
         path for path in listing.every(data_dir, KEYS, "file") if f" {track}_E_" in " ".join(_first_line(path))
     ]
@@ -82,16 +77,16 @@ def _keys(data_dir: Path, track: str) -> Path:
     return found[0]
 
 
-def _first_line(metadata: Path) -> list[str]:
-    return next((line.split() for line, _ in listing.lines(metadata)), [])
+def _first_line(keys: Path) -> list[str]:
+    return next((line.split() for line, _ in listing.lines(keys)), [])
 
 
 def _row(entry: dict[str, str], path: Path, *, track: str) -> dict[str, str]:
     entry = dict.fromkeys(COLUMNS[track], "-") | entry
-    row = listing.row(entry, path, split="eval", conditions=CONDITIONS[track])
     if track == "PA":
         replay = [entry[name] for name in REPLAY]
-        row["attack"] = "" if set(replay) == {"-"} else "-".join(replay)
+        entry["attack"] = "-" if set(replay) == {"-"} else "-".join(replay)
+    row = listing.row(entry, path, split="eval", conditions=CONDITIONS[track], attack_names=LA_ATTACKS)
     if row.get("vocoder") in listing.NOTHING:
         row["vocoder"] = ""
     return row

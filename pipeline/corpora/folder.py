@@ -9,12 +9,11 @@ import os
 import sys
 from pathlib import Path
 
-import pandas as pd
-
 from pipeline import audio
 from pipeline.common.tables import LABEL_WORDS, SPLIT_WORDS, word
 from pipeline.common.walk import files, walk
 from pipeline.config import BONAFIDE, SPOOF
+from pipeline.corpora.listing import Reading
 from pipeline.errors import CorpusError
 from pipeline.store import manifest
 from pipeline.store.manifest import Rejected
@@ -22,8 +21,8 @@ from pipeline.store.manifest import Rejected
 UNKNOWN_FOLDER = "a folder that names neither a class nor a subset"
 
 
-def read(data_dir: Path, parts: tuple[str, ...]) -> tuple[pd.DataFrame, list[Rejected]]:
-    """Read the Manifest of the folder; rejected are other files and folders.
+def read(data_dir: Path, parts: tuple[str, ...]) -> Reading:
+    """Rows of the recordings in the folder; rejected are other files and folders.
 
     Raises ``CorpusError`` if a class is missing.
     """
@@ -41,10 +40,10 @@ def read(data_dir: Path, parts: tuple[str, ...]) -> tuple[pd.DataFrame, list[Rej
         print(f"warning: left out, as they name neither a class nor a subset: {', '.join(unknown)}", file=sys.stderr)
     layout = "{bonafide,genuine,real}/ and {spoof,spoofed,fake}/, with or without train/, dev/ and eval/ above them"
     require_both_classes(rows, rejected, data_dir, layout)
-    return manifest.make(rows, corpus="folder", rejected=rejected), rejected
+    return rows, rejected
 
 
-def labelled(top: Path, data_dir: Path, *, split: str) -> tuple[list[dict], list[Rejected]]:
+def labelled(top: Path, data_dir: Path, *, split: str) -> Reading:
     """Rows of the recordings in the class folders of ``top``, named from ``data_dir`` on; rejected is the rest.
 
     Without ``split`` a folder directly inside a class that names a subset is that subset.

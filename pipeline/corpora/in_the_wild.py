@@ -1,32 +1,29 @@
 """In-the-Wild: public figures and deepfakes of them, collected from the web; it has no official splits.
 
-``meta.csv`` has the columns ``file,speaker,label`` and lies beside the recordings. How the spoofs were made is not
-known. See Müller et al. 2022.
+``meta.csv`` is beside the recordings, with the columns ``file,speaker,label``. The making of the spoofs is unknown.
+See Müller et al. 2022.
 """
 
 import csv
+from functools import partial
 from pathlib import Path
-
-import pandas as pd
 
 from pipeline.config import BONAFIDE, SPOOF
 from pipeline.corpora import listing
+from pipeline.corpora.listing import Reading
 from pipeline.errors import CorpusError
-from pipeline.store import manifest
-from pipeline.store.manifest import Rejected
 
 COLUMNS = ["file", "speaker", "label"]
 LABELS = {"bona-fide": BONAFIDE, "spoof": SPOOF}
 
 
-def read(data_dir: Path, parts: tuple[str, ...]) -> tuple[pd.DataFrame, list[Rejected]]:
-    """The Manifest of the corpus, the listed files without audio, and audio that is not listed.
+def read(data_dir: Path, parts: tuple[str, ...]) -> Reading:
+    """Rows of the corpus; rejected are listed files without audio, and audio that is not listed.
 
     Raises ``CorpusError`` for a missing or damaged ``meta.csv``.
     """
     table = listing.outermost(data_dir, "meta.csv", "file", "unpack release_in_the_wild.zip there")
-    rows, rejected = listing.matched(table, _entries(table), [table.parent], _row)
-    return manifest.make(rows, corpus="in_the_wild", rejected=rejected), rejected
+    return listing.matched(table, _entries(table), [table.parent], partial(listing.row, split=""))
 
 
 def _entries(table: Path) -> list[dict[str, str]]:
@@ -44,12 +41,3 @@ def _entries(table: Path) -> list[dict[str, str]]:
         file, speaker, label = values
         found.append({"file": file, "speaker": speaker, "key": label, "place": place})
     return listing.checked(found, LABELS)
-
-
-def _row(entry: dict[str, str], path: Path) -> dict[str, str]:
-    return {
-        "utterance_id": path.stem,
-        "path": str(path),
-        "label": LABELS[entry["key"]],
-        "speaker": entry["speaker"],
-    }

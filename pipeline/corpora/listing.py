@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -12,6 +13,8 @@ from pipeline.errors import CorpusError
 from pipeline.store.manifest import Rejected
 
 LABELS = {"bonafide": BONAFIDE, "spoof": SPOOF}
+Reading = tuple[list[dict[str, str]], list[Rejected]]
+"""Rows of the Manifest, and the recordings that are left out."""
 NOTHING = ("-", "bonafide")
 """Values of the attack column for bonafide."""
 
@@ -49,7 +52,7 @@ def _found(data_dir: Path, name: str, kind: str) -> Iterator[Path]:
 
 
 def lines(listing: Path) -> Iterator[tuple[str, str]]:
-    """Each line that is not empty, and its place for an error message."""
+    """Each line with text, and its place for an error message."""
     try:
         text = listing.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
@@ -66,13 +69,13 @@ def entries(
     *,
     other_columns: Mapping[int, str] = MappingProxyType({}),
 ) -> list[dict[str, str]]:
-    """The lines of a list, checked.
+    """Checked lines of a list, by column; ``label`` is added.
 
     Parameters
     ----------
     columns : names of the columns, ``file`` and ``key`` among them.
-    labels : what each key means.
-    other_columns : what a line with another number of columns means, in words.
+    labels : label of each key.
+    other_columns : error for a line with this other number of columns.
     """
     found = []
     for line, place in lines(listing):
@@ -88,7 +91,10 @@ def entries(
 
 
 def checked(found: list[dict[str, str]], labels: Mapping[str, str]) -> list[dict[str, str]]:
-    """The entries; raises ``CorpusError`` for an unknown key, a file listed twice, an attack that contradicts it."""
+    """The entries with their ``label``.
+
+    Raises ``CorpusError`` for an unknown key, a file listed twice, and an attack that contradicts the key.
+    """
     seen: set[str] = set()
     for entry in found:
         key, attack = entry["key"], entry.get("attack")
@@ -101,7 +107,34 @@ def checked(found: list[dict[str, str]], labels: Mapping[str, str]) -> list[dict
         ):
             raise CorpusError(f"{entry['place']}: the key is {key!r}, but the attack is {attack!r}")
         seen.add(entry["file"])
+        entry["label"] = labels[key]
     return found
+
+
+def parts(
+    data_dir: Path,
+    places: Mapping[str, tuple[str, str]],
+    columns: tuple[str, ...],
+    make_row: Callable[..., dict[str, str]],
+    **options: Mapping,
+) -> Reading:
+    """Rows of the parts of a corpus, each with the names of its list and of its folder; see ``matched``.
+
+    Parameters
+    ----------
+    make_row : makes the row of an entry, its path and its ``split``.
+    options : for ``entries``.
+    """
+    rows: list[dict[str, str]] = []
+    rejected: list[Rejected] = []
+    for part, (list_name, folder_name) in places.items():
+        folders = every(data_dir, folder_name) or [outermost(data_dir, folder_name, "folder")]
+        listed = outermost(data_dir, list_name, "file")
+        found = entries(listed, columns, **options)
+        found_rows, left = matched(listed, found, folders, partial(make_row, split=part))
+        rows += found_rows
+        rejected += left
+    return rows, rejected
 
 
 def matched(
@@ -109,7 +142,7 @@ def matched(
     found: list[dict[str, str]],
     folders: Iterable[Path],
     make_row: Callable[[dict[str, str], Path], dict[str, str]],
-) -> tuple[list[dict[str, str]], list[Rejected]]:
+) -> Reading:
     """Rows of the entries with audio; rejected are entries without, and audio that the list does not name.
 
     Parameters
@@ -135,15 +168,23 @@ def matched(
     return rows, rejected
 
 
-def row(entry: dict[str, str], path: Path, *, split: str, conditions: tuple[str, ...] = ()) -> dict[str, str]:
-    """The Manifest's row of an entry whose columns are called as the Manifest's are."""
+def row(
+    entry: dict[str, str],
+    path: Path,
+    *,
+    split: str,
+    conditions: tuple[str, ...] = (),
+    attack_names: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, str]:
+    """Row of the Manifest of an entry whose columns have the Manifest's names."""
     return {
-        "utterance_id": entry["file"],
+        "utterance_id": stem(entry["file"]),
         "path": str(path),
-        "label": LABELS[entry["key"]],
+        "label": entry["label"],
         "split": split,
         "speaker": known(entry["speaker"]),
         "attack": known(entry.get("attack", "-")),
+        "attack_name": attack_names.get(entry.get("attack", "-"), ""),
         **{name: known(entry[name]) for name in conditions},
     }
 
@@ -172,5 +213,5 @@ def stem(name: str) -> str:
 
 
 def known(value: str) -> str:
-    """A column's value; "" where the list says that there is none."""
+    """Value of a column; "" for "-", which stands for none."""
     return "" if value == "-" else value

@@ -8,12 +8,12 @@ same through a coarse vocoder, or the same through a loudspeaker and a room. It 
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from pipeline.common import files
 from pipeline.config import SAMPLE_RATE_HZ, artifacts_dir
 from pipeline.corpora import asvspoof2017
-from pipeline.store.manifest import Rejected
+
+read = asvspoof2017.read
 
 RECIPE_VERSION = 1
 SPEAKERS = {"train": 6, "dev": 3, "eval": 4}
@@ -35,12 +35,6 @@ def ensure() -> Path:
     if not (folder / "DATA.md").is_file():
         build(folder)
     return folder
-
-
-def read(data_dir: Path, parts: tuple[str, ...]) -> tuple[pd.DataFrame, list[Rejected]]:
-    """As the reader of ASVspoof 2017, which reads it."""
-    table, rejected = asvspoof2017.read(data_dir, parts)
-    return table.assign(corpus="synthetic"), rejected
 
 
 def build(folder: Path, *, seed: int = 2017) -> None:

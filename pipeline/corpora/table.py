@@ -10,12 +10,11 @@ import pandas as pd
 from pipeline.audio import SUFFIXES
 from pipeline.common import tables
 from pipeline.errors import CorpusError
-from pipeline.store import manifest
 from pipeline.store.manifest import Rejected
 
 
 def read(data_dir: Path, parts: tuple[str, ...], label_one: str) -> tuple[pd.DataFrame, list[Rejected]]:
-    """Read the Manifest of the table at ``data_dir``; rejected are rows without a file or with contradicting labels.
+    """Rows of the table at ``data_dir``; rejected are those without a file or with contradicting labels.
 
     Paths are relative to the table's folder; a name without suffix stands for the one recording of that name. Raises
     ``CorpusError`` for a row without a label, a table none of whose paths is a file, and what ``tables.load`` refuses.
@@ -55,7 +54,7 @@ def read(data_dir: Path, parts: tuple[str, ...], label_one: str) -> tuple[pd.Dat
     table = table[~contradicted]
     again = table.duplicated(["path", "utterance_id"])
     rejected += [Rejected(path, f"listed twice in {data_dir.name}, and read once") for path in table["path"][again]]
-    return manifest.make(table[~again], corpus="table", rejected=rejected), rejected
+    return table[~again], rejected
 
 
 def _absolute(folder: Path, names: list[str]) -> list[str]:

@@ -1,31 +1,29 @@
 """WaveFake: speech of two voices resynthesised by vocoders, beside the recordings it was made from.
 
-A folder a generator (``ljspeech_melgan/LJ001-0001_gen.wav``), all of it spoof. Bonafide are LJ Speech
-(``LJSpeech-1.1/wavs/``, English) and the part of JSUT that was resynthesised (``jsut_ver1.1/basic5000/wav/``,
-Japanese), which its publishers do not pass on: unpack them beside it. There are no official splits, and two speakers
-alone. See Frank & Schönherr 2021.
+Each folder is a generator (``ljspeech_melgan/LJ001-0001_gen.wav``), all of it spoof. Bonafide are LJ Speech
+(``LJSpeech-1.1/wavs/``, English) and the resynthesised part of JSUT (``jsut_ver1.1/basic5000/wav/``, Japanese), which
+its publishers do not pass on: unpack them beside it. There are no official splits, and only two speakers. See Frank &
+Schönherr 2021.
 """
 
 from pathlib import Path
 
-import pandas as pd
-
 from pipeline.config import BONAFIDE, SPOOF
 from pipeline.corpora import listing
+from pipeline.corpora.listing import Reading
 from pipeline.errors import CorpusError
-from pipeline.store import manifest
 from pipeline.store.manifest import Rejected
 
 VOICES = {"ljspeech": ("LJ", "en"), "jsut": ("JSUT", "ja")}
-"""Speaker and language of the voice that the name of a generator's folder holds."""
+"""Speaker and language of each voice, by its name in that of a generator's folder."""
 SOURCES = {"ljspeech": "LJSpeech-1.1/wavs", "jsut": "jsut_ver1.1/basic5000/wav"}
-"""Where the recordings of each voice lie."""
+"""Folder of the recordings of each voice."""
 
 
-def read(data_dir: Path, parts: tuple[str, ...]) -> tuple[pd.DataFrame, list[Rejected]]:
-    """The Manifest of the generators and of the recordings that are there, and second copies of generated files.
+def read(data_dir: Path, parts: tuple[str, ...]) -> Reading:
+    """Rows of the generators and of the recordings found; rejected are second copies of generated files.
 
-    Raises ``CorpusError`` where there is no generator.
+    Raises ``CorpusError`` if there is no generator.
     """
     rows: list[dict] = []
     rejected: list[Rejected] = []
@@ -42,7 +40,7 @@ def read(data_dir: Path, parts: tuple[str, ...]) -> tuple[pd.DataFrame, list[Rej
         audio, left = listing.audio_in(listing.every(data_dir, place))
         rows += [_row(path, f"{voice}/{name}", voice, BONAFIDE, "-") for name, path in audio.items()]
         rejected += left
-    return manifest.make(rows, corpus="wavefake", rejected=rejected), rejected
+    return rows, rejected
 
 
 def _is_generator(name: str) -> bool:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from pipeline.corpora import demo
+from pipeline import corpora
+from pipeline.config import CorpusConfig
 from pipeline.corpora.demo import fetch, protocol
 from pipeline.corpora.demo.protocol import Entry
 
@@ -43,7 +44,7 @@ def test_lists_have_the_seven_columns_of_asvspoof(written):
 
 
 def test_the_reader_gives_back_what_was_written(written):
-    table, rejected = demo.read(written, ("train", "dev", "eval"))
+    table, rejected = corpora.read(CorpusConfig(corpus="demo", data_dir=str(written)))
     assert rejected == []
     assert list(table["split"]) == [e.subset for e in ENTRIES]
     assert list(table["label"]) == ["bonafide", "spoof"] * 3

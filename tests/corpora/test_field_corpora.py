@@ -198,7 +198,7 @@ def test_2021_is_evaluation_data_with_a_phase_each(tmp_path):
     assert Counter(table["phase"]) == dict.fromkeys(asvspoof2021.PHASES, 2)
     assert "phase" in manifest.conditions(table)
     assert splits.resolve(table, "auto") == splits.resolve(table, "official") == "official"
-    with pytest.raises(CorpusError, match="asvspoof2021_la is evaluation data alone: leave --parts out"):
+    with pytest.raises(CorpusError, match="ASVspoof 2021 LA is evaluation data only: omit --parts"):
         read("asvspoof2021_la", tmp_path, parts="train,dev")
 
 
@@ -252,4 +252,4 @@ def test_wavefake_lists_second_copies_and_warns_without_bonafide(tmp_path, capsy
         (root / name).rename(tmp_path / name)
     assert "warning" not in capsys.readouterr().err
     assert set(read("wavefake", root)[0]["label"]) == {"spoof"}
-    assert "warning: wavefake holds spoof alone; join it with a corpus of both" in capsys.readouterr().err
+    assert "warning: wavefake holds only spoof; join it with a corpus of both" in capsys.readouterr().err

@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from pipeline.common import files, parallel
 from pipeline.common.parallel import AHEAD
@@ -22,7 +21,8 @@ from pipeline.corpora.demo import channel, engines, fetch, humans, plan, protoco
 from pipeline.corpora.demo.fetch import Packages
 from pipeline.corpora.demo.plan import Clip
 from pipeline.corpora.demo.protocol import Entry
-from pipeline.store.manifest import SUBSETS, Rejected
+from pipeline.corpora.listing import Reading
+from pipeline.store.manifest import SUBSETS
 
 RECIPE_VERSION = 1
 VOCODERS = {"lpc": vocoders.linear_prediction, "griffin-lim": vocoders.griffin_lim}
@@ -37,12 +37,13 @@ def ensure() -> Path:
     return folder
 
 
-def read(data_dir: Path, parts: tuple[str, ...]) -> tuple[pd.DataFrame, list[Rejected]]:
-    """Manifest as read by the reader of ASVspoof 2017, with names of the attacks and the language of each speaker."""
-    table, rejected = asvspoof2017.read(data_dir, parts)
-    language = table["speaker"].str.split("_").str[1]
-    names = table["attack"].map(plan.ATTACK_NAMES).fillna("")
-    return table.assign(corpus="demo", attack_name=names, language=language), rejected
+def read(data_dir: Path, parts: tuple[str, ...]) -> Reading:
+    """Rows as read by the reader of ASVspoof 2017, with names of the attacks and the language of each speaker."""
+    rows, rejected = asvspoof2017.read(data_dir, parts)
+    for row in rows:
+        row["attack_name"] = plan.ATTACK_NAMES.get(row["attack"], "")
+        row["language"] = [*row["speaker"].split("_"), ""][1]
+    return rows, rejected
 
 
 def build(directory: Path, *, seed: int = 2017) -> None:
