@@ -8,6 +8,7 @@ Preprocessing adds ``duration_s`` (float), ``sha256`` (of the decoded samples), 
 """
 
 import fnmatch
+import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -53,7 +54,9 @@ def make(rows: Iterable[dict] | pd.DataFrame, *, corpus: str, rejected: Sequence
     for column in COLUMNS:
         if column not in table:
             table[column] = ""
-    extra = [c for c in table.columns if c not in COLUMNS and c not in DECODED_COLUMNS]
+    if replaced := [c for c in table.columns if c in DECODED_COLUMNS]:
+        print(f"warning: {corpus}: preprocessing fills {', '.join(replaced)} itself; rename to keep", file=sys.stderr)
+    extra = [c for c in table.columns if c not in COLUMNS and c not in replaced]
     table = table[[*COLUMNS, *extra]].fillna("").astype(str)
     table.loc[table["label"] == BONAFIDE, ["attack", "attack_name"]] = "-", ""
     check(table)

@@ -1,4 +1,4 @@
-"""Splits: which utterances of a Manifest are train, dev and eval."""
+"""Splits of a Manifest into train, dev and eval."""
 
 import sys
 
@@ -10,18 +10,18 @@ from pipeline.errors import CorpusError
 from pipeline.store.manifest import SUBSETS
 
 SHARES = {"eval": 0.2, "dev": 0.2}
-"""Share of all speakers that eval takes, and of the rest that dev takes."""
+"""Share of each label's clips that eval takes, and of the rest that dev takes."""
 FILLED = "official+"
-"""Start of a split that keeps dev and eval as given; what is missing is drawn from train in the way named after it."""
+"""Prefix of a split that keeps the given dev or eval; the split it prefixes draws the missing one from train."""
 
 
 def resolve(table: pd.DataFrame, split_by: str, *, otherwise: str = "speaker") -> str:
-    """What ``auto`` means for this Manifest; ``official`` raises ``CorpusError`` where the corpus has no splits.
+    """Split that ``auto`` means for this Manifest; ``official`` raises ``CorpusError`` if the corpus has no splits.
 
-    A corpus has an official split if each of its utterances is in one and either all three subsets have some or train
-    has none. If it gives only dev or eval, the other is drawn from train: ``official+speaker``, or
-    ``official+stratified``, with a warning, if a speaker is unknown. Without either ``auto`` means ``otherwise``. If
-    joined corpora differ, the answer names each: ``asvspoof2017=official,folder=speaker``.
+    A corpus has an official split if every utterance has a subset, and either no subset is empty or train is. If it
+    gives only dev or eval, the other is drawn from train: ``official+speaker``, or ``official+stratified``, with a
+    warning, if a speaker is unknown. If it gives neither, ``auto`` means ``otherwise``. If joined corpora differ, the
+    answer names each: ``asvspoof2017=official,folder=speaker``.
     """
     found = {corpus: _resolve(own, split_by, otherwise) for corpus, own in table.groupby("corpus", sort=False)}
     if len(set(found.values())) == 1:
@@ -51,13 +51,13 @@ def _resolve(table: pd.DataFrame, split_by: str, otherwise: str) -> str:
 
 
 def assign(table: pd.DataFrame, split_by: str, *, seed: int) -> pd.DataFrame:
-    """A copy with ``split`` set: ``official`` keeps it, ``speaker`` and ``stratified`` draw it, in each corpus alone.
+    """Copy of a Manifest with ``split`` set, corpus by corpus.
 
-    ``speaker`` puts no speaker in two subsets and keeps the share of spoof close in each; utterances of unknown
-    speaker are refused, as they could be anyone. ``stratified`` draws clips at random within each label, so speakers
-    leak between subsets. Each takes 20 % for eval and 20 % of the rest for dev, at least one. After ``official+`` they
-    draw only what is missing of dev and eval, and only from the rest. ``none`` makes all of it eval. Equal
-    audio (``sha256``) always follows its first occurrence in the corpus.
+    ``official`` keeps the splits. ``speaker`` puts no speaker in two subsets and keeps the share of spoof close in
+    each; utterances of unknown speaker are refused, as they could be anyone. ``stratified`` draws clips at random
+    within each label, so speakers leak between subsets. Both draw 20 % for eval and 20 % of the rest for dev, at least
+    one; after ``official+`` only the missing subset, and only from train. ``none`` makes everything eval. Equal audio
+    (``sha256``) follows its first occurrence in the corpus.
     """
     each = dict(part.split("=") for part in split_by.split(",")) if "=" in split_by else {}
     corpora = table.groupby("corpus", sort=False)
@@ -92,7 +92,7 @@ def _assign(table: pd.DataFrame, split_by: str, seed: int) -> pd.DataFrame:
 
 
 def _draw(units: pd.DataFrame, share: float, rng: np.random.Generator) -> list[str]:
-    """Units, in random order, whose clips of each label come closest to ``share`` of that label without passing it.
+    """Random units whose clips of each label come close to ``share`` of that label without exceeding it.
 
     At least one, if there are several.
     """

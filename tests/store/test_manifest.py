@@ -15,6 +15,12 @@ def test_missing_columns_are_empty_and_bonafide_has_no_attack():
     assert list(made["utterance_id"]) == ["a", "b"]
 
 
+def test_columns_of_preprocessing_are_left_out_with_a_warning(capsys):
+    row = {"path": "a", "label": "spoof", "duration_s": 1.0, "file_format": "wav"}
+    assert list(manifest.make([row], corpus="made").columns) == list(manifest.COLUMNS)
+    assert "made: preprocessing fills duration_s, file_format itself" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("row", "message"),
     [
