@@ -180,7 +180,7 @@ def test_against_another_model_and_robustness_are_in_files_run_and_report(everyt
     truth = scores["label"] == "bonafide"
     own, other = (scores["score"] >= 0.25) == truth, (scores["logit"] + 5 >= 0.25) == truth
     assert same["own_right"] == (own & ~other).sum() > 0
-    assert same["other_right"] == (other & ~own).sum()
+    assert same["rival_right"] == (other & ~own).sum()
 
     sweep = pd.read_csv(everything / "robustness.csv")
     assert len(sweep) == 1 + 3 * 4 + 3 + 4 + 2

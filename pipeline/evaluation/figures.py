@@ -126,7 +126,7 @@ def two_systems(
                 markersize=9,
             )
         right.plot([100 * found.difference], [y], "o", color=style.BLUE, markersize=8, markeredgecolor="white")
-        eers = f"{100 * found.other_eer:.1f} % → {100 * found.own_eer:.1f} %"
+        eers = f"{100 * found.rival_eer:.1f} % → {100 * found.own_eer:.1f} %"
         right.annotate(
             eers, (100 * found.difference, y), (0, 9), textcoords="offset points", ha="center", fontsize=10, bbox=BLANK
         )

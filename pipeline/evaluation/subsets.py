@@ -74,7 +74,7 @@ def compare(model: ModelFolder, evaluations: Sequence[Evaluation], rival: ModelF
                 own.trials[chosen | own.labels],
                 other.scores[chosen | own.labels],
                 threshold=model.point().threshold,
-                other_threshold=rival.point().threshold,
+                rival_threshold=rival.point().threshold,
             )
             for name, chosen in groups.items()
             if (chosen & ~own.labels).any()

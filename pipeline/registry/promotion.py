@@ -36,11 +36,11 @@ def decide(candidate: ModelFolder, champion: ModelFolder | None) -> Decision:
         trials,
         trials["score_champion"].to_numpy(),
         threshold=candidate.point().threshold,
-        other_threshold=champion.point().threshold,
+        rival_threshold=champion.point().threshold,
     )
     sizes = candidate.litert.stat().st_size, champion.litert.stat().st_size
     numbers = {
-        "dev_eer_champion": f"{found.other_eer:.6f}",
+        "dev_eer_champion": f"{found.rival_eer:.6f}",
         "dev_eer_difference": f"{found.difference:.6f}",
         "dev_eer_difference_low": "" if found.low is None else f"{found.low:.6f}",
         "dev_eer_difference_high": "" if found.high is None else f"{found.high:.6f}",
@@ -50,7 +50,7 @@ def decide(candidate: ModelFolder, champion: ModelFolder | None) -> Decision:
     }
     interval = "not defined" if found.low is None else f"{100 * found.low:.2f} to {100 * found.high:.2f}"
     measured = (
-        f"dev EER {100 * found.own_eer:.2f} % against {100 * found.other_eer:.2f} % of {champion.model_version}, "
+        f"dev EER {100 * found.own_eer:.2f} % against {100 * found.rival_eer:.2f} % of {champion.model_version}, "
         f"95 % interval of the paired difference {interval} points"
     )
     if found.better or found.worse:

@@ -96,10 +96,10 @@ def rival_text(summary: EvaluationSummary) -> str:
     interval = "not defined" if found.low is None else f"{100 * found.low:.1f} to {100 * found.high:.1f}"
     change = "gains" if found.difference >= 0 else "loses"
     return (
-        f"Against {rival.version}, whose EER on {summary.main} is {100 * found.other_eer:.2f} %, it "
+        f"Against {rival.version}, whose EER on {summary.main} is {100 * found.rival_eer:.2f} %, it "
         f"{change} {100 * abs(found.difference):.1f} percentage points (95 % interval of the gain "
         f"{interval.replace('-', '−')}). At the operating points of both, only this model is right on "
-        f"{found.own_right:,} trials and only the rival on {found.other_right:,} (McNemar's exact p "
+        f"{found.own_right:,} trials and only the rival on {found.rival_right:,} (McNemar's exact p "
         f"{probability(found.p)})."
     )
 

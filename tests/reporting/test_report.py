@@ -107,12 +107,12 @@ VALUES = {
         "differences": {
             "eval": {
                 "all attacks": {
-                    **{"trials": 4300, "own_eer": 0.1788, "other_eer": 0.25, "difference": 0.0712},
-                    **{"low": 0.05, "high": 0.09, "own_right": 300, "other_right": 100, "p": 1e-9},
+                    **{"trials": 4300, "own_eer": 0.1788, "rival_eer": 0.25, "difference": 0.0712},
+                    **{"low": 0.05, "high": 0.09, "own_right": 300, "rival_right": 100, "p": 1e-9},
                 },
                 "unseen attacks": {
-                    **{"trials": 2000, "own_eer": 0.26, "other_eer": 0.25, "difference": -0.01},
-                    **{"low": None, "high": None, "own_right": 10, "other_right": 12, "p": 0.8318},
+                    **{"trials": 2000, "own_eer": 0.26, "rival_eer": 0.25, "difference": -0.01},
+                    **{"low": None, "high": None, "own_right": 10, "rival_right": 12, "p": 0.8318},
                 },
             }
         },
