@@ -218,7 +218,7 @@ def test_second_run_on_a_store_is_refused(recordings, tmp_path):
 
 @pytest.fixture(scope="module")
 def build_in_processes(synthetic_corpus, tmp_path_factory):
-    """Starts to build the synthetic corpus into a folder by a command of its own."""
+    """Start a process that builds the synthetic corpus into a folder."""
     script = tmp_path_factory.mktemp("script") / "build.py"
     script.write_text(BUILD)
 

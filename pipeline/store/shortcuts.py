@@ -1,7 +1,7 @@
 """Shortcut audit: how well bonafide and spoof are told apart without the voice.
 
 Logistic regressions on silences (the recording with its speech removed), duration, level, bandwidth and file format,
-each alone and all together, are scored on speakers that they were not fitted on. A corpus on which one of them does
+each by itself and all together, are scored on speakers that they were not fitted on. A corpus on which one of them does
 well can be solved without listening (Müller et al. 2021 found this of ASVspoof 2019). Preprocessing audits every Store
 and leaves ``shortcuts.csv`` in it; every evaluation shows it.
 """
@@ -158,10 +158,9 @@ def warnings(found: pd.DataFrame) -> list[str]:
     for kind, own in found[found["low"] > LIMIT].groupby("kind", sort=False):
         worst = own.loc[own["low"].idxmax()]
         names = ", ".join("all attacks together" if name == ALL else name for name in own["name"])
-        verb = "tell" if kind == "silences" else "tells"
         sentences.append(
-            f"Shortcut: {kind} {verb} the classes apart without the voice for {names} (at worst AUC "
-            f"{worst['auc']:.2f}, 95 % {worst['low']:.2f}–{worst['high']:.2f}, {worst['spoof_trials']:,} spoof clips)."
+            f"Shortcut: without the voice, the classes differ in {kind} for {names} (at worst AUC {worst['auc']:.2f}, "
+            f"95 % {worst['low']:.2f}–{worst['high']:.2f}, {worst['spoof_trials']:,} spoof clips)."
         )
     return sentences
 

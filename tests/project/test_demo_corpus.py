@@ -1,6 +1,6 @@
-"""The demo corpus as it is made here from Debian's packages: what it must hold, and that nothing gives the spoofs away.
+"""Demo corpus, built from Debian's packages: its contents, and no shortcut to its spoofs.
 
-It is made once under the project's ``artifacts/`` and kept there; without apt these tests fail.
+It is built once under the project's ``artifacts/`` and kept there; without apt these tests fail.
 """
 
 from pathlib import Path
@@ -39,7 +39,7 @@ def folder() -> Path:
 
 @pytest.fixture(scope="module")
 def table(folder) -> pd.DataFrame:
-    """The Manifest with the samples of each clip, its length and its family of attack."""
+    """Manifest with the samples, length and family of attack of each clip."""
     table, rejected = corpora.read(CorpusConfig(corpus="demo", data_dir=str(folder)))
     assert rejected == []
     waves = [soundfile.read(path, dtype="int16")[0] for path in table["path"]]
@@ -57,7 +57,7 @@ def spoof(table) -> pd.DataFrame:
     return table[table["label"] == "spoof"]
 
 
-def test_it_is_as_large_and_varied_as_it_says(bonafide, spoof):
+def test_corpus_has_its_stated_size_and_variety(bonafide, spoof):
     assert len(bonafide) >= 400
     assert len(spoof) >= 500
     assert bonafide["speaker"].nunique() >= 30
@@ -86,11 +86,11 @@ def test_copies_follow_their_human(spoof, bonafide):
     assert not set(spoof[spoof["family"] == "tts"]["speaker"]) & set(bonafide["speaker"])
 
 
-def test_eval_has_attacks_of_its_own(spoof):
-    heard = {subset: set(spoof[spoof["split"] == subset]["attack"]) for subset in SUBSETS}
-    unseen = heard["eval"] - heard["train"] - heard["dev"]
+def test_eval_has_unseen_attacks(spoof):
+    attacks = {subset: set(spoof[spoof["split"] == subset]["attack"]) for subset in SUBSETS}
+    unseen = attacks["eval"] - attacks["train"] - attacks["dev"]
     assert unseen == {"E00-P04-R00", "E00-P06-R00", "E03-P14-R01", "E03-P13-R03"}
-    assert heard["dev"] < heard["train"]
+    assert attacks["dev"] < attacks["train"]
 
 
 @pytest.mark.parametrize("subset", SUBSETS)
@@ -109,10 +109,10 @@ def test_classes_are_alike_in_language_length_band_and_joins(table, subset):
         assert abs(share(real) - share(fake)) < 0.1
 
 
-def test_nothing_but_the_attack_tells_the_classes_apart(table):
-    """The shortcut audit: under 0.60 over all, no attack's interval wholly above 0.65.
+def test_only_the_attack_separates_the_classes(table):
+    """Shortcut audit: AUC below 0.60 over all attacks, and no attack's interval wholly above 0.65.
 
-    A replay's narrow band is its physics: its bandwidth is left out of the audit of replays.
+    A replay's narrow band is its physics, so bandwidth is left out of the audit of replays.
     """
     audited = ["level_dbfs", "roll_off_hz", "leading_silence_s", "trailing_silence_s"]
     values = pd.DataFrame([shortcuts.measure(wave / np.float32(32768)) for wave in table["wave"]])[audited]
@@ -137,7 +137,7 @@ def test_data_md_names_every_source_and_its_licence(folder):
 
 @pytest.mark.parametrize("version", ["V1", "V2"])
 def test_hand_made_trees_with_its_audio_become_a_store(tmp_path, folder, version):
-    """Protocol lines in the format of the real lists over real speech: the Store has the labels that they give."""
+    """Protocol lines in the format of the real lists, over real speech, give the Store their labels."""
     tree(tmp_path / "tree", version=version, audio=folder)
     config = preset("smoke").replace(corpus="asvspoof2017", data_dir=str(tmp_path / "tree"))
     store = Store.open(preprocess.ensure(config))

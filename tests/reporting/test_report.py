@@ -99,7 +99,7 @@ VALUES = {
         for kind in ("duration", "all together")
         for name, auc in (("all", 0.55), ("A_hard", 0.81))
     ],
-    "shortcut_warnings": ["Shortcut: duration tells the classes apart."],
+    "shortcut_warnings": ["Shortcut: the classes differ in duration."],
     "rival": {
         "version": "notebook-1",
         "operating_point": "eer",
@@ -324,7 +324,7 @@ def test_what_makes_figures_doubtful_is_said_everywhere(render):
     assert "these figures leak" in render(of_store(split_by="stratified"))
     assert "nothing about real speech" in render(of_store(name="synthetic"))
     one_class = summary(results=VALUES["results"] | {"eval": ONE_CLASS})
-    assert "Shortcut: duration tells the classes apart." in render(SUMMARY)
+    assert "Shortcut: the classes differ in duration." in render(SUMMARY)
     assert "eval: one class only: spoof." in render(one_class)
     assert "leak" not in render(SUMMARY)
 
