@@ -59,11 +59,15 @@ def _of_part(source: Source, hint: str, limits: Limits, notes: list[Note]) -> It
             is_empty = True
         except (soundfile.LibsndfileError, TypeError):  # TypeError: of a file named .raw, it asks for the layout
             pass  # FFmpeg knows more formats; its error is the one to report
-    for rate_hz, block in ffmpeg.blocks(source, hint, limits, notes):
-        if is_empty:
-            notes.append(Note(NoteKind.UNFINISHED, "the header promises no samples, the file was read to its end"))
-            is_empty = False
-        skipped = min(done, len(block))
-        done -= skipped
-        if skipped < len(block):
-            yield rate_hz, block[skipped:]
+    try:
+        for rate_hz, block in ffmpeg.blocks(source, hint, limits, notes):
+            if is_empty:
+                notes.append(Note(NoteKind.UNFINISHED, "the header promises no samples, the file was read to its end"))
+                is_empty = False
+            skipped = min(done, len(block))
+            done -= skipped
+            if skipped < len(block):
+                yield rate_hz, block[skipped:]
+    except AudioError:
+        if not is_empty:
+            raise

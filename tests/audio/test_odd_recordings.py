@@ -61,6 +61,13 @@ def test_joined_mp3_without_index_or_with_tags(rate_hz):
     assert_intro_then_rest(tag + intro + b"TAG" + 125 * b"\0" + tag + rest)
 
 
+@pytest.mark.parametrize("format", ["MP3", "OGG"])
+def test_too_many_parts_are_refused(format):
+    data = encoded(tone(400, 0.1), format=format)
+    with pytest.raises(AudioError, match="joined from more than 256 parts"):
+        audio.read(300 * data)
+
+
 def test_a_file_that_is_not_joined_is_one_part(tmp_path):
     for format in ("MP3", "OGG", "WAV"):
         path = tmp_path / "file"
