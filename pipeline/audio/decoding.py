@@ -133,7 +133,5 @@ def _check_level(samples: np.ndarray, config: AudioConfig) -> None:
         raise AudioError(AudioFault.TOO_SHORT, f"{duration_s:.3f} s, at least {config.min_s:g} s are needed")
     peak = max(int(samples.max()), -int(samples.min())) / FULL_SCALE
     if peak < 10 ** (config.silence_dbfs / 20):
-        level = f"{20 * math.log10(peak):.0f} dB" if peak > 0 else "no signal"
-        raise AudioError(
-            AudioFault.SILENT, f"its peak is {level}, at least {config.silence_dbfs:g} dB full scale is needed"
-        )
+        level = f"the peak is {20 * math.log10(peak):.0f} dB full scale" if peak > 0 else "all samples are 0"
+        raise AudioError(AudioFault.SILENT, f"{level}, a peak of {config.silence_dbfs:g} dB full scale is needed")

@@ -9,7 +9,19 @@ from pipeline import audio
 from pipeline.audio import parts
 from pipeline.audio.notes import NoteKind
 from pipeline.errors import AudioError
+from tests.support.odd_recordings import ODD, call, cut, opposite, unfinished
 from tests.support.recordings import encoded, muxed, tracks
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_every_reader_finds_the_same_samples_and_notes(voice, name, tmp_path):
+    make, kinds = ODD[name]
+    (tmp_path / name).write_bytes(make(voice))
+    decoded, notes = audio.read(tmp_path / name), []
+    assert [note.kind for note in decoded.notes] == kinds
+    streamed = np.concatenate(list(audio.blocks(tmp_path / name, notes=notes)))
+    np.testing.assert_array_equal(streamed[:, 0], decoded.wave)
+    assert sorted(notes, key=str) == sorted(decoded.notes, key=str)
 
 
 def tone(hz: float, seconds: float, rate_hz: int = 16000, channels: int = 1) -> np.ndarray:
@@ -100,15 +112,8 @@ def test_every_sample_format_has_the_same_scale(voice, codec):
     np.testing.assert_allclose(audio.decode(muxed(voice, "mov", codec)), voice, atol=1.1 * step)
 
 
-@pytest.mark.parametrize("is_stated", [True, False])
-def test_a_killed_recorder_s_file_is_read_to_its_end(voice, is_stated):
-    data = bytearray(encoded(voice))
-    data[40:44] = bytes(4)
-    if not is_stated:
-        data[4:8] = bytes(4)
-    decoded = audio.read(bytes(data))
-    np.testing.assert_array_equal(decoded.wave, audio.decode(encoded(voice)))
-    assert [note.kind for note in decoded.notes] == [NoteKind.UNFINISHED]
+def test_a_killed_recorder_s_file_is_read_to_its_end(voice):
+    np.testing.assert_array_equal(audio.decode(unfinished(voice)), audio.decode(encoded(voice)))
 
 
 CUT = {
@@ -124,10 +129,10 @@ CUT = {
 @pytest.mark.parametrize("name", CUT)
 def test_a_file_that_holds_less_than_its_header_promises_is_noted(voice, name):
     data = CUT[name](voice)
-    whole, cut = audio.read(data), audio.read(data[: len(data) * 6 // 10])
+    whole, part = audio.read(data), audio.read(cut(data))
     assert whole.notes == ()
-    assert 0.4 < len(cut.samples) / len(whole.samples) < 0.8
-    assert [note.kind for note in cut.notes] == [NoteKind.TRUNCATED]
+    assert 0.4 < len(part.samples) / len(whole.samples) < 0.8
+    assert [note.kind for note in part.notes] == [NoteKind.TRUNCATED]
 
 
 @pytest.mark.parametrize("size", [0xFFFFFFFF, 0x7FFFF000, 0x7FFFFFFF])
@@ -137,37 +142,27 @@ def test_a_size_that_a_pipe_could_not_know_promises_nothing(voice, size):
     assert (len(audio.read(bytes(data)).samples), audio.read(bytes(data)).notes) == (len(voice), ())
 
 
-def test_the_default_track_is_decoded_and_the_others_named(voice):
-    other = tone(400, 2)
-    data = tracks({"deu": other, "eng": voice}, "matroska", "pcm_s16le", default=1)
+@pytest.mark.parametrize("container", ["matroska", "mov"])
+def test_the_default_track_is_decoded_and_the_others_named(voice, container):
+    data = tracks({"ger": tone(400, 2), "eng": voice}, container, "pcm_s16le", default=1)
     decoded = audio.read(data)
     np.testing.assert_array_equal(decoded.wave, audio.on_grid(voice))
-    assert decoded.note == "tracks: only track 2 (eng) is decoded, not 1 (deu)"
+    assert decoded.note == "tracks: only track 2 (eng) is decoded, not 1 (ger)"
 
 
-@pytest.mark.parametrize("noise_db", [None, -40, -20])
+@pytest.mark.parametrize("noise_db", [-np.inf, -40, -20])
 def test_channels_that_cancel_are_not_averaged(voice, noise_db):
-    rng = np.random.default_rng(0)
-    noise = 0 if noise_db is None else 10 ** (noise_db / 20) * voice.std() * rng.standard_normal((len(voice), 2))
-    wave = np.stack([0.9 * voice, -voice], axis=1) + noise
+    wave = opposite(voice, noise_db)
     decoded = audio.read(encoded(wave))
     np.testing.assert_allclose(decoded.wave, wave[:, 1], atol=1 / 32768)
     assert [note.kind for note in decoded.notes] == [NoteKind.CANCELLING]
     assert "channel 2, which is scored" in decoded.note
-    notes = []
-    np.testing.assert_array_equal(np.concatenate(list(audio.blocks(encoded(wave), notes=notes)))[:, 0], decoded.wave)
-    assert notes == list(decoded.notes)
 
 
 def test_a_call_is_noted_and_nothing_else_is(voice):
-    rng = np.random.default_rng(0)
-    turns = (np.arange(len(voice)) // 8000 % 2)[:, None] == [0, 1]
-    call = voice[:, None] * turns + 0.001 * rng.standard_normal((len(voice), 2))
-    decoded = audio.read(encoded(call))
-    assert [note.kind for note in decoded.notes] == [NoteKind.CALL]
-    assert "analyse" in decoded.note
+    assert "analyse" in audio.read(encoded(call(voice))).note
     stereo = np.stack([voice, 0.5 * np.roll(voice, 9)], axis=1)
-    one_sided = np.stack([voice, 0.001 * rng.standard_normal(len(voice))], axis=1)
+    one_sided = np.stack([voice, np.zeros(len(voice))], axis=1)
     for wave in (voice, stereo, one_sided, np.stack([voice] * 6, axis=1)):
         assert audio.read(encoded(wave)).notes == ()
 
