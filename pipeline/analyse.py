@@ -26,7 +26,7 @@ JSON, PNG = "analysis.json", "timeline.png"
 
 @dataclass(frozen=True)
 class AnalyseOptions:
-    """What to analyse, and with which model."""
+    """Recording and model."""
 
     input: tuple[str, ...] = option((), "one recording")
     model: str = option("", "model folder, runs:/ID or models:/NAME@ALIAS; empty: the champion that register left")
@@ -53,12 +53,9 @@ def main(_: Config, options: AnalyseOptions) -> int:
     if options.output and Path(options.output).is_file():
         raise ConfigError(f"--output {options.output}: a file of that name exists; name a folder")
     detector = Detector(model_folders.ModelFolder.load(model_folders.find(options.model)))
-    mix, threshold = (
-        options.channels == "mix",
-        detector.model.point(options.operating_point, options.threshold).threshold,
-    )
+    mix, point = options.channels == "mix", detector.model.point(options.operating_point, options.threshold)
     notes: list[audio.Note] = []
-    settings = {"hop_s": options.hop_s, "threshold": threshold, "switch_cost": options.switch_cost}
+    settings = {"hop_s": options.hop_s, "threshold": point.threshold, "switch_cost": options.switch_cost}
     try:
         found = parties.find(_logged(audio.blocks(Path(source), mix=mix, notes=notes)), detector, mixed=mix, **settings)
     except AudioError as error:
@@ -71,7 +68,7 @@ def main(_: Config, options: AnalyseOptions) -> int:
     (folder / JSON).write_text(json.dumps(parties.as_json(source, found, **settings)), encoding="utf-8")
     from pipeline.reporting import conversation_figure, style
 
-    drawn = conversation_figure.timeline(found, threshold=threshold, title=Path(source).name)
+    drawn = conversation_figure.timeline(found, threshold=point.threshold, title=Path(source).name)
     (folder / PNG).write_bytes(style.png(drawn))
     print("\n".join([table(found), *settings["notes"]]))
     print(f"{folder / JSON}\n{folder / PNG}")

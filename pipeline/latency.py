@@ -1,6 +1,6 @@
-"""How fast a server answers: the summary of the JSON lines that it writes while it works.
+"""Summarise the latency of servers from the JSON lines that they log.
 
-``mlflow models serve`` writes them to the file that SPOOF_SERVE_LOG names, or else to standard error.
+``mlflow models serve`` writes the lines to the file that SPOOF_SERVE_LOG names, by default to standard error.
 """
 
 import json
@@ -14,20 +14,20 @@ from pipeline.config import Config, option
 from pipeline.errors import ConfigError
 from pipeline.serving.latency_log import PERCENTILES, middle_ms, spread
 
-SHOWN = {"request_ms": "a request", "clip_ms": "a clip"}
+SHOWN = {"request_ms": "request", "clip_ms": "clip"}
 
 
 @dataclass(frozen=True)
 class LatencyOptions:
-    """Which lines to sum up."""
+    """Lines to summarise."""
 
-    input: tuple[str, ...] = option((), "files with the lines that servers wrote")
+    input: tuple[str, ...] = option((), "files with the lines of servers")
 
 
 def summarise(lines: Sequence[dict]) -> dict[str, object]:
-    """The lines of one or several processes as one; percentiles are right to within half a class of time (2.3 %).
+    """Sum of the lines of one or several processes; percentiles are accurate to half a class of time (2.3 %).
 
-    Rates are over the time that each process' lines speak of, those of several processes added up.
+    The rate of a process is over the time that its lines cover; rates of several processes are added.
     """
     total: dict[str, object] = {"processes": len({line["pid"] for line in lines})}
     total |= {name: sum(line[name] for line in lines) for name in ("requests", "refused", "clips", "failed")}
@@ -44,12 +44,12 @@ def summarise(lines: Sequence[dict]) -> dict[str, object]:
 
 
 def table(summary: dict[str, object]) -> str:
-    """A summary for people."""
+    """The summary as lines."""
     processes = f"{summary['processes']} process{'es' if summary['processes'] != 1 else ''}"
     lines = [
         f"{summary['requests']} requests, {summary['refused']} of them refused, by {processes}",
         f"{summary['clips']} clips, {summary['failed']} of them without a score",
-        f"{summary['clips_per_s']:.1f} clips a second, {summary['audio_s_per_s']:.1f} s of audio a second",
+        f"{summary['clips_per_s']:.1f} clips per second, {summary['audio_s_per_s']:.1f} s of audio per second",
         f"{'ms':<10}" + "".join(f"{name:>9}" for name in (*(f"p{percent}" for percent in PERCENTILES), "max")),
     ]
     for name, shown in SHOWN.items():
@@ -59,7 +59,7 @@ def table(summary: dict[str, object]) -> str:
 
 
 def read(path: Path) -> list[dict]:
-    """The lines about latency in a file, which may hold others as well."""
+    """Latency lines of a file; other lines are skipped."""
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
@@ -77,11 +77,11 @@ def _rate(lines: Sequence[dict], amount: str) -> float:
 
 @cli.command(options=LatencyOptions)
 def main(_: Config, options: LatencyOptions) -> int:
-    """Print the summary of files."""
+    """Print the summary of the lines in all files."""
     lines = [line for name in options.input for line in read(Path(name))]
     if not lines:
         named = ", ".join(options.input) or "no file"
-        raise ConfigError(f"no lines about latency in {named}: name the file that SPOOF_SERVE_LOG gave to the server")
+        raise ConfigError(f"no latency lines in {named}: name the file that SPOOF_SERVE_LOG gave to the server")
     print(table(summarise(lines)))
     return 0
 

@@ -1,7 +1,7 @@
-"""Score recordings: files, folders and tables of files in, a table or a file of rows out.
+"""Score recordings: read files, folders and tables of files; print a table or write a file of rows.
 
-A positive score speaks for a live human, a negative one for spoof; it is the natural logarithm of how much likelier
-the recording is under bonafide than under spoof.
+The score is the natural logarithm of the likelihood ratio of bonafide to spoof: positive for a live human, negative
+for spoof.
 """
 
 import dataclasses
@@ -27,12 +27,12 @@ from pipeline.scoring.row_file import Done, RowFile
 SOURCE_WIDTH = 44
 HEADING = f"{'file':<{SOURCE_WIDTH}}  {'label':<9} {'score':>7} {'P(spoof)':>9} {'speech':>8} {'length':>8}"
 Scorer = Callable[[Sequence[str]], Iterator[Row]]
-"""Gives the row of each path, in order."""
+"""Yields the row of each path, in order."""
 
 
 @dataclass(frozen=True)
 class ScoreOptions(EngineOptions):
-    """What to score, and with which model."""
+    """Recordings and model."""
 
     input: tuple[str, ...] = option(
         (), "files, folders, patterns, and tables (.csv, .tsv, .parquet) with a column path and perhaps label"
@@ -51,7 +51,7 @@ class ScoreOptions(EngineOptions):
 
 @cli.command(options=ScoreOptions)
 def main(_: Config, options: ScoreOptions) -> int:
-    """Entry point ``score``; 1 when a recording could not be scored."""
+    """Entry point ``score``; returns 1 if a recording could not be scored."""
     options.check()
     recordings = inputs.find(options.input, options.label_one)
     model_uri = _registered(options.model) if options.engine == "spark" else options.model
@@ -77,14 +77,14 @@ def main(_: Config, options: ScoreOptions) -> int:
 
 
 def _registered(model: str) -> str:
-    """The registered model that a cluster is to score with, the champion where none is named."""
+    """URI of the registered model for a cluster; by default the champion."""
     from pipeline.register import CHAMPION, REGISTERED_MODEL
 
     uri = model or f"models:/{REGISTERED_MODEL}@{CHAMPION}"
     if not uri.startswith("models:/"):
         raise ConfigError(
-            f"--model {model}: --engine spark scores with a registered model; register this one, and name it as "
-            f"models:/{REGISTERED_MODEL}@candidate or by its version"
+            f"--model {model}: --engine spark needs a registered model; register this one and name it "
+            f"models:/{REGISTERED_MODEL}@candidate, or by its version"
         )
     return uri
 
@@ -126,7 +126,7 @@ def _write(output: Path, made_with: dict[str, object], recordings: Sequence[Reco
         missing = [recording.path for recording in recordings if recording.path not in file]
         before = len(recordings) - len(missing)
         if before:
-            print(f"{before} recordings are in {output}.part already", file=sys.stderr)
+            print(f"resuming: {output}.part has {before} recordings", file=sys.stderr)
         for row in track(scorer(missing), total=len(recordings), what="score", unit="recording", done=before):
             file.add(row)
         file.finish()

@@ -1,7 +1,7 @@
-"""Score live audio: a rolling window over standard input, a file or a microphone, one JSON line a step.
+"""Score live audio: a rolling window over standard input, a file or a microphone, one JSON line per step.
 
-The window ends at the newest audio. Where the model is slower than the audio comes, steps are passed over and counted,
-so that what is printed is always about now. A summary goes to standard error at the end.
+The window ends at the newest audio. If the model is slower than the audio, steps are skipped and counted, so that each
+line is about now. A summary goes to standard error at the end.
 """
 
 import dataclasses
@@ -28,7 +28,7 @@ from pipeline.streaming.listener import Listener, Summary
 
 @dataclass(frozen=True)
 class StreamOptions:
-    """What to listen to, and with which model."""
+    """Source of the audio, model and steps."""
 
     input: str = option("-", "file, microphone, or -: standard input, WAV or raw samples")
     model: str = option("", "model folder, runs:/ID or models:/NAME@ALIAS; empty: the champion that register left")
@@ -41,8 +41,8 @@ class StreamOptions:
     )
     pace: str = option(
         "real",
-        "real: a file as fast as it would be heard, and steps are passed over where the model is too slow; fast: "
-        "every step, as fast as they can be scored",
+        "real: play a file in real time, and skip steps if the model is too slow; fast: score every step, as fast as "
+        "possible",
         choices=("real", "fast"),
     )
     format: str = option("s16le", "raw samples on standard input", choices=tuple(pcm.SAMPLE_FORMATS))
@@ -68,7 +68,7 @@ def main(_: Config, options: StreamOptions) -> int:
         lossless=options.pace == "fast",
     )
     summary = Summary(options.step_s)
-    # A recorder that is stopped, `kill`, and Ctrl-C all end a stream in the same way: with its summary.
+    # The end of the source, `kill` and Ctrl-C all end a stream with its summary.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         _listen(feed.steps(), listener, summary)
@@ -83,8 +83,8 @@ def main(_: Config, options: StreamOptions) -> int:
     print(json.dumps(_rounded(summary.values())), file=sys.stderr)
     if summary.dropped and options.pace == "real":
         print(
-            f"{summary.dropped} of {summary.dropped + summary.steps} steps were passed over; --pace fast scores all of "
-            "a recording, a larger --step_s fewer",
+            f"skipped {summary.dropped} of {summary.dropped + summary.steps} steps: the model is slower than the "
+            "audio; take a larger --step_s, or --pace fast for a recording",
             file=sys.stderr,
         )
     if options.track:

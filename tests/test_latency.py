@@ -1,4 +1,4 @@
-"""What a server writes about its speed, and how lines of several processes add up."""
+"""Latency lines of a server, and the sum of the lines of several processes."""
 
 import json
 
@@ -18,7 +18,7 @@ def test_percentiles_are_those_of_numpy():
     assert latency_log.spread([7.0]) == {"p50": 7.0, "p95": 7.0, "p99": 7.0, "max": 7.0}
 
 
-def test_a_line_tells_of_the_time_since_the_one_before(tmp_path):
+def test_a_line_covers_the_time_since_the_one_before(tmp_path):
     log = LatencyLog(tmp_path / "lines", every_s=100)
     log.write()
     assert not (tmp_path / "lines").exists()
@@ -74,5 +74,5 @@ def test_the_command_finds_its_lines_among_others(tmp_path, capsys):
     with pytest.raises(ConfigError, match="No such file"):
         latency.main([str(tmp_path / "none")])
     (tmp_path / "empty").write_text(json.dumps({"a": 1}))
-    with pytest.raises(ConfigError, match=r"no lines about latency in .*SPOOF_SERVE_LOG"):
+    with pytest.raises(ConfigError, match=r"no latency lines in .*SPOOF_SERVE_LOG"):
         latency.main([str(tmp_path / "empty")])

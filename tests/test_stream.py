@@ -31,7 +31,7 @@ def start(model, *arguments) -> subprocess.Popen:
     )
 
 
-def said(output: bytes) -> list[dict]:
+def lines_of(output: bytes) -> list[dict]:
     return [json.loads(line) for line in output.splitlines() if line.startswith(b"{")]
 
 
@@ -45,7 +45,7 @@ def test_lines_agree_with_the_detector_on_the_same_windows(model, voice):
     process = start(model, "--pace", "fast")
     output, messages = process.communicate(wav(voice[:23000]), timeout=60)
     assert process.returncode == 0
-    lines = said(output)
+    lines = lines_of(output)
     ends = [4000, 8000, 12000, 16000, 20000, 23000]
     assert [line["time_s"] for line in lines] == [end / 16000 for end in ends]
     wave = audio.decode(wav(voice[:23000]))
@@ -53,21 +53,21 @@ def test_lines_agree_with_the_detector_on_the_same_windows(model, voice):
     expected = model.calibration.apply(Detector(model).window_logits(np.stack(cut)))
     assert [line["score"] for line in lines] == pytest.approx(expected.tolist(), abs=1e-5)
     assert all(line["latency_ms"] > 0 and line["dropped"] == 0 for line in lines)
-    (summary,) = said(messages)
+    (summary,) = lines_of(messages)
     assert (summary["audio_s"], summary["steps"], summary["dropped"]) == (23000 / 16000, 6, 0)
     assert 0 < summary["latency_p50_ms"] <= summary["latency_p99_ms"] <= summary["latency_max_ms"]
     assert summary["real_time_factor"] > 0
 
 
-def test_a_flood_is_answered_with_the_newest_step_and_the_number_passed_over(model):
+def test_a_flood_is_answered_with_the_newest_step_and_the_number_skipped(model):
     process = start(model, "--step_s", "0.02", "--format", "s16le", "--rate_hz", "8000", "--channels", "2")
     flood = np.random.default_rng(0).normal(0, 3000, (8000 * 60, 2)).astype("<i2").tobytes()
     output, messages = process.communicate(flood, timeout=60)
-    lines, (summary,) = said(output), said(messages)
+    lines, (summary,) = lines_of(output), lines_of(messages)
     assert lines[-1]["time_s"] == 60.0
     assert summary["steps"] == len(lines) < 1500
     assert summary["dropped"] == sum(line["dropped"] for line in lines) == 3000 - len(lines)
-    assert b"steps were passed over; --pace fast" in messages
+    assert b"steps: the model is slower than the audio; take a larger --step_s" in messages
 
 
 def test_a_stream_that_is_stopped_ends_with_its_summary(model):
@@ -78,7 +78,7 @@ def test_a_stream_that_is_stopped_ends_with_its_summary(model):
     process.send_signal(signal.SIGINT)
     _, messages = process.communicate(timeout=20)
     assert process.returncode == 0
-    assert said(messages)[-1]["steps"] >= 1
+    assert lines_of(messages)[-1]["steps"] >= 1
     assert b"Traceback" not in messages
 
 
@@ -99,7 +99,7 @@ def test_the_summary_is_logged_when_asked(model, voice, tmp_path, capsys):
     soundfile.write(tmp_path / "a.wav", audio.to_int16(voice[:16000]), 16000)
     arguments = ["--input", str(tmp_path / "a.wav"), "--model", str(model.folder), "--pace", "fast", "--track", "true"]
     assert stream.main(arguments) == 0
-    (summary,) = said(capsys.readouterr().err.encode())
+    (summary,) = lines_of(capsys.readouterr().err.encode())
     (run,) = mlflow.search_runs(search_all_experiments=True, output_format="list")
     assert run.data.tags["stage"] == "stream"
     assert run.data.metrics["stream/latency_p99_ms"] == pytest.approx(summary["latency_p99_ms"], abs=1e-5)
@@ -113,7 +113,7 @@ def test_the_summary_is_logged_when_asked(model, voice, tmp_path, capsys):
         ([], b"error: --input -: empty: the file holds no samples"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_one_line(model, arguments, reason):
+def test_an_impossible_command_is_refused_in_one_line(model, arguments, reason):
     process = start(model, *arguments)
     output, messages = process.communicate(timeout=60)
     assert process.returncode == 2

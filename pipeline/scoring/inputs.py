@@ -1,4 +1,4 @@
-"""Recordings to score from what the user names: files, folders, patterns, and tables that list files."""
+"""Inputs of ``score``: files, folders, patterns, and tables that list files."""
 
 import glob
 import os
@@ -30,7 +30,7 @@ class Recording:
 
 
 def find(inputs: Sequence[str], label_one: str = "none") -> list[Recording]:
-    """Recordings that the inputs name, in their order, each once.
+    """Recordings that the inputs name, in order, each once.
 
     A folder stands for all files in it with an audio suffix. A pattern (``calls/*.wav``, with ``**`` for any depth)
     stands for the files and folders that match it. A table stands for its column ``path``, relative to the table's

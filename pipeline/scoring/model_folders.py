@@ -1,8 +1,8 @@
-"""The model folder: everything that scoring needs, in one place, checked by checksum when it is read.
+"""Model folder: everything that scoring needs, with checksums that are verified on reading.
 
 It holds ``model.tflite``, ``model.keras``, ``dev_scores.csv`` and ``bundle.json`` with calibration, operating points,
 configuration and versions. Training writes it; evaluate, register, score and serve only read it. Nothing in it is a
-pickle, and reading it imports neither TensorFlow nor MLflow (but for MLflow URIs).
+pickle. Reading it imports no TensorFlow, and MLflow only for MLflow URIs.
 """
 
 import dataclasses
@@ -37,10 +37,10 @@ DEV_COLUMNS = ("utterance_id", "label", "speaker", "score")
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """A model folder that has been read and checked.
+    """Model folder after reading and verification.
 
     ``operating_point`` names the default among ``operating_points``. ``dev_trials`` is the checksum of the trials that
-    chose thresholds and checkpoint, ``dev_eer`` the EER there: two models compare on dev only where it is equal.
+    chose thresholds and checkpoint, ``dev_eer`` the EER on them; models compare on dev only if it is equal.
     """
 
     folder: Path
@@ -63,12 +63,12 @@ class ModelFolder:
 
     @property
     def litert(self) -> Path:
-        """The file that scores."""
+        """The LiteRT file, which scores."""
         return self.folder / LITERT
 
     @property
     def keras(self) -> Path | None:
-        """The Keras model, checked; ``None`` where there is none."""
+        """The Keras model, verified; ``None`` if there is none."""
         path = self.folder / KERAS
         if not path.is_file():
             return None
@@ -106,7 +106,7 @@ class ModelFolder:
         if index["format"] >= SEALED and files.SEAL not in index:
             raise ModelFolderError(f"{folder / INDEX}: its checksum is missing, so it is damaged or was changed")
         for name, expected in index["sha256"].items():
-            # The Keras model is large and not used for scoring; it is checked when it is asked for.
+            # The Keras model is large and does not score; the property ``keras`` verifies it.
             if name != KERAS:
                 _check(folder / name, expected)
         return cls(
@@ -158,7 +158,7 @@ class ModelFolder:
 
 
 _PLAIN = ("operating_point", "model_version", "run_id", "fingerprint", "versions", "dev_trials", "dev_eer")
-"""Fields that ``bundle.json`` holds as they are."""
+"""Fields that ``bundle.json`` holds unchanged."""
 
 
 def write(
@@ -169,11 +169,11 @@ def write(
     dev_scores: "pd.DataFrame | None" = None,  # noqa: F821
     **values,
 ) -> ModelFolder:
-    """Write a model folder and return it read again; it appears whole or not at all.
+    """Write a model folder, whole or not at all, and read it again.
 
     Parameters
     ----------
-    litert, keras : files to copy; the first scores, the second is for training on and for looking inside.
+    litert, keras : files to copy; the first scores, the second is for fine-tuning and inspection.
     dev_scores : columns ``DEV_COLUMNS``.
     values : the other fields of ``ModelFolder``.
     """
@@ -197,7 +197,7 @@ def write(
 
 
 def choose(model: ModelFolder, operating_point: str) -> ModelFolder:
-    """Make another operating point the default of a model folder, which keeps all else."""
+    """Make another operating point the default of a model folder."""
     points = model.operating_points | {operating_point: model.point(operating_point)}
     path = model.folder / INDEX
     index = files.read_sealed(path)
@@ -211,14 +211,14 @@ def choose(model: ModelFolder, operating_point: str) -> ModelFolder:
 
 
 def champion_dir() -> Path:
-    """Where ``register`` leaves the champion's folder, so that scoring needs no registry."""
+    """Folder in which ``register`` leaves the champion, so that scoring needs no registry."""
     return artifacts_dir() / "models" / "champion"
 
 
 def find(model: str = "") -> Path:
-    """The local model folder of a folder, a run (``runs:/ID``) or a registered model (``models:/NAME@ALIAS``).
+    """Local model folder of a folder, a run (``runs:/ID``) or a registered model (``models:/NAME@ALIAS``).
 
-    Without a name, the champion that ``register`` left. Raises ``ModelFolderError`` where there is none.
+    Without a name: the champion that ``register`` left. Raises ``ModelFolderError`` if there is none.
     """
     if not model:
         if not champion_dir().is_dir():
@@ -253,7 +253,7 @@ def _download(uri: str) -> Path:
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """No search for garbage inside the block: MLflow's modules leave none, and it takes a fifth of their import."""
+    """Disable garbage collection, which takes a fifth of MLflow's import and finds nothing there."""
     enabled = gc.isenabled()
     gc.disable()
     try:

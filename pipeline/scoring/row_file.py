@@ -1,8 +1,7 @@
-"""File of rows that grows as rows are scored, and resumes where a killed run left it.
+"""File of rows that grows while recordings are scored, and resumes after a kill.
 
-Each row is appended at once, as a JSON line, to a journal beside the file asked for. Once all rows are there, the
-journal is converted to that file. A note beside it names the model and threshold of the rows; only a run with the same
-ones resumes.
+Each row is appended at once, as a JSON line, to a journal beside the file. The complete journal is converted to the
+file. A note beside it names the model and threshold of the rows; only a run with the same ones resumes.
 """
 
 import csv
@@ -22,22 +21,22 @@ PARQUET_ROWS = 50_000
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Done:
-    """Score and label of a row that is in the file already."""
+    """Score and label of a row in the file."""
 
     score: float | None
     label: str
 
 
 class RowFile:
-    """Writes rows to a file that ends in .csv, .jsonl or .parquet; used as a context.
+    """Context that writes rows to a file ending in .csv, .jsonl or .parquet.
 
     Parameters
     ----------
-    path : the file; its folder is made. Unfinished rows are in ``<path>.part`` as JSON lines.
-    made_with : what the rows depend on. Rows of a run with the same values are kept, others are discarded.
+    path : the file; its folder is made. The journal is ``<path>.part``.
+    made_with : values that the rows depend on. Rows of a run with the same values are kept, others are discarded.
 
-    Raises ``ConfigError`` for another ending, and if another process is writing the file. ``done`` holds the rows of
-    the journal by source; leaving the context without ``finish`` keeps them for the next run.
+    Raises ``ConfigError`` for another suffix, for a folder, and if another process is writing the file. ``done`` holds
+    the rows of the journal by source; leaving the context without ``finish`` keeps them for the next run.
     """
 
     def __init__(self, path: Path, made_with: dict[str, object]):
@@ -85,11 +84,11 @@ class RowFile:
         self.done[_name(row.source)] = Done(row.score, row.label)
 
     def done_with(self, source: str) -> Done:
-        """Score and label of a source."""
+        """Score and label of the row of a source."""
         return self.done[_name(source)]
 
     def finish(self) -> None:
-        """Give the file its name, once all rows are there."""
+        """Convert the complete journal to the file."""
         self._file.flush()
         if convert := _CONVERSIONS.get(self.path.suffix):
             converted = self.path.with_name(self.path.name + ".whole")
@@ -101,7 +100,7 @@ class RowFile:
         self._note.unlink()
 
     def _keep_whole_rows(self) -> None:
-        """Read the complete rows, and cut off the rest of a row that a kill interrupted."""
+        """Read the complete rows, and cut off a row that a kill interrupted."""
         end = 0
         with self._part.open("rb") as file:
             for line in file:
@@ -115,7 +114,7 @@ class RowFile:
 
 
 def _name(source: str) -> str:
-    """A source as it can be written: names of files need not be Unicode."""
+    """Source in a form that can be written; names of files need not be Unicode."""
     return source.encode("utf-8", "backslashreplace").decode()
 
 

@@ -1,4 +1,4 @@
-"""Scoring on a Spark cluster: the registered model as a Spark function, its rows in the order of the recordings."""
+"""Scoring on a Spark cluster by the registered model as a Spark function; rows come in the order of the recordings."""
 
 import itertools
 import logging
@@ -11,7 +11,7 @@ from pipeline.errors import ConfigError, ProjectError
 from pipeline.scoring.detector import Row
 
 BATCH_RECORDINGS = 200_000
-"""Recordings a job of Spark: rows that the driver holds at once."""
+"""Recordings per Spark job, and so rows in the driver's memory at once."""
 
 
 def rows(
@@ -22,7 +22,7 @@ def rows(
     operating_point: str = "",
     threshold: float | None = None,
 ) -> Iterator[Row]:
-    """The row of each recording, in order, from the registered model (``models:/…``) as a Spark function.
+    """The row of each recording, in order, from the registered model ``models:/…``.
 
     Raises ``ConfigError`` for names that are not Unicode, which Spark cannot carry.
     """
@@ -66,8 +66,8 @@ _AS_LOCAL = {
         "MAX_SAMPLES": str(10**15),
     }.items()
 }
-"""Settings of the registered model under which it reads any file and decodes what ``score`` does on one machine: those
-of a server are meant for strangers. Spark runs a process for each core, so each has one detector."""
+"""Settings under which the registered model takes the same files as ``score`` on one machine; the limits of a server
+are for strangers. Spark runs one process per core, so each has one detector."""
 
 
 def _check_names(paths: Sequence[str]) -> None:
@@ -75,5 +75,5 @@ def _check_names(paths: Sequence[str]) -> None:
         if not path.isascii() and path != path.encode("utf-8", "replace").decode():
             shown = path.encode("utf-8", "backslashreplace").decode()
             raise ConfigError(
-                f"{shown}: its name is not Unicode, which Spark cannot carry; score it with --engine local"
+                f"{shown}: the name is not Unicode, which Spark cannot carry; score it with --engine local"
             )

@@ -1,4 +1,4 @@
-"""Scoring on all cores: one detector per process, rows in the order of the recordings."""
+"""Scoring on all cores, one detector per process; rows come in the order of the recordings."""
 
 from collections.abc import Iterator, Sequence
 
@@ -10,7 +10,7 @@ from pipeline.scoring.detector import Detector, Row
 from pipeline.scoring.model_folders import ModelFolder
 
 FEW_RECORDINGS = 8
-"""Recordings that one process scores before others would have started."""
+"""Recordings that one process scores in the time that others need to start."""
 
 
 def rows(model: ModelFolder, paths: Sequence[str], point: OperatingPoint, processes: int = 0) -> Iterator[Row]:
@@ -18,10 +18,9 @@ def rows(model: ModelFolder, paths: Sequence[str], point: OperatingPoint, proces
 
     Parameters
     ----------
-    processes : how many score at once; 0: one per core that this process may use, or only this process for a few
-        recordings.
+    processes : processes that score at once; 0: one per core, or only this process for a few recordings.
 
-    Raises ``ProjectError`` if a process dies, as for want of memory.
+    Raises ``ProjectError`` if a process dies, for example of lack of memory.
     """
     size = processes or (parallel.cores() if len(paths) > FEW_RECORDINGS else 1)
     if size == 1:
@@ -33,8 +32,8 @@ def rows(model: ModelFolder, paths: Sequence[str], point: OperatingPoint, proces
         yield from parallel.in_order(parallel.workers(size, _begin, model, point), _score, paths, ahead=AHEAD * size)
     except WorkerDiedError as error:
         raise ProjectError(
-            f"a process died at one of {', '.join(error.waiting[:size])} or the recordings after it, perhaps for want "
-            "of memory; the rows written so far are kept, and the same command resumes; --processes 1 needs the least"
+            f"a process died at or after one of {', '.join(error.waiting[:size])}, perhaps of lack of memory; rows "
+            "written so far are kept and the same command resumes; --processes 1 needs the least memory"
         ) from None
 
 

@@ -1,1 +1,1 @@
-"""Live audio: where it comes from, how it is cut into steps, and how their scores become a steady label."""
+"""Live audio: its sources, its steps, and a steady label from their scores."""

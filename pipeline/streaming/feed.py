@@ -1,7 +1,7 @@
-"""A stream of audio made ready to be scored: the last seconds, and the steps at which they are scored.
+"""Steps of an audio stream: the last seconds of audio at regular times, ready to be scored.
 
-Used by ``stream``. A separate thread reads the audio, so it never waits for the model; the scoring side asks for the
-newest step and gets the number of steps missed. Memory holds only the last seconds.
+Used by ``stream``. A thread reads the audio, so that the source never waits for the model. The scoring side takes the
+newest step and learns how many it missed. Memory holds only the last seconds.
 """
 
 import threading
@@ -12,15 +12,16 @@ from dataclasses import dataclass
 import numpy as np
 
 CLOSE_S = 2.0
-"""Time that a thread which waits for audio has to notice that none is wanted any more."""
+"""Time in which the reading thread must notice that the feed is closed."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """What is to be looked at: ``window`` is the last audio up to ``end``, ``fresh`` what came since the last step.
+    """Audio of one step: ``window`` is the last audio up to ``end``, ``fresh`` the audio since the last step.
 
-    ``end`` counts samples from the beginning. ``dropped`` steps were passed over before this one; ``gap`` says that
-    audio before ``fresh`` is lost. ``arrived`` is when the step could be taken first (``time.monotonic``).
+    ``end`` counts samples from the beginning of the stream. ``dropped`` steps were skipped before this one; ``gap``
+    tells whether audio before ``fresh`` is lost. ``arrived`` is the time at which the step was complete
+    (``time.monotonic``).
     """
 
     end: int
@@ -46,10 +47,10 @@ class Ring:
         self.total += len(block)
 
     def between(self, start: int, end: int) -> np.ndarray:
-        """A copy of the samples from ``start`` to ``end``, both counted from the beginning of the stream."""
+        """Copy of the samples from ``start`` to ``end``, both counted from the beginning of the stream."""
         oldest = max(0, self.total - len(self._samples))
         if not oldest <= start <= end <= self.total:
-            raise IndexError(f"samples {start} to {end} are asked for, {oldest} to {self.total} are held")
+            raise IndexError(f"samples {start} to {end}: the ring holds {oldest} to {self.total}")
         return self._samples[np.arange(start, end) % len(self._samples)]
 
 
@@ -58,9 +59,9 @@ class Feed:
 
     Parameters
     ----------
-    blocks : mono float32 blocks at 16 kHz; read in a thread of its own.
-    window, step : samples of a window, and between the ends of two of them.
-    lossless : hold the blocks back until each step was taken, instead of passing over steps.
+    blocks : mono float32 blocks at 16 kHz, read in a separate thread.
+    window, step : samples per window, and from one step to the next.
+    lossless : hold the blocks back until each step is taken, instead of skipping steps.
     """
 
     def __init__(self, blocks: Iterable[np.ndarray], *, window: int, step: int, lossless: bool):
@@ -75,16 +76,16 @@ class Feed:
         self._thread.start()
 
     def close(self) -> None:
-        """Take no more audio in."""
+        """Stop reading audio."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
         self._thread.join(timeout=CLOSE_S)
 
     def steps(self) -> Iterator[Step]:
-        """The newest step whenever there is one, until the stream ends; an error of the stream is raised here.
+        """Yield the newest step as soon as there is one, until the stream ends; raises the error of the stream.
 
-        What is left behind the last whole step is a step of its own.
+        Audio behind the last whole step makes one more step.
         """
         while True:
             with self._changed:
@@ -100,7 +101,7 @@ class Feed:
                     fresh=self._ring.between(first, end),
                     dropped=-(-end // self._step) - -(-self._taken // self._step) - 1,
                     gap=first > self._taken,
-                    # Blocks that are held back wait for the model; in a live stream nothing does.
+                    # Blocks that are held back wait for the model, so the time of arrival tells nothing.
                     arrived=time.monotonic() if self._lossless else arrived,
                 )
                 self._taken = end

@@ -1,6 +1,6 @@
-"""Sound from a stream that cannot be rewound, such as standard input: WAV or raw samples, as mono blocks at 16 kHz.
+"""Audio from a stream that cannot be rewound, such as standard input: WAV or raw samples, as mono blocks at 16 kHz.
 
-Used by ``streaming.sources``. Telephony is read too: A-law and mu-law, in WAV or raw.
+Used by ``stream``. Reads telephony too: A-law and mu-law, in WAV or raw.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Steady labels from flickering scores: a running mean, and a label with hysteresis.
+"""Steady label from flickering scores: a running mean, and hysteresis.
 
 Used by ``stream``. Both use only past scores, so they add no delay.
 """
@@ -9,11 +9,11 @@ from pipeline.config import BONAFIDE, SPOOF
 
 
 class RunningMean:
-    """Exponentially weighted mean of scores at irregular times: a score ``memory_s`` ago weighs 1/e.
+    """Exponentially weighted mean of scores at irregular times; a score of ``memory_s`` ago weighs 1/e.
 
     Parameters
     ----------
-    memory_s : time constant; 0 does not smooth.
+    memory_s : time constant, in s; 0: no smoothing.
     """
 
     def __init__(self, memory_s: float):
@@ -37,12 +37,12 @@ class RunningMean:
 
 
 class Hysteresis:
-    """A label that changes only when a score has crossed the threshold by a margin.
+    """Label that changes only when a score crosses the threshold by a margin.
 
     Parameters
     ----------
     threshold : score from which the first label is bonafide.
-    margin : how far beyond the threshold a score must lie to change the label.
+    margin : distance from the threshold at which a score changes the label.
     """
 
     def __init__(self, threshold: float, margin: float):

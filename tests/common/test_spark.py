@@ -132,7 +132,7 @@ def test_scoring_gives_the_same_rows_though_a_worker_is_killed(
     [
         (["--engine", "spark"], "--engine spark: name the cluster, as --master spark://HOST:7077"),
         (["--master", "spark://host:7077"], "--master spark://host:7077 is for --engine spark"),
-        (["--engine", "spark", "--master", "spark://host:7077", "--model", "folder"], "scores with a registered model"),
+        (["--engine", "spark", "--master", "spark://host:7077", "--model", "folder"], "needs a registered model"),
     ],
 )
 def test_options_that_lack_another_say_so(options, message, recordings):

@@ -299,7 +299,7 @@ def test_the_server_says_how_fast_it_is(server, place, speech_like, capsys):
     assert latency.main([str(place / "latency.jsonl")]) == 0
     shown = capsys.readouterr().out
     assert f"{total['requests']} requests" in shown
-    assert "clips a second" in shown
+    assert "clips per second" in shown
 
 
 def test_predict_on_a_csv_gives_the_same_row(registered, speech_like, tmp_path, tracked):

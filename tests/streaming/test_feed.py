@@ -27,7 +27,7 @@ def test_the_ring_holds_the_last_samples(longest):
         total += len(piece)
         start = max(0, total - 40)
         np.testing.assert_array_equal(ring.between(start, total), wave[start:total])
-    with pytest.raises(IndexError, match="samples 959 to 1000 are asked for, 960 to 1000 are held"):
+    with pytest.raises(IndexError, match="samples 959 to 1000: the ring holds 960 to 1000"):
         ring.between(959, 1000)
 
 
