@@ -54,7 +54,7 @@ class AudioError(ProjectError):
         """
         if isinstance(error, cls):
             return error
-        message = re.sub(r"/\S*/", "", " ".join(str(error).split()))
+        message = re.sub(r"/\S*/", "", " ".join(str(getattr(error, "strerror", "") or error).split()))
         return cls(AudioFault.UNEXPECTED, f"{type(error).__name__}: {message}")
 
     def __str__(self) -> str:

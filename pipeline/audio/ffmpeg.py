@@ -47,7 +47,8 @@ def blocks(source: Source, hint: str, limits: Limits, notes: list[Note]) -> Iter
                     Note(NoteKind.TRUNCATED, f"the header promises {stated_s:.1f} s, the file holds {decoded_s:.1f} s")
                 )
     except (av.FFmpegError, ValueError, OSError) as error:
-        raise AudioError(AudioFault.UNREADABLE, f"not audio that libsndfile or FFmpeg can decode ({error})") from None
+        reason = getattr(error, "strerror", "") or error  # the whole text names the file with its folder
+        raise AudioError(AudioFault.UNREADABLE, f"not audio that libsndfile or FFmpeg can decode ({reason})") from None
 
 
 def as_float(frame: "av.AudioFrame") -> np.ndarray:  # noqa: F821

@@ -18,7 +18,7 @@ from pipeline import audio
 from pipeline.audio import speech, windows
 from pipeline.common import parallel
 from pipeline.config import BONAFIDE, SAMPLE_RATE_HZ, SPOOF
-from pipeline.errors import AudioError
+from pipeline.errors import AudioError, AudioFault
 from pipeline.metrics.calibration import OperatingPoint
 from pipeline.scoring.model_folders import ModelFolder
 from pipeline.scoring.runtimes import LiteRt
@@ -27,6 +27,7 @@ Network = Callable[[np.ndarray], np.ndarray]
 BATCH_WINDOWS = 16
 """Most windows per call of the model: memory stays bounded however long a recording is."""
 NO_SPEECH = "no_speech"
+ANY_LENGTH = "; `python -m pipeline.analyse` takes recordings of any length"
 MIN_SPEECH_S = 0.3
 """Recordings and windows with less speech get the label ``no_speech`` instead of a guess; they keep their score."""
 
@@ -177,7 +178,8 @@ class Detector:
 
     def error_row(self, source: str, error: AudioError) -> Row:
         """The row of a recording that cannot be scored, without its latency."""
-        return Row(source, model_version=self.model.model_version, error=str(error))
+        remedy = ANY_LENGTH if error.kind is AudioFault.TOO_LONG else ""
+        return Row(source, model_version=self.model.model_version, error=f"{error}{remedy}")
 
     def whole_row(self, source: str, scored: ScoredWindows, point: OperatingPoint) -> Row:
         """The row of a recording, without its latency."""

@@ -20,12 +20,13 @@ class ServedFiles:
         """
         if self._root is None:
             raise AudioError(
-                AudioFault.REFUSED, "this server reads no files; send the recording itself in the column audio"
+                AudioFault.REFUSED,
+                "this server reads no files (SPOOF_SERVE_ROOT); send the recording itself in the column audio",
             )
         try:
             path = Path(os.path.realpath(self._root / name))
         except (ValueError, OSError):
-            raise AudioError(AudioFault.REFUSED, "the path is no file name") from None
+            raise AudioError(AudioFault.REFUSED, "the path is not a file name") from None
         if not path.is_relative_to(self._root):
             raise AudioError(AudioFault.REFUSED, "the path leads out of the folder that this server reads")
         try:

@@ -1,12 +1,13 @@
-"""The server's door: what is turned away before MLflow reads it, and how long each request took.
+"""Guard around MLflow's scoring server: refuses requests that cost too much, cleans errors, logs latency.
 
-MLflow's scoring server has no limit on the size of a body, takes Parquet, which can unpack to any size, and has no
-place for a middleware. It loads the model before it makes its application, so the model puts this guard around the
+MLflow limits no body, takes Parquet, which can unpack to any size, and quotes uploads and stack traces in its errors.
+It has no setting for a middleware, but loads the model before it makes its application, so the model wraps the
 application (``install``).
 """
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import Awaitable, Callable
 
@@ -17,10 +18,11 @@ Receive = Callable[[], Awaitable[dict]]
 Send = Callable[[dict], Awaitable[None]]
 SCORING_PATH = "/invocations"
 CONTENT_TYPES = ("application/json", "text/csv")
+LONGEST_REASON = 500
 
 
 class Guard:
-    """ASGI middleware; everything but scoring goes through untouched."""
+    """ASGI middleware; only scoring requests are guarded."""
 
     def __init__(self, app: Callable, settings: ServerSettings, log: LatencyLog):
         self._app, self._settings, self._log = app, settings, log
@@ -29,7 +31,7 @@ class Guard:
 
     async def __call__(self, scope: dict, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            await self._app(scope, self._writing_at_the_end(receive), send)
+            await self._app(scope, self._logging_at_the_end(receive), send)
             return
         if scope["type"] != "http" or scope["path"] != SCORING_PATH:
             await self._app(scope, receive, send)
@@ -49,8 +51,8 @@ class Guard:
             self._requests -= 1
             self._log.request(1000 * (time.perf_counter() - started), refused=status >= 400)
 
-    def _writing_at_the_end(self, receive: Receive) -> Receive:
-        """The server ends by a signal, so nothing that Python does at exit would write the last line."""
+    def _logging_at_the_end(self, receive: Receive) -> Receive:
+        """Write the last line of the log at shutdown: the server ends by a signal, which skips Python's exit hooks."""
 
         async def noting_the_end() -> dict:
             message = await receive()
@@ -64,34 +66,35 @@ class Guard:
         headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
         kind = headers.get(b"content-type", "").split(";")[0].strip().lower()
         if self._requests > self._settings.max_requests:
-            await _refuse(send, 503, f"busy: {self._settings.max_requests} requests are in progress; try again later")
+            limit = self._settings.named("max_requests", "requests")
+            await _refuse(send, 503, f"busy: {limit} are in progress; try again later")
             return
         if kind not in CONTENT_TYPES:
             await _refuse(send, 415, f"content type {kind!r}: send {' or '.join(CONTENT_TYPES)}")
             return
         announced = int(headers.get(b"content-length", "0"))
-        # A client that asks before it sends its body is answered at once; any other would not read the answer before.
+        # A client that asks before it sends its body is answered at once; others read no answer before they have sent.
         asks = headers.get(b"expect", "").lower() == "100-continue"
         try:
             async with asyncio.timeout(self._settings.max_request_s):
                 body = None if asks and announced > self._max_bytes else await self._body(receive)
         except TimeoutError:
-            await _refuse(send, 408, f"the body did not arrive within {self._settings.max_request_s:g} s")
+            await _refuse(send, 408, f"the body did not arrive within {self._settings.named('max_request_s', 's')}")
             return
         if body is None:
-            limit = f"{self._settings.max_body_mb:g} MB"
-            await _refuse(send, 413, f"the body is larger than {limit}: send fewer recordings a request")
+            limit = self._settings.named("max_body_mb", "MB")
+            await _refuse(send, 413, f"the body is larger than {limit}: send fewer recordings per request")
             return
         whole = iter([{"type": "http.request", "body": body, "more_body": False}])
 
         async def replay() -> dict:
-            # After the body, what comes is that the client has left.
+            # After the body comes only the message that the client has left.
             return next(whole, None) or await receive()
 
-        await self._app(scope, replay, send)
+        await self._app(scope, replay, _cleaned(send))
 
     async def _body(self, receive: Receive) -> bytes | None:
-        """The body, or ``None`` where it is too large; of that nothing is kept, so its size costs no memory."""
+        """The body, or ``None`` if it is too large; nothing of a large one is kept, so its size costs no memory."""
         parts, size, more = [], 0, True
         while more:
             message = await receive()
@@ -111,8 +114,36 @@ async def _refuse(send: Send, status: int, reason: str) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
+def _cleaned(send: Send) -> Send:
+    """Replace each error by its reason only."""
+    status, parts = 0, []
+
+    async def cleaned(message: dict) -> None:
+        nonlocal status
+        if message["type"] == "http.response.start" and message["status"] >= 400:
+            status = message["status"]
+        elif not status:
+            await send(message)
+        else:
+            parts.append(message.get("body", b""))
+            if not message.get("more_body"):
+                await _refuse(send, status, reason(b"".join(parts)))
+
+    return cleaned
+
+
+def reason(body: bytes) -> str:
+    """The message of an error of MLflow, without the data of the request and the stack trace that it quotes."""
+    try:
+        message = str(json.loads(body)["message"])
+    except (ValueError, KeyError, TypeError):
+        return body.decode(errors="replace")[:LONGEST_REASON]
+    own = re.sub(r"(?s)^(Failed to (predict|enforce schema of) data .*?\bError: )+", "", message)
+    return re.split(r"\s(?:Error|Input|IMPORTANT):", own)[0][:LONGEST_REASON]
+
+
 def install(settings: ServerSettings, log: LatencyLog) -> None:
-    """Put the guard around every FastAPI application that this process makes from here on."""
+    """Put the guard around every FastAPI application that this process makes from now on."""
     import fastapi
 
     class GuardedFastAPI(fastapi.FastAPI):

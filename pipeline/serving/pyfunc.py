@@ -7,10 +7,10 @@ its row. Limits come from ``serving.settings``.
 """
 
 import base64
-import binascii
 import dataclasses
 import math
 import os
+import re
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -83,7 +83,7 @@ class SpoofDetector(mlflow.pyfunc.PythonModel):
         """For each input row the columns that it fills."""
         if len(model_input) > self.settings.max_rows:
             raise MlflowException(
-                f"{len(model_input)} rows: at most {self.settings.max_rows} a request are taken", BAD_REQUEST
+                f"{len(model_input)} rows: at most {self.settings.named('max_rows', 'rows')} per request", BAD_REQUEST
             )
         columns = [column for column in COLUMNS if column in model_input]
         if not columns or not len(model_input):
@@ -98,12 +98,12 @@ class SpoofDetector(mlflow.pyfunc.PythonModel):
         source = str(given["path"]) if "path" in given else f"row {number}"
         try:
             if time.monotonic() > until:
-                raise AudioError(
-                    AudioFault.LATE, f"not begun within {self.settings.max_request_s:g} s; send fewer rows a request"
-                )
+                limit = self.settings.named("max_request_s", "s")
+                raise AudioError(AudioFault.LATE, f"not begun within {limit}; send fewer rows per request")
             recording = self._recording(given)
-        except AudioError as error:
-            found = [Row(source, model_version=self.pool.model.model_version, latency_ms=0.0, error=str(error))]
+        except Exception as error:  # no row may end a request
+            reason = str(AudioError.of(error))
+            found = [Row(source, model_version=self.pool.model.model_version, latency_ms=0.0, error=reason)]
         else:
             with self.pool.detector() as detector:
                 found = detector.rows(source, recording, point=point, timeline=timeline, limits=self.settings.limits)
@@ -123,15 +123,22 @@ class SpoofDetector(mlflow.pyfunc.PythonModel):
             return self.files.find(str(given["path"]))
         recording = given["audio"]
         if isinstance(recording, str):
-            try:
-                return base64.b64decode(recording, validate=True)
-            except (binascii.Error, ValueError):
-                raise AudioError(AudioFault.UNREADABLE, "the text in the column audio is not base64") from None
+            return from_text(recording)
         if not isinstance(recording, bytes):
             raise AudioError(
                 AudioFault.UNREADABLE, f"the column audio holds {type(recording).__name__} in place of base64 text"
             )
         return recording
+
+
+def from_text(text: str) -> bytes:
+    """Bytes of base64 text, which may be a data URL (``data:audio/wav;base64,…``) and may hold line breaks."""
+    head, comma, rest = text.partition(",")
+    encoded = rest if comma and re.fullmatch(r"(?is)\s*data:.*;\s*base64\s*", head) else text
+    try:
+        return base64.b64decode("".join(encoded.split()), validate=True)
+    except ValueError:
+        raise AudioError(AudioFault.UNREADABLE, "the text in the column audio is not base64") from None
 
 
 def _is_missing(value: object) -> bool:

@@ -37,15 +37,26 @@ class ServerSettings(BaseModel):
     log: str = Field("", description="file for the JSON lines about latency; empty: standard error")
     log_every_s: Amount = Field(10.0, description="time between two lines, in s; none is written without requests")
 
+    def named(self, field: str, unit: str) -> str:
+        """A limit for errors: ``32 MB (SPOOF_SERVE_MAX_BODY_MB)``."""
+        return f"{getattr(self, field):g} {unit} ({PREFIX}{field.upper()})"
+
     @property
     def limits(self) -> Limits:
-        """The cost that decoding one recording may have."""
+        """Bounds on one recording."""
         return Limits(
             max_bytes=self.max_recording_mb * 1e6,
             max_s=self.max_recording_s,
             max_channels=self.max_channels,
             max_rate_hz=self.max_rate_hz,
             max_samples=self.max_samples,
+            set_by={
+                "max_bytes": f"{PREFIX}MAX_RECORDING_MB",
+                "max_s": f"{PREFIX}MAX_RECORDING_S and the model",
+                "max_channels": f"{PREFIX}MAX_CHANNELS",
+                "max_rate_hz": f"{PREFIX}MAX_RATE_HZ",
+                "max_samples": f"{PREFIX}MAX_SAMPLES",
+            },
         )
 
 

@@ -159,9 +159,12 @@ def test_paths_lead_into_the_folder_alone(server, registered, place, speech_like
     found = server.score(dataframe_records=[{"path": path} for path in outside])
     assert {row["error"] for row in found} == {"refused: the path leads out of the folder that this server reads"}
 
-    odd = {"pipe.wav": "not a regular file", "inner": "not a regular file", "gone.wav": "No such file", "\0": "no file"}
+    (place / "recordings/samples.raw").write_bytes(bytes(4000))
+    odd = {"pipe.wav": "not a regular file", "inner": "not a regular file", "gone.wav": "No such file"}
+    odd |= {"\0": "not a file name", "samples.raw": "can decode (Invalid argument)"}
     found = server.score(dataframe_records=[{"path": path} for path in odd])
     assert all(reason in row["error"] for row, reason in zip(found, odd.values(), strict=True))
+    assert not [row["error"] for row in found if str(place) in row["error"]]
     assert {row["score"] for row in found} == {None}
 
 
@@ -179,18 +182,27 @@ def test_bad_rows_have_their_reasons_and_good_ones_their_scores(server, speech_l
         "cut in its header": (text(good[:30]), "unreadable"),
         "no samples": (text(wav(np.zeros(0, np.int16))), "empty: the file holds no samples"),
         "NaN": (text(wav(broken, subtype="FLOAT")), "not finite"),
-        "8 channels": (text(wav(rng.normal(0, 0.1, (8000, 8)))), "8 channels, at most 2"),
-        "384 kHz": (text(wav(rng.normal(0, 0.1, 100000), 384000)), "384000 Hz lies outside 4000 to 192000 Hz"),
+        "8 channels": (
+            text(wav(rng.normal(0, 0.1, (8000, 8)))),
+            "8 channels, at most 2 are taken (SPOOF_SERVE_MAX_CHANNELS)",
+        ),
+        "384 kHz": (
+            text(wav(rng.normal(0, 0.1, 100000), 384000)),
+            "384000 Hz lies outside 4000 to 192000 Hz (SPOOF_SERVE_MAX_RATE_HZ)",
+        ),
         "names another file": (text(playlist), "unreadable: not audio"),
         "silent": (text(wav(np.zeros(16000, np.int16))), "silent"),
     }
-    given = [{"audio": value} for value, _ in cases.values()] + [{"audio": text(good)}]
+    wrapped = base64.encodebytes(good).decode()
+    url = "data:audio/wav;base64," + wrapped
+    given = [{"audio": value} for value, _ in cases.values()]
+    given += [{"audio": value} for value in (wrapped, url, text(good))]
     found = server.score(**{shape: given})
     for name, (_, reason), row in zip(cases, cases.values(), found, strict=False):
         assert reason in row["error"], name
         assert (row["score"], row["label"]) == (None, ""), name
-    assert found[-1]["error"] == ""
-    assert found[-1]["score"] is not None
+    assert [row["error"] for row in found[-3:]] == ["", "", ""]
+    assert found[-1]["score"] == found[-2]["score"] == found[-3]["score"]
 
 
 def test_both_columns_or_the_wrong_type_is_a_row_error(server, speech_like):
@@ -218,13 +230,23 @@ def test_requests_that_are_refused_as_a_whole(server):
             json.dumps({"dataframe_records": [{"audio": "AAAA"}] * 10_000}).encode(),
             "application/json",
             400,
-            "10000 rows: at most 100",
+            "10000 rows: at most 100 rows (SPOOF_SERVE_MAX_ROWS)",
         ),
         "Parquet": (b"PAR1", "application/vnd.apache.parquet", 415, "send application/json or text/csv"),
+        "JSON cut off": (b'{"dataframe_records": [{"audio": "SECRETS', "application/json", 400, "JSON"),
+        "no UTF-8": (b"audio\nSECRETS\xff", "text/csv", 400, "UTF-8"),
+        "unlike columns": (
+            b'{"inputs": {"audio": ["SECRETS"], "path": ["SECRETS", "x"]}}',
+            "application/json",
+            400,
+            "arrays must be of the same length",
+        ),
     }
     for name, (body, kind, status, reason) in refused.items():
         found, answer = server.post(body, kind)
-        assert (found, reason in answer["message"]) == (status, True), name
+        assert (found, reason in answer["message"]) == (status, True), (name, answer)
+        assert set(answer) == {"error_code", "message"}, name
+        assert "SECRETS" not in answer["message"], (name, answer)
 
 
 def test_ten_hours_in_a_small_file_cost_next_to_nothing(server, tmp_path):
@@ -235,7 +257,10 @@ def test_ten_hours_in_a_small_file_cost_next_to_nothing(server, tmp_path):
     assert len(bomb) < 2e6
     before = server.memory_bytes()
     (row,) = server.score(dataframe_records=[{"audio": text(bomb)}])
-    assert row["error"] == "too long: over 600 s"
+    assert row["error"] == (
+        "too long: over 600 s (SPOOF_SERVE_MAX_RECORDING_S and the model); "
+        "`python -m pipeline.analyse` takes recordings of any length"
+    )
     assert row["latency_ms"] < 10_000
     assert server.memory_bytes() - before < 150e6
 
@@ -251,7 +276,7 @@ def test_a_huge_body_is_refused_and_not_kept(server, speech_like):
         while not sent.done():
             highest = max(highest, server.memory_bytes())
     status, answer = sent.result()
-    assert (status, "larger than 32 MB" in answer["message"]) == (413, True)
+    assert (status, "larger than 32 MB (SPOOF_SERVE_MAX_BODY_MB)" in answer["message"]) == (413, True)
     assert highest - before < 100e6
     assert _asked_first(server, 33_000_000).startswith(b"HTTP/1.1 413")
     assert server.score(dataframe_records=[{"audio": text(wav(speech_like))}])[0]["error"] == ""
@@ -317,7 +342,7 @@ def test_python_callers_may_send_bytes_and_no_server_means_no_files(registered, 
     assert table["error"].tolist() == ["", "empty: the file has no bytes"]
     refused = model.predict(pd.DataFrame({"path": ["/etc/passwd"]}))
     assert refused["error"].tolist() == [
-        "refused: this server reads no files; send the recording itself in the column audio"
+        "refused: this server reads no files (SPOOF_SERVE_ROOT); send the recording itself in the column audio"
     ]
 
 
