@@ -14,13 +14,13 @@ from pipeline.errors import AudioError, AudioFault
 
 INT16_PEAKS = (256.0, 32768.0)
 """Peaks of floats that were not divided by int16's full scale; a recording within them is no louder than −42 dBFS."""
-CANCELLING_DB = 10.0
-"""Channels cancel if their sum lies this far under the loudest: two of equal level then correlate below −0.95."""
 FRAME_S = 0.1
-ACTIVE_DB, LEADING_DB = -30.0, 12.0
-"""Level of a frame against the loudest one from which it counts, and of the party that speaks against the other."""
-MIN_TURNS, MAX_CORRELATION = 0.15, 0.5
-"""Share of the frames that each party of a call has, and correlation of the two channels."""
+ACTIVE_DB = 30.0
+"""Frames count if their loudest channel lies within this of the loudest frame."""
+CANCELLING_DB, MIN_CANCELLING = 10.0, 0.05
+"""Channels cancel in a frame if their sum lies this far under the loudest, and in a recording in this share of it."""
+LEADING_DB, MIN_TURNS, MAX_CORRELATION = 12.0, 0.15, 0.5
+"""A call: in this share of it each channel is that much louder than the other, and they correlate no more than that."""
 
 
 def peak(block: np.ndarray) -> float:
@@ -58,18 +58,17 @@ class Mix:
 
 
 class Levels:
-    """Peak of a recording, and the levels of its channels."""
+    """Peak of a recording, and the levels of its channels over time."""
 
     def __init__(self):
         self.peak = 0.0
-        self._powers: np.ndarray | None = None
-        self._sum_power = self._product = 0.0
-        self._frames: list[np.ndarray] = []
+        self._channels = 1
+        self._powers: list[np.ndarray] = []
 
     @property
     def are_plain(self) -> bool:
         """Whether nothing so far needs more than ``Mix()``."""
-        return self._powers is None and self.peak <= OVERSHOOT
+        return self._channels == 1 and self.peak <= OVERSHOOT
 
     def watch(self, read: Iterable[tuple[int, np.ndarray]]) -> Iterator[tuple[int, np.ndarray]]:
         """Pass on blocks ``[samples, channels]`` with their rates, and add them.
@@ -78,22 +77,28 @@ class Levels:
         """
         for rate_hz, block in read:
             self.peak = max(self.peak, peak(block))
-            if block.shape[1] > 1 and (self._powers is None or len(self._powers) == block.shape[1]):
+            if self._channels == 1:
+                self._channels = block.shape[1]
+            if block.shape[1] == self._channels > 1:
                 self._add(rate_hz, block)
             yield rate_hz, block
 
     def mix(self, notes: list[Note]) -> Mix:
         """How to mix the recording; ``notes`` receives the reasons. Raises ``AudioError`` as ``gain`` does."""
         gain = self.gain(notes)
-        if self._powers is None or not self._powers.any():
+        powers = np.concatenate(self._powers or [np.zeros((0, 2))])  # (frames, channels + 1)
+        loudest = powers[:, :-1].max(axis=1)  # (frames,)
+        active = loudest > loudest.max(initial=0) * _ratio(-ACTIVE_DB)
+        if not active.any():
             return Mix(gain=gain)
-        loudest = int(self._powers.argmax())
-        below_db = -10 * np.log10(max(self._sum_power / self._powers[loudest], 1e-12))
-        if below_db > CANCELLING_DB:
-            detail = f"the sum of the channels lies {below_db:.0f} dB under channel {loudest + 1}, which is scored"
+        powers, loudest = powers[active], loudest[active]
+        cancelling = np.mean(powers[:, -1] < loudest * _ratio(-CANCELLING_DB))
+        if cancelling >= MIN_CANCELLING:
+            channel = int(powers[:, :-1].sum(axis=0).argmax())
+            detail = f"the channels cancel in {cancelling:.0%} of the recording, only channel {channel + 1} is scored"
             notes.append(Note(NoteKind.CANCELLING, detail))
-            return Mix(loudest, gain)
-        if self._is_call():
+            return Mix(channel, gain)
+        if self._channels == 2 and _is_call(powers):
             detail = "each channel holds one party, their average is scored; analyse scores each channel"
             notes.append(Note(NoteKind.CALL, detail))
         return Mix(gain=gain)
@@ -108,26 +113,25 @@ class Levels:
         return 1 / full_scale
 
     def _add(self, rate_hz: int, block: np.ndarray) -> None:
-        if self._powers is None:
-            self._powers = np.zeros(block.shape[1])
-        self._powers += np.einsum("sc,sc->c", block, block, dtype=np.float64)
-        total = block.sum(axis=1)
-        self._sum_power += float(total @ total)
-        if block.shape[1] == 2:
-            self._product += float(block[:, 0] @ block[:, 1])
-            size = round(FRAME_S * rate_hz)
-            frames = block[: len(block) // size * size].reshape(-1, size, 2)  # (frames, samples, 2)
-            self._frames.append(np.einsum("fsc,fsc->fc", frames, frames) / size)
+        """Add the power of each channel, and that of their sum, for each frame of a block."""
+        size = round(FRAME_S * rate_hz)
+        frames = block[: len(block) // size * size].reshape(-1, size, self._channels)  # (frames, samples, channels)
+        total = frames.sum(axis=2)
+        powers = [np.einsum("fsc,fsc->fc", frames, frames), np.einsum("fs,fs->f", total, total)[:, None]]
+        self._powers.append(np.concatenate(powers, axis=1) / size)
 
-    def _is_call(self) -> bool:
-        if len(self._powers) != 2 or not self._powers.all():
-            return False
-        if abs(self._product) > MAX_CORRELATION * np.sqrt(self._powers.prod()):
-            return False
-        frames = np.concatenate(self._frames)  # (frames, 2)
-        active = frames[frames.max(axis=1) > frames.max(initial=0) * 10 ** (ACTIVE_DB / 10)]
-        if not len(active):
-            return False
-        lead = 10 ** (LEADING_DB / 10)
-        turns = [np.mean(active[:, a] > lead * active[:, b]) for a, b in ((0, 1), (1, 0))]
-        return min(turns) >= MIN_TURNS
+
+def _is_call(powers: np.ndarray) -> bool:
+    """Whether two channels take turns, by the powers ``[frames, 3]`` of both and of their sum."""
+    first, second, total = powers.sum(axis=0)
+    product = (total - first - second) / 2
+    if abs(product) > MAX_CORRELATION * np.sqrt(first * second):
+        return False
+    leading = _ratio(LEADING_DB)
+    turns = [np.mean(powers[:, a] > leading * powers[:, b]) for a, b in ((0, 1), (1, 0))]
+    return min(turns) >= MIN_TURNS
+
+
+def _ratio(level_db: float) -> float:
+    """Ratio of powers."""
+    return 10 ** (level_db / 10)

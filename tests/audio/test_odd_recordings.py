@@ -156,7 +156,12 @@ def test_channels_that_cancel_are_not_averaged(voice, noise_db):
     decoded = audio.read(encoded(wave))
     np.testing.assert_allclose(decoded.wave, wave[:, 1], atol=1 / 32768)
     assert [note.kind for note in decoded.notes] == [NoteKind.CANCELLING]
-    assert "channel 2, which is scored" in decoded.note
+    assert "only channel 2 is scored" in decoded.note
+
+
+def test_a_part_in_which_channels_cancel_is_not_lost(voice):
+    wave = np.stack([voice, np.where(np.arange(len(voice)) < 24000, voice, -voice)], axis=1)
+    np.testing.assert_allclose(audio.decode(encoded(wave)), voice, atol=1 / 32768)
 
 
 def test_a_call_is_noted_and_nothing_else_is(voice):
