@@ -1,6 +1,6 @@
-"""Filters that sum a power spectrum into bands: what the front ends' layers and the page's picture share.
+"""Filters that sum a power spectrum into bands, used by the front ends and by the page's spectrogram.
 
-Pure numpy, so that what draws a spectrogram needs no TensorFlow.
+They are pure numpy, as the page imports no TensorFlow.
 """
 
 import numpy as np
@@ -9,7 +9,7 @@ from pipeline.config import SAMPLE_RATE_HZ
 
 
 def mel(bins: int, n_mels: int, fmin_hz: float, fmax_hz: float) -> np.ndarray:
-    """``[bins, n_mels]`` on Slaney's scale with his area normalisation, librosa's default."""
+    """Mel filters ``[bins, n_mels]`` on Slaney's scale with his area normalisation, librosa's default."""
     import librosa
 
     n_fft = 2 * (bins - 1)
@@ -25,7 +25,7 @@ def mel_centres_hz(n_mels: int, fmin_hz: float, fmax_hz: float) -> np.ndarray:
 
 
 def linear(bins: int, n_bands: int, fmin_hz: float, fmax_hz: float) -> np.ndarray:
-    """``[bins, n_bands]``, triangles at equal distances, each column summing to 1.
+    """Triangular filters ``[bins, n_bands]`` at equal distances, each column summing to 1.
 
     With ``n_bands=0`` every bin between the edges is a band.
     """
@@ -34,7 +34,7 @@ def linear(bins: int, n_bands: int, fmin_hz: float, fmax_hz: float) -> np.ndarra
         inside = (frequency_hz >= fmin_hz) & (frequency_hz <= fmax_hz)
         return np.eye(bins, dtype="float32")[:, inside]
     edges_hz = np.linspace(fmin_hz, fmax_hz, n_bands + 2)
-    # A band narrower than a bin would catch none: no triangle is narrower than two bins.
+    # A triangle spans at least two bins; a narrower one might hold no bin.
     half_hz = max(edges_hz[1] - edges_hz[0], frequency_hz[1])
     triangles = np.maximum(1 - np.abs(frequency_hz[:, None] - edges_hz[None, 1:-1]) / half_hz, 0)
     return (triangles / triangles.sum(axis=0)).astype("float32")

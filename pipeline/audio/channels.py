@@ -1,6 +1,6 @@
-"""From the channels of a recording to one: their average, unless their levels show that it would mislead.
+"""From the channels of a recording to one: their average, or the loudest if they cancel each other.
 
-``Levels`` adds up the blocks of a recording; ``Mix`` is what follows from them.
+``Levels`` measures a recording block by block; the ``Mix`` to use follows from it.
 """
 
 from collections.abc import Iterable, Iterator
@@ -39,7 +39,7 @@ def check(largest: float) -> None:
 
 @dataclass(frozen=True)
 class Mix:
-    """How blocks ``[samples, channels]`` become one channel ``[samples, 1]``: one of them, or all averaged (None)."""
+    """Function from blocks ``[samples, channels]`` to ``[samples, 1]``: one channel, or the average (None)."""
 
     channel: int | None = None
     gain: float = 1.0

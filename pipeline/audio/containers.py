@@ -1,4 +1,4 @@
-"""Opening a recording by the library that knows its format: libsndfile, otherwise FFmpeg."""
+"""Choice of the decoder of a file: libsndfile if it knows the format, otherwise FFmpeg."""
 
 import os
 from collections.abc import Iterator

@@ -1,8 +1,8 @@
-"""From a file or bytes to mono float32 at 16 kHz, with every limit on the way.
+"""From a file or its bytes to samples at 16 kHz, within limits.
 
-All audio of the project is decoded by ``decode``, or by ``blocks`` if a recording is too long to hold in memory. The
-samples lie on the int16 grid, so the Store keeps them without loss and a clip scores the same from the Store as from
-its file.
+``read`` decodes a recording into memory, ``blocks`` one of any length; nothing else in the project decodes audio.
+Samples lie on the int16 grid: the Store keeps them without loss, and a clip has the same score from there as from its
+file.
 """
 
 import math
@@ -62,7 +62,7 @@ def read(
 
     Parameters
     ----------
-    source : path, or the bytes of a file. libsndfile reads WAV, FLAC, OGG, Opus and MP3; FFmpeg the rest.
+    source : path, or the bytes of a file.
     config : limits on duration and level.
     limits : limits on the file.
     format_hint : FFmpeg's name of a headerless format (``g722``); by default taken from the suffix.
@@ -121,7 +121,7 @@ def _checked(read: Iterable[tuple[int, np.ndarray]], chosen: Mix, mix: bool) -> 
 
 
 def _collect(read: Iterable[tuple[int, np.ndarray]], mix: Mix) -> np.ndarray:
-    """All samples of one channel, int16 at 16 kHz; a recording is held only like this."""
+    """The mixed recording as int16 at 16 kHz. Source samples are dropped block by block, to save memory."""
     mono = ((rate_hz, mix(block)) for rate_hz, block in read)
     return np.concatenate(list(resampled_int16(mono)))[:, 0]
 

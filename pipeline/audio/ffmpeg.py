@@ -1,4 +1,4 @@
-"""Decoding by FFmpeg: everything that libsndfile does not read, frame by frame, each at its own rate."""
+"""Decoding by FFmpeg of formats that libsndfile does not read; a stream may change its rate or channels."""
 
 import io
 import itertools
@@ -27,7 +27,7 @@ TOLERANCE_S = 0.2
 
 
 def blocks(source: Source, hint: str, limits: Limits, notes: list[Note]) -> Iterator[tuple[int, np.ndarray]]:
-    """Sample rate in Hz and float32 ``[samples, channels]`` of each frame of the default track.
+    """Sample rate in Hz and float32 ``[samples, channels]`` of each block of the default track.
 
     ``hint`` is FFmpeg's name of a format without a header, or "". Raises ``AudioError``.
     """
@@ -63,7 +63,7 @@ def as_float(frame: "av.AudioFrame") -> np.ndarray:  # noqa: F821
 
 
 def _gathered(frames: Iterator["av.AudioFrame"], limits: Limits) -> Iterator[tuple[int, np.ndarray]]:  # noqa: F821
-    """Blocks of many frames that have the same rate and channels."""
+    """Blocks of consecutive frames of the same rate and channels."""
     for (rate_hz, channels), alike in itertools.groupby(
         frames, lambda frame: (frame.sample_rate, frame.layout.nb_channels)
     ):
@@ -106,7 +106,7 @@ def _frames(
     track: "av.AudioStream",  # noqa: F821
     notes: list[Note],
 ) -> Iterator["av.AudioFrame"]:  # noqa: F821
-    """The frames of a track. An end that cannot be decoded is noted; anywhere else it is an error."""
+    """Frames of a track. A damaged packet is noted at the end and an error before it."""
     import av
 
     failure, decoded = None, 0
@@ -127,7 +127,7 @@ def _frames(
 
 
 def _stated_s(container: "av.container.InputContainer", track: "av.AudioStream") -> float:  # noqa: F821
-    """Duration that the header states for a track, or 0 where it states none."""
+    """Duration that the header states for a track, or 0 if it states none."""
     if container.format.name.split(",")[0] not in TIMED:
         return 0.0
     if track.duration:

@@ -1,4 +1,4 @@
-"""Streams of MPEG audio (MP3, MP2) in a file: frame after frame, to find where one ends and another begins."""
+"""Streams of MPEG audio (MP3, MP2) joined in a file, found by its frames, tags and indexes."""
 
 import mmap
 import re
@@ -83,7 +83,7 @@ def header(head: bytes) -> tuple[int, Kind] | None:
 
 
 def _is_confirmed(data: bytes | mmap.mmap, end: int, kind: Kind) -> bool:
-    """Whether a frame is one by what follows: its like, or the end. Other data may look like one header."""
+    """Whether a frame like it or the end of the file follows. Other data may look like one header by chance."""
     following = header(data[end : end + 4])
     return end == len(data) or bool(following and following[1] == kind)
 

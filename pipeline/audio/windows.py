@@ -1,4 +1,4 @@
-"""Cutting a recording into the windows of a model: one rule for training, evaluation and scoring."""
+"""Windows of a model, cut from a recording: one rule for training, evaluation and scoring."""
 
 import numpy as np
 

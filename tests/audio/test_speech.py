@@ -59,7 +59,7 @@ def test_seconds_count_the_part_of_each_chunk_that_lies_within():
     assert speech.seconds(chunks, 0, 1600) == pytest.approx((512 + 512 + 64) / 16000)
 
 
-def test_segments_join_over_short_pauses_alone():
+def test_segments_join_only_over_short_pauses():
     chunks = np.array([0, 1, 1, 0, 1, 0, 0, 0, 1], float)
     assert speech.segments(chunks, join_s=0.032) == [pytest.approx((0.032, 0.16)), pytest.approx((0.256, 0.288))]
     assert speech.segments(chunks, join_s=0) == [

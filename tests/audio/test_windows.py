@@ -20,7 +20,7 @@ def test_windows_apart_follow_one_another_to_the_end(samples, expected):
     assert windows.starts(samples, 100, "consecutive") == expected
 
 
-def test_first_mode_takes_the_beginning_alone():
+def test_first_mode_takes_only_the_beginning():
     assert windows.starts(1000, 100, "first") == [0]
 
 

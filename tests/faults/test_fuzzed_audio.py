@@ -15,7 +15,7 @@ from tests.support.audio_mutants import mutants, seeds
 
 SEED = 20170
 SLOWEST_S, MEMORY_BYTES = 20.0, 1_500_000_000
-"""What one recording may take, and what the process of a detector may hold in all."""
+"""Limits on the time of one recording and on the memory of the process."""
 SCORE = """
 import json, sys
 from pipeline.scoring.model_folders import ModelFolder
@@ -29,11 +29,11 @@ for line in sys.stdin:
 
 
 def scored(paths: list[Path], model: Path) -> dict[Path, dict | str]:
-    """For each recording its row, or what became of the process that took it; another then goes on with the next."""
+    """Row of each recording, or the end of the process that scored it; another process then takes the next."""
     found: dict[Path, dict | str] = {}
-    said = model.parent / "said.txt"
+    log = model.parent / "log.txt"
     while left := [path for path in paths if path not in found]:
-        with said.open("w") as errors:
+        with log.open("w") as errors:
             child = subprocess.Popen(
                 [sys.executable, "-X", "faulthandler", "-c", SCORE, str(model)], cwd=PROJECT_ROOT, text=True,
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, preexec_fn=_limited,
@@ -46,9 +46,9 @@ def scored(paths: list[Path], model: Path) -> dict[Path, dict | str]:
             begun, row = child.stdout.readline(), child.stdout.readline()
             late.cancel()
             if not row:
-                assert begun == f"{path}\n", said.read_text()[-3000:]
+                assert begun == f"{path}\n", log.read_text()[-3000:]
                 child.kill()
-                found[path] = f"status {child.wait()}: {said.read_text()[-1500:]}"
+                found[path] = f"status {child.wait()}: {log.read_text()[-1500:]}"
                 break
             found[path] = json.loads(row)
         child.stdin.close()

@@ -37,7 +37,7 @@ SECONDS = 0.6
 
 
 def seeds() -> dict[str, bytes]:
-    """A sound recording in every format, by the suffix of its files."""
+    """A whole recording in every format, by suffix."""
     rng = np.random.default_rng(0)
     t = np.arange(int(SECONDS * 48000)) / 48000
     wave = (0.3 * np.sin(2 * np.pi * 300 * t * (1 + t)) + 0.01 * rng.standard_normal(len(t))).astype(np.float32)
@@ -45,7 +45,7 @@ def seeds() -> dict[str, bytes]:
     found |= {
         name: muxed(wave, *kind, 16000 if name == "g722" else 48000, wave_hz=48000) for name, kind in FFMPEG.items()
     }
-    # No encoder of AMR is at hand, and none is needed: frames of its highest rate may hold any bits.
+    # There is no encoder of AMR; frames of its highest rate may hold any bits.
     return found | {"amr": b"#!AMR\n" + b"".join(b"\x3c" + rng.bytes(31) for _ in range(round(SECONDS * 50)))}
 
 
@@ -57,14 +57,14 @@ def mutants(folder: Path, count: int, seed: int) -> list[Path]:
         data = sound[name]
         for _ in range(rng.integers(1, 5)):
             data = _broken(data, sound, rng)
-        # The suffix is that of the format, so that what has no header is taken for what it was.
+        # The suffix names the format, as some have no header.
         made.append(folder / f"{number:05}.{name}")
         made[-1].write_bytes(data)
     return made
 
 
 def _broken(data: bytes, others: dict[str, bytes], rng: np.random.Generator) -> bytes:
-    """A copy with one fault; headers, where sizes and rates stand, are hit as often as all the rest."""
+    """A copy with one fault. Half of the faults hit the header, which holds sizes and rates."""
     if not data:
         return b"\0" * int(rng.integers(64))
     changed, head = bytearray(data), min(len(data), 256)
