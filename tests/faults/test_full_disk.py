@@ -111,7 +111,7 @@ def test_a_tracking_store_on_a_full_disk_is_named(disk, monkeypatch):
     with tracking.run("before", stage="train"):
         pass
     disk.fill()
-    full = r"the tracking store sqlite:.*mlflow\.db cannot be written \(database or disk is full\); free space"
+    full = r"the tracking server sqlite:.*mlflow\.db cannot be written \(database or disk is full\); free space"
     with pytest.raises(TrackingError, match=full), tracking.run("after", stage="train"):
         tracking.log_epochs(mlflow.active_run().info.run_id, [{"dev/eer": 0.1}] * 20_000, patient=True)
 
