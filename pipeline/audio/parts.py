@@ -1,11 +1,11 @@
-"""Parts of a file that was joined from several: chained Ogg and concatenated MP3.
+"""Parts of a file that was joined from several: chained Ogg, concatenated MP3 and WAV.
 
 Decoders read only the first. Each part is a file by itself, perhaps with another sample rate and other channels.
 """
 
 import itertools
 import mmap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pipeline.audio import mpeg
@@ -13,7 +13,7 @@ from pipeline.audio.limits import Source
 from pipeline.audio.notes import Note, NoteKind
 from pipeline.errors import AudioError, AudioFault
 
-OGG = b"OggS"
+OGG, WAV = b"OggS", b"RIFF"
 FIRST_PAGE = 2
 """Flag of the first page of an Ogg stream."""
 MAX_PARTS = 256
@@ -25,8 +25,7 @@ def split(source: Source, notes: list[Note]) -> Iterator[Source]:
         yield from _split(source, source, notes)
         return
     with Path(source).open("rb") as file:
-        head = file.read(4)
-        if head != OGG and not mpeg.begins(head):
+        if not _finder(file.read(4)):
             yield source
             return
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
@@ -47,9 +46,25 @@ def ogg_starts(data: bytes | mmap.mmap, notes: list[Note]) -> Iterator[int]:
             notes.append(Note(NoteKind.TRUNCATED, f"the last page lacks {at - len(data)} bytes"))
 
 
+def wav_starts(data: bytes | mmap.mmap, _: list[Note]) -> Iterator[int]:
+    """First byte of each WAV file; each begins at the end that the header before it states."""
+    at = 0
+    while data[at : at + 4] == WAV:
+        yield at
+        size = int.from_bytes(data[at + 4 : at + 8], "little")
+        at += 8 + size + size % 2
+
+
+def _finder(head: bytes) -> Callable[[bytes | mmap.mmap, list[Note]], Iterator[int]] | None:
+    """Function that finds the parts of a file with these first four bytes."""
+    if head in (OGG, WAV):
+        return ogg_starts if head == OGG else wav_starts
+    return mpeg.starts if mpeg.begins(head) else None
+
+
 def _split(source: Source, data: bytes | mmap.mmap, notes: list[Note]) -> Iterator[Source]:
-    find = ogg_starts if data[:4] == OGG else mpeg.starts if mpeg.begins(data[:4]) else lambda *_: ()
-    starts = list(itertools.islice(find(data, notes), MAX_PARTS + 1))
+    find = _finder(data[:4])
+    starts = list(itertools.islice(find(data, notes), MAX_PARTS + 1)) if find else []
     if len(starts) < 2:
         yield source
         return

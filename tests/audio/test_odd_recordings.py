@@ -46,6 +46,7 @@ def assert_intro_then_rest(data: bytes) -> None:
 
 
 JOINED = {
+    "wav": ("WAV", None, 44100),
     "mp3": ("MP3", None, 24000),
     "vorbis": ("OGG", "VORBIS", 44100),
     "opus": ("OGG", "OPUS", 48000),
@@ -81,7 +82,7 @@ def test_too_many_parts_are_refused(format):
 
 
 def test_a_file_that_is_not_joined_is_one_part(tmp_path):
-    for format in ("MP3", "OGG", "WAV"):
+    for format in ("MP3", "OGG", "WAV", "FLAC"):
         path = tmp_path / "file"
         path.write_bytes(encoded(tone(400, 1), format=format))
         assert list(parts.split(path, [])) == [path]

@@ -1,5 +1,6 @@
 """Work on several cores: results in order, and workers that end with their parent, however that ends."""
 
+import os
 import subprocess
 import sys
 import time
@@ -39,6 +40,11 @@ def test_results_come_in_order_and_a_bounded_way_ahead():
         time.sleep(0.2)
         assert len(begun) <= 5
         assert list(results) == [number**2 for number in range(1, 20)]
+
+
+def test_cores_are_counted_on_systems_without_affinity(monkeypatch):
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)  # as on macOS
+    assert parallel.cores() == (os.cpu_count() or 1)
 
 
 def test_a_worker_that_dies_names_what_waits():
