@@ -11,9 +11,9 @@ from pathlib import Path
 from pipeline.config import BONAFIDE, SPOOF
 from pipeline.corpora import listing
 from pipeline.corpora.listing import Reading
-from pipeline.errors import CorpusError
 
-COLUMNS = ["file", "speaker", "label"]
+HEADER = ("file", "speaker", "label")
+COLUMNS = ("file", "speaker", "key")
 LABELS = {"bona-fide": BONAFIDE, "spoof": SPOOF}
 
 
@@ -23,21 +23,9 @@ def read(data_dir: Path, parts: tuple[str, ...]) -> Reading:
     Raises ``CorpusError`` for a missing or damaged ``meta.csv``.
     """
     table = listing.outermost(data_dir, "meta.csv", "file", "unpack release_in_the_wild.zip there")
-    return listing.matched(table, _entries(table), [table.parent], partial(listing.row, split=""))
+    entries = listing.entries(table, COLUMNS, LABELS, cells=_cells, header=HEADER)
+    return listing.matched(table, entries, [table.parent], partial(listing.row, split=""))
 
 
-def _entries(table: Path) -> list[dict[str, str]]:
-    found = []
-    header: list[str] = []
-    for line, place in listing.lines(table):
-        values = [value.strip() for value in next(csv.reader([line]))]
-        if not header:
-            header = values
-            if header != COLUMNS:
-                raise CorpusError(f"{place}: columns {','.join(header)} instead of {','.join(COLUMNS)}")
-            continue
-        if len(values) != len(COLUMNS):
-            raise CorpusError(f"{place}: {len(values)} columns instead of {len(COLUMNS)}: {line!r}")
-        file, speaker, label = values
-        found.append({"file": file, "speaker": speaker, "key": label, "place": place})
-    return listing.checked(found, LABELS)
+def _cells(line: str) -> list[str]:
+    return [cell.strip() for cell in next(csv.reader([line]))]

@@ -68,47 +68,43 @@ def entries(
     labels: Mapping[str, str] = MappingProxyType(LABELS),
     *,
     other_columns: Mapping[int, str] = MappingProxyType({}),
+    cells: Callable[[str], list[str]] = str.split,
+    header: tuple[str, ...] = (),
 ) -> list[dict[str, str]]:
-    """Checked lines of a list, by column; ``label`` is added.
+    """Lines of a list by column, with their ``label``.
+
+    Raises ``CorpusError`` for a wrong number of columns, an unknown key, a file listed twice, and an attack that
+    contradicts the key.
 
     Parameters
     ----------
     columns : names of the columns, ``file`` and ``key`` among them.
     labels : label of each key.
     other_columns : error for a line with this other number of columns.
+    cells : splits a line.
+    header : cells of the first line, if it is no entry.
     """
-    found = []
-    for line, place in lines(listing):
-        values = line.split()
+    found: dict[str, dict[str, str]] = {}
+    for number, (line, place) in enumerate(lines(listing)):
+        values = cells(line)
+        if header and number == 0:
+            if tuple(values) != header:
+                raise CorpusError(f"{place}: columns {','.join(values)} instead of {','.join(header)}")
+            continue
         if len(values) != len(columns):
-            if len(values) in other_columns:
-                raise CorpusError(f"{place}: {other_columns[len(values)]}")
-            raise CorpusError(
-                f"{place}: {len(values)} columns instead of {len(columns)} ({' '.join(columns)}): {line!r}"
-            )
-        found.append(dict(zip(columns, values, strict=True)) | {"place": place})
-    return checked(found, labels)
-
-
-def checked(found: list[dict[str, str]], labels: Mapping[str, str]) -> list[dict[str, str]]:
-    """The entries with their ``label``.
-
-    Raises ``CorpusError`` for an unknown key, a file listed twice, and an attack that contradicts the key.
-    """
-    seen: set[str] = set()
-    for entry in found:
-        key, attack = entry["key"], entry.get("attack")
+            wrong = f"{len(values)} columns instead of {len(columns)} ({' '.join(columns)}): {line!r}"
+            raise CorpusError(f"{place}: {other_columns.get(len(values), wrong)}")
+        entry = dict(zip(columns, values, strict=True)) | {"place": place}
+        file, key, attack = entry["file"], entry["key"], entry.get("attack")
         if key not in labels:
-            raise CorpusError(f"{entry['place']}: key {key!r} is neither {' nor '.join(labels)}")
-        if entry["file"] in seen:
-            raise CorpusError(f"{entry['place']}: {entry['file']} is listed twice")
-        if attack is not None and (
-            (labels[key] == BONAFIDE and attack not in NOTHING) or (labels[key] == SPOOF and attack == "bonafide")
-        ):
-            raise CorpusError(f"{entry['place']}: the key is {key!r}, but the attack is {attack!r}")
-        seen.add(entry["file"])
-        entry["label"] = labels[key]
-    return found
+            raise CorpusError(f"{place}: key {key!r} is neither {' nor '.join(labels)}")
+        if file in found:
+            raise CorpusError(f"{place}: {file} is listed twice")
+        bonafide = labels[key] == BONAFIDE
+        if attack is not None and (attack not in NOTHING if bonafide else attack == "bonafide"):
+            raise CorpusError(f"{place}: the key is {key!r}, but the attack is {attack!r}")
+        found[file] = entry | {"label": labels[key]}
+    return list(found.values())
 
 
 def parts(

@@ -1,8 +1,8 @@
-"""The synthetic corpus: a tiny, instant stand-in for speech, for tests and for machines without apt.
+"""The synthetic corpus: a tiny, instant substitute for speech, for tests and for machines without apt.
 
-Bonafide is a source with jitter, shimmer and breath through moving formants. Spoof is the same with a flat source, the
-same through a coarse vocoder, or the same through a loudspeaker and a room. It is written in the layout of ASVspoof
-2017 and read by its reader; a score on it says nothing about real speech.
+Bonafide is a source with jitter, shimmer and breath through moving formants. Spoof is the same with a flat source,
+through a coarse vocoder, or through a loudspeaker and a room. Layout and reader are those of ASVspoof 2017. Scores on
+it mean nothing for real speech.
 """
 
 from pathlib import Path
@@ -18,7 +18,7 @@ read = asvspoof2017.read
 RECIPE_VERSION = 1
 SPEAKERS = {"train": 6, "dev": 3, "eval": 4}
 CLIPS_PER_SPEAKER = 5
-"""Of each kind: one bonafide and one of each attack for every phrase."""
+"""Phrases of a speaker; each has one bonafide clip and one of each attack."""
 ATTACKS = {"flat": "E00 P01 R00", "vocoder": "E00 P02 R00", "replay": "E01 P03 R01"}
 VOWELS_HZ = ((730, 1090, 2440), (270, 2290, 3010), (300, 870, 2240), (530, 1840, 2480), (570, 840, 2410))
 """First three formants of five vowels (Peterson & Barney 1952, men)."""
@@ -30,7 +30,7 @@ Scores on it say nothing about real speech; it is for trying the commands and fo
 
 
 def ensure() -> Path:
-    """Folder of the corpus, made if it is not there."""
+    """Folder of the corpus, which is made if missing."""
     folder = artifacts_dir() / "corpora" / f"synthetic-v{RECIPE_VERSION}"
     if not (folder / "DATA.md").is_file():
         build(folder)
@@ -89,7 +89,7 @@ def utterance(kind: str, pitch_hz: float, tract: float, rng: np.random.Generator
     wave = np.zeros(samples)
     for formants in range(path.shape[1]):
         hz = np.interp(frames, np.linspace(0, 1, len(path)), path[:, formants])
-        if kind == "vocoder":  # formants that stand still for 80 ms, as coarse vocoder frames do
+        if kind == "vocoder":  # formants hold for 80 ms, as in coarse vocoder frames
             hz = np.repeat(hz[::1280], 1280)[:samples]
         wave += _resonate(source, hz) / (formants + 1)
     if kind == "replay":

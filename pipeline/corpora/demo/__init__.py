@@ -1,8 +1,8 @@
 """The demo corpus: about a thousand clips of real speech, made on the user's machine from Debian packages.
 
-Bonafide clips are volunteers' recordings; spoofs are synthetic voices, vocoder copies and simulated replays. Both go
-through one channel (``channel``), so that nothing but the attack tells them apart. The recipe is versioned: the same
-version and seed always mean the same corpus.
+Bonafide clips are recordings by volunteers; spoofs are synthetic voices, vocoder copies and simulated replays. Both
+pass one channel (``channel``), so only the attack tells them apart. One version of the recipe and one seed always give
+the same corpus.
 """
 
 import multiprocessing
@@ -30,7 +30,7 @@ HUMAN = ("-", "-", "-")
 
 
 def ensure() -> Path:
-    """Folder of the corpus, made if it is not there."""
+    """Folder of the corpus, which is made if missing."""
     folder = artifacts_dir() / "corpora" / f"demo-v{RECIPE_VERSION}"
     if not (folder / "DATA.md").is_file():
         build(folder)
@@ -47,9 +47,9 @@ def read(data_dir: Path, parts: tuple[str, ...]) -> Reading:
 
 
 def build(directory: Path, *, seed: int = 2017) -> None:
-    """Make the corpus in ``directory``, whole or not at all; packages are kept beside it for another time.
+    """Make the corpus in ``directory``, whole or not at all; the packages are kept beside it for the next time.
 
-    Raises ``ProjectError`` where the packages cannot be had.
+    Raises ``ProjectError`` if the packages are not available.
     """
     compiling = multiprocessing.get_context("spawn").Process(target=_compile, daemon=True)
     compiling.start()
@@ -59,7 +59,7 @@ def build(directory: Path, *, seed: int = 2017) -> None:
     jobs, entries = _jobs(clips, spoken, seed)
     compiling.join()
     names = {codes: name for name, codes in plan.CODES.items()}
-    names |= {codes: "replay" + (" (eval only)" if codes in replay.EVAL_ONLY else "") for codes in _all_replays()}
+    names |= dict.fromkeys(replay.SEEN, "replay") | dict.fromkeys(replay.EVAL_ONLY, "replay (eval only)")
     with files.whole_folder(directory) as unfinished:
         for number, samples in enumerate(_parallel(_render, jobs, what="demo corpus: clips")):
             protocol.write_clip(unfinished, entries[number].subset, number, samples)
@@ -102,45 +102,41 @@ def _synthetic(packages: Packages, clips: dict[str, list[Clip]], seed: int) -> d
 def _jobs(
     clips: dict[str, list[Clip]], spoken: dict[tuple[str, str], list[tuple]], seed: int
 ) -> tuple[list[tuple], list[Entry]]:
-    """What to render, ``(speech, treatment, narrow, seed)``, and the protocol entry of each."""
+    """Clips to render, ``(speech, treatment, narrow, seed)``, and the protocol entry of each."""
     jobs: list[tuple] = []
     entries: list[Entry] = []
 
-    def add(subset: str, speaker: str, codes: tuple[str, str, str], wave, treatment, narrow: bool, joined: bool):
-        jobs.append((wave, treatment, narrow, [seed, len(jobs)]))
-        entries.append(Entry(subset, speaker, codes, "S01" if joined else "S02"))
+    def add(subset: str, speaker: str, codes: tuple[str, str, str], wave, treatment, like: Clip):
+        jobs.append((wave, treatment, like.narrow, [seed, len(jobs)]))
+        entries.append(Entry(subset, speaker, codes, "S01" if like.joined else "S02"))
 
     for subset in SUBSETS:
         rng = np.random.default_rng([seed, SUBSETS.index(subset)])
         for clip in clips[subset]:
-            add(subset, clip.speaker, HUMAN, clip.wave, None, clip.narrow, clip.joined)
+            add(subset, clip.speaker, HUMAN, clip.wave, None, clip)
         for attack, count in plan.SPOOFS[subset].items():
-            templates = plan.drawn_alike(clips[subset], count, rng)
-            if attack == "replay":
-                configurations = plan.replay_configurations(subset)
-                for number, clip in enumerate(templates):
+            configurations = plan.replay_configurations(subset)
+            for number, clip in enumerate(plan.drawn_alike(clips[subset], count, rng)):
+                if attack == "replay":
                     codes = configurations[number % len(configurations)]
-                    add(subset, clip.speaker, codes, clip.wave, codes, clip.narrow, clip.joined)
-            elif attack in VOCODERS:
-                for clip in templates:
-                    add(subset, clip.speaker, plan.CODES[attack], clip.wave, attack, clip.narrow, clip.joined)
-            else:
-                voices = spoken[attack, subset]
-                for number, clip in enumerate(templates):
-                    voice, words, sentences = _voice_for(clip, voices, number)
+                    add(subset, clip.speaker, codes, clip.wave, codes, clip)
+                elif attack in VOCODERS:
+                    add(subset, clip.speaker, plan.CODES[attack], clip.wave, attack, clip)
+                else:
+                    voice, words, sentences = _voice_for(clip, spoken[attack, subset], number)
                     wave = plan.spoken_like(clip, words, sentences, rng)
-                    add(subset, voice.tag, plan.CODES[attack], wave, None, clip.narrow, clip.joined)
+                    add(subset, voice.tag, plan.CODES[attack], wave, None, clip)
     return jobs, entries
 
 
 def _voice_for(clip: Clip, voices: Sequence[tuple], number: int) -> tuple:
-    """A voice that speaks the clip's language where there is one, else the next in turn."""
+    """The next voice of the clip's language; the next of all if none has it."""
     same = [voice for voice in voices if voice[0].language == clip.language]
     return (same or voices)[number % len(same or voices)]
 
 
 def _compile() -> None:
-    """Call the vocoders once: librosa compiles for half a minute what they use, and workers find that in its cache."""
+    """Call the vocoders once: librosa compiles their functions for half a minute, and caches them for the workers."""
     parallel.end_with_parent()
     rng = np.random.default_rng(0)
     for vocode in VOCODERS.values():
@@ -169,11 +165,6 @@ def _speak(voice: engines.Synthesiser, *, packages: Packages, seed: int) -> tupl
 
 def _parallel(function: Callable, items: Sequence, *, what: str, unit: str = "clip") -> Iterable:
     """Results in the order of the items, from all cores, with progress."""
-
     size = parallel.cores()
     results = parallel.in_order(parallel.workers(size), function, items, ahead=AHEAD * size)
     return track(results, total=len(items), what=what, unit=unit)
-
-
-def _all_replays() -> tuple[tuple[str, str, str], ...]:
-    return replay.SEEN + replay.EVAL_ONLY

@@ -1,6 +1,6 @@
-"""The one channel that every clip of the demo corpus goes through, whichever its class.
+"""Channel that every clip of the demo corpus passes, of either class.
 
-What it draws (pads, level, noise, band, codec) is drawn alike for all, so none of it can tell the classes apart.
+Pads, level, noise, band and codec are drawn alike for all clips, so none of them can tell the classes apart.
 """
 
 import io
@@ -12,9 +12,9 @@ from pipeline.config import SAMPLE_RATE_HZ
 
 FRAME_SAMPLES = 160
 TRIM_DB = 28.0
-"""Leading and trailing frames this far under the loudest one are trimmed."""
+"""Leading and trailing frames this far below the loudest one are trimmed."""
 SPEECH_HZ = (300.0, 3400.0)
-"""Band that every loudspeaker and codec passes: rumble outside it would make a clip longer than its replayed copy."""
+"""Band that every loudspeaker and codec passes; rumble outside it would make a clip longer than its replay."""
 NARROW_HZ = 4200.0
 SHORTEST_S = 1.0
 """Shorter clips get a longer trailing pad."""
@@ -23,7 +23,7 @@ CODECS = ("none", "none", "mulaw", "mp3", "vorbis")
 
 @dataclass(frozen=True)
 class Settings:
-    """What the channel does to one clip."""
+    """Settings of the channel for one clip."""
 
     lead_s: float
     trail_s: float
@@ -36,7 +36,7 @@ class Settings:
 
 
 def draw(rng: np.random.Generator, *, narrow: bool) -> Settings:
-    """Settings of a clip; ``narrow`` clips get a telephone band's upper edge, three tenths of the others too."""
+    """Drawn settings of a clip; ``narrow`` clips and 30 % of the others get the upper edge of a telephone band."""
     telephone = narrow or rng.random() < 0.3
     return Settings(
         lead_s=rng.uniform(0.08, 0.45),
@@ -51,7 +51,7 @@ def draw(rng: np.random.Generator, *, narrow: bool) -> Settings:
 
 
 def apply(speech: np.ndarray, settings: Settings, rng: np.random.Generator) -> np.ndarray:
-    """The finished clip of trimmed speech ``[samples]``: int16 ``[lead + samples + trail]`` at 16 kHz."""
+    """Finished clip of trimmed speech ``[samples]``: int16 ``[lead + samples + trail]`` at 16 kHz."""
     from scipy import signal
 
     speech = trim(speech).astype(np.float64)
@@ -84,9 +84,7 @@ def code(wave: np.ndarray, codec: str) -> np.ndarray:
     soundfile.write(file, wave, SAMPLE_RATE_HZ, format=kind[0], subtype=kind[1])
     file.seek(0)
     decoded, _ = soundfile.read(file)
-    return (
-        np.resize(decoded, len(wave)) if len(decoded) >= len(wave) else np.pad(decoded, (0, len(wave) - len(decoded)))
-    )
+    return np.pad(decoded[: len(wave)], (0, max(len(wave) - len(decoded), 0)))
 
 
 def trim(wave: np.ndarray) -> np.ndarray:
@@ -113,7 +111,7 @@ def active_rms(wave: np.ndarray) -> float:
 
 
 def is_narrow(wave: np.ndarray) -> bool:
-    """Whether next to nothing lies above the telephone band."""
+    """Whether almost no power is above the telephone band."""
     spectrum = np.abs(np.fft.rfft(wave)) ** 2
     edge = int(NARROW_HZ / (SAMPLE_RATE_HZ / 2) * (len(spectrum) - 1))
     return bool(spectrum[edge:].sum() < 1e-5 * spectrum.sum())

@@ -1,6 +1,6 @@
 """Speech synthesisers of the demo corpus: espeak-ng, Festival (diphone and HMM voices) and Flite.
 
-They speak numbers, which every engine reads out in every language, so that no text has to be written for each.
+They read numbers out, which every engine does in every language, so no language needs a text.
 """
 
 import subprocess
@@ -22,7 +22,7 @@ LIMITS = AudioConfig(min_s=0.1, max_s=60.0, silence_dbfs=-60.0)
 
 @dataclass(frozen=True)
 class Synthesiser:
-    """A voice of an engine: what the engine calls it, the language it speaks, and its name in the corpus."""
+    """A voice of an engine: its name there, its language, and its name in the corpus."""
 
     engine: str
     voice: str
@@ -35,45 +35,19 @@ class Synthesiser:
         return f"{self.engine}_{self.language}_{self.voice.split('+')[-1].replace('_', '-')}"
 
 
-ESPEAK_LANGUAGES = {
-    "ar": "ar",
-    "ca": "ca",
-    "cs": "cs",
-    "da": "da",
-    "de": "de",
-    "el": "el",
-    "en": "en-us",
-    "en-GB": "en-gb",
-    "es": "es",
-    "fi": "fi",
-    "fr": "fr-fr",
-    "ga": "ga",
-    "hu": "hu",
-    "it": "it",
-    "lt": "lt",
-    "ml": "ml",
-    "nb": "nb",
-    "nl": "nl",
-    "nn": "nb",
-    "pt": "pt",
-    "pt-BR": "pt-br",
-    "ro": "ro",
-    "ru": "ru",
-    "sl": "sl",
-    "sr": "sr",
-    "sv": "sv",
-    "tn": "tn",
-    "uk": "uk",
+_SAME = "ar ca cs da de el es fi ga hu it lt ml nb nl pt ro ru sl sr sv tn uk"
+ESPEAK_LANGUAGES = {language: language for language in _SAME.split()} | {
+    **{"en": "en-us", "en-GB": "en-gb", "fr": "fr-fr", "nn": "nb", "pt-BR": "pt-br"}
 }
-"""espeak-ng's name of the languages that the human recordings have, as far as it reads numbers out in them."""
+"""Name in espeak-ng of each language of the human recordings in which it reads numbers out."""
 SPELLED = ("ar",)
-"""Languages read digit by digit: espeak-ng reads tens in Arabic now one way, now another, and builds would differ."""
+"""Languages read digit by digit: builds would differ, as espeak-ng reads tens in Arabic in varying ways."""
 ESPEAK_VARIANTS = {
     "train": (("m1", 40, 150), ("m2", 55, 170), ("m3", 45, 190), ("f1", 50, 160), ("f2", 60, 180)),
     "dev": (("m4", 48, 165), ("f3", 58, 175)),
     "eval": (("m5", 42, 155), ("m6", 52, 185), ("f4", 55, 165)),
 }
-"""Voice variant, pitch and words a minute, none of them in two subsets."""
+"""Voice variant, pitch and words per minute; no variant is in two subsets."""
 FESTIVAL = {
     "train": (("suo_fi_lj_diphone", "fi"), ("hy_fi_mv_diphone", "fi")),
     "dev": (("lp_diphone", "it"), ("pc_diphone", "it")),
@@ -88,7 +62,7 @@ FLITE = {"train": (), "dev": (), "eval": (("awb", "en"), ("rms", "en"), ("slt", 
 
 
 def texts(seed: int, synthesiser: Synthesiser) -> tuple[list[str], list[str]]:
-    """What a voice says: short numbers to be joined like single words, and longer ones like sentences."""
+    """Texts of a voice: short numbers, to be joined as single words are, and longer ones as sentences."""
     rng = np.random.default_rng([seed, *synthesiser.tag.encode()])
     between = " " if synthesiser.language in SPELLED else ""
     words = [between.join(str(rng.integers(0, 100))) for _ in range(WORDS)]
@@ -97,9 +71,9 @@ def texts(seed: int, synthesiser: Synthesiser) -> tuple[list[str], list[str]]:
 
 
 def speak(packages: Packages, synthesiser: Synthesiser, lines: list[str]) -> list[np.ndarray]:
-    """Each line spoken: trimmed waves ``[samples]`` float32 at 16 kHz; a line that gives no sound is left out.
+    """Speech of each line: trimmed waves ``[samples]`` float32 at 16 kHz, without lines that give no sound.
 
-    Raises ``ProjectError`` when the engine fails.
+    Raises ``ProjectError`` if the engine fails.
     """
     with tempfile.TemporaryDirectory() as scratch:
         outputs = [Path(scratch) / f"{number}.wav" for number in range(len(lines))]
@@ -115,9 +89,7 @@ def speak(packages: Packages, synthesiser: Synthesiser, lines: list[str]) -> lis
             except AudioError:
                 continue
     if not waves:
-        raise ProjectError(
-            f"{synthesiser.tag}: the engine ran and wrote no sound; delete the packages folder and try again"
-        )
+        raise ProjectError(f"{synthesiser.tag}: the engine wrote no sound; delete the folder of packages and try again")
     return waves
 
 

@@ -1,7 +1,7 @@
-"""Debian packages for the demo corpus: downloaded by apt and unpacked in a folder of our own, without root.
+"""Debian packages of the demo corpus: downloaded by apt and unpacked in a folder, without root.
 
-apt works here on lists and a cache of its own, so it needs neither root nor lists that the system has fetched. The
-engines are run from the unpacked tree.
+apt runs on lists and a cache in that folder, so it needs neither root nor lists of the system. The engines run from
+the unpacked tree.
 """
 
 import os
@@ -30,12 +30,12 @@ VOICES = {
     "festvox-suopuhe-lj": "suo_fi_lj_diphone",
     "festvox-suopuhe-mv": "hy_fi_mv_diphone",
 }
-"""Festival's name of the voice in each package; the common one holds what two voices share."""
+"""Festival's name of the voice in each package; the common package holds the shared files of two voices."""
 ENGINES = ("espeak-ng", "flite", "festival")
 WAY_OUT = (
-    "The demo corpus is made from Debian packages, which takes apt-get, dpkg-deb, and the way to a Debian mirror "
-    "(Debian 12 or a system made from it). Without them use recordings of your own, -P corpus=folder -P data_dir=DIR, "
-    "or generated ones, -P corpus=synthetic"
+    "The demo corpus is made from Debian packages, which needs apt-get, dpkg-deb and access to a Debian mirror "
+    "(Debian 12 or a system made from it). Without them use your own recordings, -P corpus=folder -P data_dir=DIR, or "
+    "generated ones, -P corpus=synthetic"
 )
 
 
@@ -47,12 +47,12 @@ class Packages:
     versions: dict[str, str]
 
     def environment(self) -> dict[str, str]:
-        """Environment in which the unpacked engines find their libraries."""
+        """Environment variables with the libraries of the unpacked engines."""
         libraries = sorted({str(path.parent) for path in self.tree.rglob("lib*.so*")})
         return {**os.environ, "LD_LIBRARY_PATH": ":".join(libraries)}
 
     def program(self, name: str) -> str:
-        """Path of an engine: the unpacked one, or the system's where it is installed already."""
+        """Path of an engine: the unpacked one, otherwise that of the system."""
         unpacked = self.tree / "usr" / "bin" / name
         found = str(unpacked) if unpacked.exists() else shutil.which(name)
         if not found:
@@ -60,7 +60,7 @@ class Packages:
         return found
 
     def source(self, speaker: str) -> str:
-        """The package that a speaker's tag (package or engine, language, voice) comes from."""
+        """Package of a speaker, by its tag (package or engine, language, voice)."""
         origin, language, voice = speaker.split("_")
         if origin == "asterisk":
             return f"asterisk-core-sounds-{language}-g722"
@@ -69,10 +69,10 @@ class Packages:
         return {"espeak": "espeak-ng", "flite": "flite"}.get(origin, f"{origin}-data")
 
     def licences(self, package: str) -> list[str]:
-        """Names of the licences in the package's copyright file; empty where its file is in another package.
+        """Names of the licences in the package's copyright file; empty if the file is in another package.
 
-        A file in Debian's machine-readable format names them; another cites the full texts that Debian ships, or
-        grants use without restriction, as the licences of X11 and Festival do.
+        A file in Debian's machine-readable format names them. Others cite full texts that Debian ships, or grant use
+        without restriction, as the licences of X11 and Festival do.
         """
         copyright_file = self.tree / "usr" / "share" / "doc" / package / "copyright"
         if not copyright_file.is_file():
@@ -86,9 +86,9 @@ class Packages:
 
 
 def fetch(folder: Path) -> Packages:
-    """Download and unpack everything under ``folder``; what is there already is not fetched again.
+    """Download and unpack the packages under ``folder``, once.
 
-    Raises ``ProjectError`` with the remedy where apt is missing or refuses.
+    Raises ``ProjectError`` with the remedy if apt is missing or fails.
     """
     for tool in ("apt-get", "dpkg-deb"):
         if not shutil.which(tool):

@@ -1,4 +1,4 @@
-"""The human recordings of the demo corpus: which file is whose voice, in which language."""
+"""Human recordings of the demo corpus: the voice and the language of each file."""
 
 import hashlib
 from collections.abc import Iterable
@@ -23,7 +23,7 @@ ASTERISK_VOICES = {
 NOT_SPEECH = ("tone", "beep", "silence", "ascending", "conf-lock", "dial", "screaming", "monkeys", "weasels")
 SHORTEST_S, LONGEST_S = 0.15, 4.5
 MOST_FILES = 150
-"""Recordings read of one voice at most; more than 25 clips need."""
+"""Limit on the recordings read per voice; 25 clips need fewer."""
 LIMITS = AudioConfig(min_s=0.1, max_s=60.0, silence_dbfs=-60.0)
 
 
@@ -42,7 +42,7 @@ class Voice:
 
 @dataclass(frozen=True)
 class Recording:
-    """A trimmed recording: whose it is, its samples ``[samples]`` float32, and whether it is a telephone band."""
+    """A trimmed recording of a voice: samples ``[samples]`` float32, and whether it has a telephone band."""
 
     voice: Voice
     source: str
@@ -51,14 +51,12 @@ class Recording:
 
 
 def files(tree: Path) -> dict[Voice, list[Path]]:
-    """The recordings of each voice, sorted, in the unpacked packages."""
+    """Sorted recordings of each voice in the unpacked packages."""
     share = tree / "usr" / "share"
     found: dict[Voice, list[Path]] = {}
-    for folder in sorted((share / "klettres").iterdir()):
-        _add(found, Voice("klettres", folder.name.replace("_", "-"), "0"), folder.rglob("*"))
-    for folder in sorted((share / "ktuberling" / "sounds").iterdir()):
-        if folder.is_dir():
-            _add(found, Voice("ktuberling", folder.name.replace("_", "-"), "0"), folder.rglob("*"))
+    for package, folders in (("klettres", share / "klettres"), ("ktuberling", share / "ktuberling" / "sounds")):
+        for folder in sorted(folders.iterdir()):
+            _add(found, Voice(package, folder.name.replace("_", "-"), "0"), folder.rglob("*"))
     for folder, (language, name) in ASTERISK_VOICES.items():
         spoken = [
             path
@@ -70,9 +68,9 @@ def files(tree: Path) -> dict[Voice, list[Path]]:
 
 
 def load(voice: Voice, paths: list[Path], seed: int) -> list[Recording]:
-    """Decoded and trimmed recordings of a voice; unreadable ones and those without speech are left out.
+    """Decoded and trimmed recordings of a voice, at most ``MOST_FILES`` drawn by the seed.
 
-    At most ``MOST_FILES``, drawn by the seed.
+    Unreadable ones and those without speech are left out.
     """
     rng = np.random.default_rng([seed, *voice.tag.encode()])
     chosen = [paths[i] for i in sorted(rng.permutation(len(paths))[:MOST_FILES])]
@@ -88,7 +86,7 @@ def load(voice: Voice, paths: list[Path], seed: int) -> list[Recording]:
 
 
 def without_copies(recordings: Iterable[Recording]) -> list[Recording]:
-    """The recordings without those whose samples occurred before, in whichever voice's folder."""
+    """The recordings without repeats of the same samples, in any voice's folder."""
     seen: set[str] = set()
     unique = []
     for recording in recordings:

@@ -1,7 +1,7 @@
-"""What the demo corpus holds: which voices are in which subset, how many clips, and how clips are put together.
+"""Contents of the demo corpus: voices and number of clips per subset, and the assembly of clips.
 
 Languages never cross subsets, because one volunteer may have recorded for two packages. Every spoof follows a human
-clip: a copy shares its words, a synthetic voice its language (where an engine speaks it), length, band and joins.
+clip: a copy has its words, a synthetic voice its language (if an engine has it), length, band and joins.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.config import SAMPLE_RATE_HZ
-from pipeline.corpora.demo import engines, replay
+from pipeline.corpora.demo import channel, engines, replay
 from pipeline.corpora.demo.engines import Synthesiser
 from pipeline.corpora.demo.humans import Recording
 
@@ -21,28 +21,17 @@ LANGUAGES = {
 """The rest is train. English and Spanish stay together: one woman recorded the telephone prompts of both."""
 CLIPS_PER_VOICE = {"train": 13, "dev": 13, "eval": 12}
 TARGET_S = (1.3, 4.2)
-"""Length that joined words are to reach; drawn for each clip."""
+"""Range of the length that joined words reach; drawn per clip."""
 SPEECH_S = (1.25, 4.8)
 """Shortest and longest speech of a clip; with the channel's pads clips last 1 to 6 s."""
 GAP_S = (0.04, 0.22)
 
-CODES = {
-    "espeak": ("E00", "P01", "R00"),
-    "festival-diphone": ("E00", "P02", "R00"),
-    "festival-hts": ("E00", "P03", "R00"),
-    "flite": ("E00", "P04", "R00"),
-    "lpc": ("E00", "P05", "R00"),
-    "griffin-lim": ("E00", "P06", "R00"),
-}
-"""Environment, playback and recorder code of each attack that is no replay; E00 and R00: none."""
 _ENGINE_NAMES = {
-    "espeak": "espeak-ng",
-    "festival-diphone": "Festival diphones",
-    "festival-hts": "Festival HTS",
-    "flite": "Flite",
-    "lpc": "LPC vocoder",
-    "griffin-lim": "Griffin-Lim",
+    **{"espeak": "espeak-ng", "festival-diphone": "Festival diphones", "festival-hts": "Festival HTS"},
+    **{"flite": "Flite", "lpc": "LPC vocoder", "griffin-lim": "Griffin-Lim"},
 }
+CODES = {name: ("E00", f"P{number:02d}", "R00") for number, name in enumerate(_ENGINE_NAMES, start=1)}
+"""Environment, playback and recorder code of each attack that is no replay; E00 and R00: none."""
 ATTACK_NAMES = {"-".join(codes): _ENGINE_NAMES[name] for name, codes in CODES.items()} | {
     "-".join(codes): f"replay loudspeaker {int(codes[1][1:]) - 10} in room {int(codes[0][1:])}"
     for codes in replay.SEEN + replay.EVAL_ONLY
@@ -56,7 +45,7 @@ SPOOFS = {
         "replay": 60,
     },
 }
-"""Clips of each attack; those of ``replay`` are shared equally by its configurations."""
+"""Clips of each attack; those of ``replay`` are divided equally among its configurations."""
 
 
 @dataclass(frozen=True)
@@ -72,15 +61,12 @@ class Clip:
 
 
 def subset_of(language: str) -> str:
-    """Train, dev or eval: where a language of the human recordings belongs."""
+    """Subset of a language of the human recordings."""
     return next((subset for subset, languages in LANGUAGES.items() if language in languages), "train")
 
 
 def human_clips(recordings: list[Recording], subset: str, rng: np.random.Generator) -> list[Clip]:
-    """Clips of one voice: a sentence as it is, or words joined until a length drawn for the clip is reached.
-
-    No recording is used twice.
-    """
+    """Clips of one voice: sentences as they are, or words joined to a length drawn per clip; no recording twice."""
     sentences = [r for r in recordings if r.voice.package == "asterisk" and _joined_s([r.wave]) >= SPEECH_S[0]]
     words = [r for r in recordings if r not in sentences] if not sentences else []
     clips = []
@@ -102,10 +88,7 @@ def human_clips(recordings: list[Recording], subset: str, rng: np.random.Generat
 
 
 def drawn_alike(clips: Sequence[Clip], count: int, rng: np.random.Generator) -> list[Clip]:
-    """As many of the clips as asked for, at even steps through them in the order of languages.
-
-    So every language has its share, which a plain draw of few would not see to.
-    """
+    """``count`` of the clips, at even steps in the order of languages, so that every language has its share."""
     by_language = sorted(_shuffled(clips, rng), key=lambda clip: clip.language)
     places = (rng.random() + np.arange(count)) * len(clips) / count
     return [by_language[int(place)] for place in places]
@@ -114,7 +97,7 @@ def drawn_alike(clips: Sequence[Clip], count: int, rng: np.random.Generator) -> 
 def spoken_like(
     template: Clip, words: Sequence[np.ndarray], sentences: Sequence[np.ndarray], rng: np.random.Generator
 ) -> np.ndarray:
-    """A synthetic voice's speech in the length and manner of a human clip, ``[samples]`` float32."""
+    """Speech of a synthetic voice in the length and joins of a human clip, ``[samples]`` float32."""
     if not template.joined:
         lengths = np.array([len(s) for s in sentences]) / SAMPLE_RATE_HZ
         usable = np.flatnonzero((lengths >= SPEECH_S[0]) & (lengths <= SPEECH_S[1]))
@@ -130,9 +113,7 @@ def spoken_like(
 
 
 def join(parts: Sequence[np.ndarray], rng: np.random.Generator) -> np.ndarray:
-    """Words one after another with short gaps, each at the same level, ``[samples]`` float32."""
-    from pipeline.corpora.demo import channel
-
+    """Words in sequence with short gaps, each at the same level, ``[samples]`` float32."""
     pieces: list[np.ndarray] = []
     for part in parts:
         if pieces:
@@ -156,7 +137,7 @@ def synthesisers(attack: str, subset: str, languages: Sequence[str]) -> list[Syn
 
 
 def replay_configurations(subset: str) -> tuple[tuple[str, str, str], ...]:
-    """Configurations of a subset; two are heard in eval alone."""
+    """Configurations of a subset; two are only in eval."""
     return replay.SEEN + replay.EVAL_ONLY if subset == "eval" else replay.SEEN
 
 
@@ -167,7 +148,7 @@ def _clip(parts: list[Recording], wave: np.ndarray, target_s: float, *, joined: 
 
 
 def _joined_s(waves: Iterable[np.ndarray]) -> float:
-    """How long the waves will be, joined with gaps of middling length."""
+    """Length of the joined waves, with gaps of medium length."""
     lengths = [len(wave) / SAMPLE_RATE_HZ for wave in waves]
     return sum(lengths) + sum(GAP_S) / 2 * max(len(lengths) - 1, 0)
 

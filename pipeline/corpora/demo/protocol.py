@@ -1,4 +1,4 @@
-"""The demo corpus on disk: audio and protocol lists exactly in the layout of ASVspoof 2017 version 2, and DATA.md."""
+"""The demo corpus on disk: audio and protocol lists in the layout of ASVspoof 2017 version 2, and DATA.md."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from pipeline.store.manifest import SUBSETS
 
 @dataclass(frozen=True)
 class Entry:
-    """One clip as the protocol describes it; ``codes`` is ``("-", "-", "-")`` for bonafide."""
+    """One clip in the protocol; ``codes`` is ``("-", "-", "-")`` for bonafide."""
 
     subset: str
     speaker: str
@@ -59,7 +59,7 @@ def write_lists(folder: Path, entries: Sequence[Entry]) -> None:
 def about(
     entries: Sequence[Entry], packages: Packages, attack_names: dict[tuple[str, str, str], str], version: int
 ) -> str:
-    """The text of DATA.md: counts of everything, and package, version and licences of every source."""
+    """Text of DATA.md: counts, and package, version and licences of every source."""
     lines = [
         f"# Demo corpus, recipe {version}",
         "",
@@ -94,6 +94,9 @@ def about(
             f"| {name} | {packages.versions[name]} | {clips[name, True]} | {clips[name, False]} | {licences} |"
         )
     needed = sorted(packages.versions.keys() - {*fetch.RECORDINGS, *fetch.ENGINES, *fetch.VOICES})
-    lines += ["", "Copies count where their human's recordings come from. The engines also needed, and nothing of"]
-    lines.append(f"theirs is heard: {', '.join(f'{name} {packages.versions[name]}' for name in needed)}.")
+    lines += [
+        "",
+        "Copies count for the package of their human's recordings. The engines also need these packages, none",
+    ]
+    lines.append(f"of which is audible: {', '.join(f'{name} {packages.versions[name]}' for name in needed)}.")
     return "\n".join(lines) + "\n"

@@ -12,7 +12,7 @@ from pipeline.config import SAMPLE_RATE_HZ
 
 @dataclass(frozen=True)
 class Loudspeaker:
-    """Pass band in Hz and how hard its membrane is driven into saturation."""
+    """Pass band in Hz, and drive of its membrane into saturation."""
 
     low_hz: float
     high_hz: float
@@ -50,19 +50,19 @@ EVAL_ONLY = (("E03", "P14", "R01"), ("E03", "P13", "R03"))
 
 
 def replay(wave: np.ndarray, configuration: tuple[str, str, str], rng: np.random.Generator) -> np.ndarray:
-    """The speech ``[samples]`` as the recorder of a configuration hears it, same shape float32."""
+    """The speech ``[samples]`` as recorded in a configuration, same shape float32."""
     from scipy import signal
 
     environment, playback, recorder = configuration
     speaker, room, microphone = LOUDSPEAKERS[playback], ROOMS[environment], RECORDERS[recorder]
     played = _band(wave / max(np.abs(wave).max(), 1e-9), speaker.low_hz, speaker.high_hz)
     played = np.tanh(speaker.drive * played) / np.tanh(speaker.drive)
-    heard = signal.fftconvolve(played, response(room, rng))[: len(wave)]
+    recorded = signal.fftconvolve(played, response(room, rng))[: len(wave)]
     noise = signal.lfilter([1.0], [1.0, -0.9], rng.normal(size=len(wave)))
-    heard += noise * np.sqrt(np.mean(heard**2) / np.mean(noise**2)) * 10 ** (-room.snr_db / 20)
+    recorded += noise * np.sqrt(np.mean(recorded**2) / np.mean(noise**2)) * 10 ** (-room.snr_db / 20)
     peak = signal.iirpeak(microphone.resonance_hz, 3.0, fs=SAMPLE_RATE_HZ)
-    heard = _band(heard + 0.6 * signal.lfilter(*peak, heard), microphone.low_hz, microphone.high_hz)
-    return (heard / max(np.abs(heard).max(), 1e-9)).astype(np.float32)
+    recorded = _band(recorded + 0.6 * signal.lfilter(*peak, recorded), microphone.low_hz, microphone.high_hz)
+    return (recorded / max(np.abs(recorded).max(), 1e-9)).astype(np.float32)
 
 
 def response(room: Room, rng: np.random.Generator) -> np.ndarray:

@@ -15,8 +15,8 @@ GRIFFIN_LIM_MELS = 80
 def linear_prediction(wave: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """The speech with its excitation replaced (Atal & Hanauer 1971), same shape ``[samples]``.
 
-    Each 30 ms frame keeps its all-pole filter and energy; pulses at its pitch period, or noise where it is unvoiced,
-    take the place of what excited it.
+    Each 30 ms frame keeps its all-pole filter and energy; its excitation becomes pulses at its pitch period, or noise
+    if it is unvoiced.
     """
     import librosa
     from scipy import signal
@@ -69,7 +69,7 @@ def griffin_lim(wave: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _period(frame: np.ndarray) -> float:
-    """Pitch period in samples by autocorrelation; 0 where the frame is unvoiced."""
+    """Pitch period in samples by autocorrelation; 0 if the frame is unvoiced."""
     spectrum = np.fft.rfft(frame, 2 * len(frame))
     correlation = np.fft.irfft(np.abs(spectrum) ** 2)[: len(frame)]
     low, high = SAMPLE_RATE_HZ // PITCH_HZ[1], SAMPLE_RATE_HZ // PITCH_HZ[0]
