@@ -1,4 +1,4 @@
-"""Downloading a corpus as its user does: licence, publisher's server, archives, and a reader that finds it complete."""
+"""Download of a corpus by the command: licence, publisher's server, archives, and a reader that finds it complete."""
 
 import hashlib
 import json
@@ -53,7 +53,7 @@ def test_what_was_downloaded_is_the_corpus(server, tmp_path):
     assert server.asked[asked:] == [("/api/records/7", "")]
 
 
-def test_what_was_done_before_a_failure_is_not_done_again(server, tmp_path):
+def test_files_finished_before_a_failure_are_not_downloaded_again(server, tmp_path):
     audio = server.files["/audio.tar.gz"]
     server.files["/audio.tar.gz"] = Published(audio.content[:-1] + b"?")
     with pytest.raises(DownloadError, match="the file was deleted"):
@@ -106,7 +106,7 @@ def test_the_command_asks_for_the_licence_first(server, tmp_path, monkeypatch, c
         (["asvspoof2019_pa", "x"], r"download PA\.zip from the page in a browser, and unpack it: https://"),
     ],
 )
-def test_what_cannot_be_downloaded_says_why(command, message):
+def test_errors_name_why_a_corpus_cannot_be_downloaded(command, message):
     with pytest.raises((ConfigError, DownloadError), match=message):
         download.main(command)
 

@@ -1,4 +1,4 @@
-"""ASVspoof 2017 trees made by hand, version 1 and 2, nested and flat, and each kind of damage."""
+"""Hand-made trees of ASVspoof 2017: versions 1 and 2, nested and flat, and each kind of damage."""
 
 import dataclasses
 from pathlib import Path
@@ -39,7 +39,7 @@ def test_parts_choose_what_is_read(tmp_path, capsys):
     assert "warning" not in capsys.readouterr().err
 
 
-def test_eval_alone_is_possible_and_warned_about(tmp_path, capsys):
+def test_only_eval_is_read_without_a_warning_unless_it_is_split(tmp_path, capsys):
     config = CorpusConfig(corpus="asvspoof2017", data_dir=str(tree(tmp_path / "data")), parts="eval")
     assert set(corpora.read(config)[0]["split"]) == {"eval"}
     assert "warning" not in capsys.readouterr().err
@@ -88,7 +88,7 @@ def test_versions_are_never_mixed(tmp_path):
         read(tmp_path / "data")
 
 
-def test_missing_part_and_wrong_folder_say_what_is_expected(tmp_path):
+def test_errors_for_a_missing_part_and_a_wrong_folder_give_the_expected(tmp_path):
     root = tree(tmp_path / "data", lines={"train": LINES["train"], "dev": LINES["dev"]})
     with pytest.raises(CorpusError, match="folder ASVspoof2017_V2_eval is missing"):
         read(root)

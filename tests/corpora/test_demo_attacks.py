@@ -1,4 +1,4 @@
-"""The demo corpus's vocoders and simulated replay: copies that keep the speech and change what an attack changes."""
+"""Vocoders and simulated replay of the demo corpus: copies keep the speech, and change what an attack changes."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def envelope(wave: np.ndarray) -> np.ndarray:
 
 @pytest.fixture
 def syllables(voice) -> np.ndarray:
-    """The voice, four times a second as loud as it is, and near silence between."""
+    """The voice in four bursts per second, with near silence between."""
     t = np.arange(len(voice)) / SAMPLE_RATE_HZ
     return (voice * np.clip(np.sin(2 * np.pi * 2 * t), 0.003, 1)).astype(np.float32)
 
@@ -72,13 +72,13 @@ def test_replay_keeps_length_and_leaves_the_loudspeakers_band(configuration, syl
     assert np.corrcoef(envelope(heard), envelope(syllables))[0, 1] > 0.5
 
 
-def test_a_loudspeaker_plays_no_bass():
+def test_a_small_loudspeaker_plays_no_bass():
     noise = rng().normal(size=SAMPLE_RATE_HZ).astype(np.float32)
     power = np.abs(np.fft.rfft(replay.replay(noise, ("E01", "P11", "R01"), rng()))) ** 2  # bins of 1 Hz
     assert power[50:150].mean() < 0.01 * power[1000:3000].mean()
 
 
-def test_rooms_reverberate_as_long_as_they_say():
+def test_rooms_reverberate_for_their_stated_time():
     for room in replay.ROOMS.values():
         response = replay.response(room, rng())
         assert len(response) == int(room.rt60_s * SAMPLE_RATE_HZ)

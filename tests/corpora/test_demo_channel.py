@@ -1,4 +1,4 @@
-"""The demo corpus's one channel: drawn alike for all, and each of its settings does what it says."""
+"""Channel of the demo corpus: drawn alike for all clips, and the effect of each setting."""
 
 from dataclasses import replace
 
@@ -62,7 +62,7 @@ def test_pads_hold_the_noise_floor(voice):
     assert level_db(clip[-2800:-400]) == pytest.approx(-46, abs=1)
 
 
-def test_nothing_lies_above_the_upper_edge(voice):
+def test_no_power_is_above_the_upper_edge(voice):
     clip = render(voice, replace(SETTINGS, low_pass_hz=3400.0))
     assert share_above(clip, 4500) < 1e-4
     assert share_above(render(voice, replace(SETTINGS, low_pass_hz=6800.0)), 4500) > 1e-4
@@ -82,7 +82,7 @@ def test_mulaw_is_that_of_g711():
     assert channel.code(np.array([middle]), "mulaw")[0] == pytest.approx(middle, rel=0.03)
 
 
-def test_a_narrow_clip_differs_in_nothing_but_the_band():
+def test_a_narrow_clip_differs_only_in_the_band():
     narrow = [channel.draw(np.random.default_rng(i), narrow=True) for i in range(300)]
     wide = [channel.draw(np.random.default_rng(1000 + i), narrow=False) for i in range(300)]
     assert max(s.low_pass_hz for s in narrow) <= 3700

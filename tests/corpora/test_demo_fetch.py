@@ -1,4 +1,4 @@
-"""Fetching Debian packages: one message with the ways out where apt is missing or refuses, and no second download."""
+"""Download of Debian packages: one message with alternatives if apt is missing or fails, and no second download."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ def stand_in(folder: Path, name: str, script: str) -> None:
     (folder / name).chmod(0o755)
 
 
-def test_without_apt_it_says_what_is_needed(tmp_path, monkeypatch):
+def test_the_error_without_apt_names_what_is_needed(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ProjectError, match="apt-get is not on this machine") as caught:
         demo.ensure()
@@ -26,7 +26,7 @@ def test_without_apt_it_says_what_is_needed(tmp_path, monkeypatch):
     assert not list((tmp_path / "artifacts").rglob("DATA.md"))
 
 
-def test_a_refusal_of_apt_is_passed_on(tmp_path, monkeypatch):
+def test_the_error_of_apt_is_passed_on(tmp_path, monkeypatch):
     stand_in(tmp_path / "bin", "apt-get", 'echo "E: Unable to locate package espeak-ng" >&2; exit 100')
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
     with pytest.raises(ProjectError, match="apt-get update failed: E: Unable to locate package espeak-ng") as caught:
@@ -34,7 +34,7 @@ def test_a_refusal_of_apt_is_passed_on(tmp_path, monkeypatch):
     assert all(way in str(caught.value) for way in WAYS_OUT)
 
 
-def test_packages_that_are_there_are_not_fetched_again(tmp_path, monkeypatch):
+def test_existing_packages_are_not_downloaded_again(tmp_path, monkeypatch):
     stand_in(tmp_path / "bin", "apt-get", "exit 1")
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
     (tmp_path / "archives").mkdir()

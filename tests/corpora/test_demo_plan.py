@@ -1,4 +1,4 @@
-"""What the demo corpus holds: languages and voices by subset, and how clips are put together."""
+"""Contents of the demo corpus: languages and voices by subset, and the assembly of clips."""
 
 import numpy as np
 import pytest
@@ -41,7 +41,7 @@ def test_no_synthetic_voice_is_in_two_subsets():
     assert {name for name, subsets in voices.items() if len(subsets) > 1} == set()
 
 
-def test_some_attacks_are_for_eval_alone():
+def test_some_attacks_are_only_in_eval():
     for attack in ("flite", "griffin-lim"):
         assert [subset for subset in SUBSETS if attack in plan.SPOOFS[subset]] == ["eval"]
     assert set(plan.replay_configurations("eval")) > set(plan.replay_configurations("train"))
@@ -63,7 +63,7 @@ def test_words_are_joined_to_length_and_used_once():
     assert sum(durations) < sum(lengths) + plan.GAP_S[1] * len(lengths)
 
 
-def test_sentences_stand_alone():
+def test_sentences_are_not_joined():
     clips = clips_of(SENTENCE, [2.0, 3.0, 0.4, 0.4, 0.4, 0.4])
     assert [clip.joined for clip in clips] == [False, False]
     assert sorted(len(clip.wave) / SAMPLE_RATE_HZ for clip in clips) == [2.0, 3.0]
@@ -77,7 +77,7 @@ def test_no_voice_gives_more_clips_than_the_others():
     assert len(clips_of(WORD, [0.5] * 400)) == plan.CLIPS_PER_VOICE["train"] <= 25
 
 
-def test_joined_words_stand_at_one_level():
+def test_joined_words_have_one_level():
     loud, quiet = np.full(1600, 0.5, np.float32), np.full(1600, 0.01, np.float32)
     joined = plan.join([loud, quiet], np.random.default_rng(0))
     assert joined[:1600] == pytest.approx(joined[-1600:])
@@ -102,7 +102,7 @@ def test_a_voice_of_the_clips_language_is_preferred():
     assert [demo._voice_for(welsh, voices, i)[0].language for i in range(2)] == ["da", "fi"]
 
 
-def test_voices_say_numbers_each_its_own_and_arabic_digit_by_digit():
+def test_texts_are_numbers_per_voice_and_digits_in_arabic():
     danish, finnish, arabic = (engines.Synthesiser("espeak", f"{name}+m1", name) for name in ("da", "fi", "ar"))
     words, sentences = engines.texts(1, danish)
     assert engines.texts(1, danish) == (words, sentences) != engines.texts(1, finnish)

@@ -43,7 +43,7 @@ def test_lists_have_the_seven_columns_of_asvspoof(written):
     ]
 
 
-def test_the_reader_gives_back_what_was_written(written):
+def test_the_reader_returns_what_was_written(written):
     table, rejected = corpora.read(CorpusConfig(corpus="demo", data_dir=str(written)))
     assert rejected == []
     assert list(table["split"]) == [e.subset for e in ENTRIES]

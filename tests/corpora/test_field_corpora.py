@@ -1,4 +1,4 @@
-"""Readers of the field's corpora, each on a small tree in its real layout: labels of utterances, counts, damage."""
+"""Readers of the field's corpora, each on a small tree in the real layout: labels, counts, damage."""
 
 from collections import Counter
 from pathlib import Path
@@ -89,7 +89,7 @@ def test_labels_and_conditions_of_named_utterances(tables, corpus, utterance):
 
 @pytest.mark.parametrize("corpus", ["asvspoof2019_la", "asvspoof2021_df", "asvspoof5", "in_the_wild"])
 def test_audio_that_is_missing_or_not_listed_is_rejected(tmp_path, corpus):
-    root = tree(corpus, tmp_path / "a" / "b")  # however deep it was unpacked
+    root = tree(corpus, tmp_path / "a" / "b")  # at any depth
     whole, _ = read(corpus, tmp_path)
     gone = Path(whole["path"].iat[0])
     other = gone.with_name(f"other{gone.suffix}")
@@ -186,14 +186,14 @@ def test_a_list_that_is_no_text_is_named(tmp_path):
         ("wavefake", "generated_audio", "no folder of a generator"),
     ],
 )
-def test_what_is_missing_is_named_with_the_remedy(tmp_path, corpus, missing, message):
+def test_missing_files_and_folders_are_named_with_the_remedy(tmp_path, corpus, missing, message):
     root = tree(corpus, tmp_path / "data")
     (root / missing).rename(tmp_path / "elsewhere")
     with pytest.raises(CorpusError, match=message):
         read(corpus, root)
 
 
-def test_2021_is_evaluation_data_with_a_phase_each(tmp_path):
+def test_2021_is_evaluation_data_with_a_phase_per_trial(tmp_path):
     table, _ = read("asvspoof2021_la", tree("asvspoof2021_la", tmp_path))
     assert Counter(table["phase"]) == dict.fromkeys(asvspoof2021.PHASES, 2)
     assert "phase" in manifest.conditions(table)
@@ -227,7 +227,7 @@ def test_keys_of_the_first_release_of_2021_have_labels_and_phases(tmp_path, corp
     assert set(table["attack"]) == {"-", ""}
 
 
-def test_tracks_beside_one_another_are_told_apart(tmp_path):
+def test_tracks_in_one_folder_are_kept_apart(tmp_path):
     for corpus in ("asvspoof2021_la", "asvspoof2021_df", "asvspoof2019_la", "asvspoof2019_pa"):
         tree(corpus, tmp_path)
     for corpus in ("asvspoof2021_la", "asvspoof2021_df", "asvspoof2019_la", "asvspoof2019_pa"):

@@ -1,4 +1,4 @@
-"""Folders of one's own recordings."""
+"""Folders of the user's own recordings."""
 
 import os
 from pathlib import Path
@@ -73,12 +73,12 @@ def test_linked_folders_are_read_and_circles_named(tmp_path):
     assert {Path(r.path).name for r in rejected} == {"up", "fake"}
 
 
-def test_what_is_no_audio_is_listed(tmp_path):
+def test_other_files_are_listed(tmp_path):
     _, rejected = read(touch(tmp_path / "d", "bonafide/a.wav", "spoof/b.wav", "spoof/notes.txt"))
     assert [(Path(r.path).name, r.reason) for r in rejected] == [("notes.txt", "suffix '.txt' is not that of audio")]
 
 
-def test_a_name_that_is_no_text_is_listed(tmp_path):
+def test_a_name_that_is_not_utf8_is_listed(tmp_path):
     root = touch(tmp_path / "d", "bonafide/a.wav", "spoof/b.wav")
     (root / "spoof" / os.fsdecode(b"\xff.wav")).touch()
     table, rejected = read(root)

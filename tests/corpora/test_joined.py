@@ -1,4 +1,4 @@
-"""Several corpora in one Manifest and one Store: what they are called, and that each keeps its own splits."""
+"""Several corpora in one Manifest and one Store: their names, and the splits that each keeps."""
 
 import pandas as pd
 import pytest
@@ -20,7 +20,7 @@ def config(tmp_path) -> CorpusConfig:
     return CorpusConfig(corpus=", ".join(JOINED), data_dir=",".join(places))
 
 
-def test_corpora_and_places_belong_together_in_order():
+def test_corpora_and_folders_match_in_order():
     given = CorpusConfig(corpus="folder,demo,folder", data_dir="/a,,/b", parts="eval")
     found = corpora.apart(given)
     assert {name: (own.corpus, own.data_dir) for name, own in found.items()} == {
@@ -64,7 +64,7 @@ def test_each_corpus_keeps_its_own_splits(config):
         splits.resolve(table, "official")
 
 
-def test_a_joined_store_has_a_group_a_corpus(config, smoke):
+def test_a_joined_store_has_a_group_per_corpus(config, smoke):
     settings = smoke.replace(corpus=config.corpus, data_dir=config.data_dir)
     folder = preprocess.ensure(settings, otherwise="none")
     assert folder.name.startswith("asvspoof2019_la+asvspoof2021_la+in_the_wild-")

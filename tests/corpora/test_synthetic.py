@@ -1,4 +1,4 @@
-"""The synthetic corpus: quick, repeatable, and in the layout that the reader of ASVspoof 2017 reads."""
+"""The synthetic corpus: quick, repeatable, and in the layout of ASVspoof 2017."""
 
 import hashlib
 from pathlib import Path
@@ -23,15 +23,15 @@ def test_it_is_read_with_official_speaker_disjoint_splits(synthetic_corpus):
     assert table.loc[table["attack"] != "-", "attack"].nunique() == 3
 
 
-def test_it_says_that_it_means_nothing(synthetic_corpus):
+def test_data_md_states_that_scores_mean_nothing(synthetic_corpus):
     assert "say nothing about real speech" in (synthetic_corpus / "DATA.md").read_text()
 
 
-def test_the_same_bytes_again(synthetic_corpus, tmp_path):
+def test_two_builds_give_the_same_bytes(synthetic_corpus, tmp_path):
     synthetic.build(tmp_path / "again")
     assert checksum(tmp_path / "again") == checksum(synthetic_corpus)
 
 
-def test_it_is_built_where_no_folder_is_given(tmp_path):
+def test_it_is_built_if_no_folder_is_given(tmp_path):
     table, _ = corpora.read(CorpusConfig(corpus="synthetic"))
     assert Path(table["path"][0]).is_relative_to(tmp_path / "artifacts" / "corpora")

@@ -31,7 +31,7 @@ def read(path: Path):
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".tsv", ".parquet"])
-def test_columns_arrive_and_paths_are_relative_to_the_table(tmp_path, rows, suffix):
+def test_columns_are_kept_and_paths_are_relative_to_the_table(tmp_path, rows, suffix):
     path = tmp_path / f"table{suffix}"
     if suffix == ".parquet":
         rows.to_parquet(path)
@@ -53,7 +53,7 @@ def test_rows_without_a_file_are_listed(tmp_path, rows):
     assert [(Path(r.path).name, r.reason) for r in rejected] == [("gone.wav", "named in t.csv, but not there")]
 
 
-def test_links_count_as_what_they_lead_to(tmp_path, rows):
+def test_links_count_as_their_target(tmp_path, rows):
     (tmp_path / "circle.wav").symlink_to("circle.wav")
     (tmp_path / "dead.wav").symlink_to("gone.wav")
     (tmp_path / "link.wav").symlink_to("a.wav")

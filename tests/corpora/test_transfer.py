@@ -1,4 +1,4 @@
-"""Fetching from a real server that breaks off, cannot resume, lies about lengths and serves something else."""
+"""Download from a real server that breaks off, cannot resume, states wrong lengths or serves another file."""
 
 import hashlib
 import json
@@ -34,13 +34,13 @@ def test_a_file_is_fetched_as_it_was_published(server, tmp_path, size, checksum)
 
 
 @pytest.mark.parametrize("size", [len(CONTENT), None])
-def test_a_connection_that_breaks_off_is_gone_on_with(server, tmp_path, size):
+def test_a_broken_connection_is_resumed(server, tmp_path, size):
     server.files["/a.bin"] = Published(CONTENT, breaks_after=100_000)
     assert transfer.fetch(file(server, size), tmp_path).read_bytes() == CONTENT
     assert [range_ for _, range_ in server.asked] == ["", "bytes=100000-", "bytes=200000-"]
 
 
-def test_a_stopped_program_goes_on_where_it_was(server, tmp_path):
+def test_a_stopped_program_resumes(server, tmp_path):
     server.files["/a.bin"] = Published(CONTENT)
     (tmp_path / "a.bin.part").write_bytes(CONTENT[:77_777])
     assert transfer.fetch(file(server), tmp_path).read_bytes() == CONTENT
@@ -48,14 +48,14 @@ def test_a_stopped_program_goes_on_where_it_was(server, tmp_path):
 
 
 @pytest.mark.parametrize("size", [len(CONTENT), None])
-def test_what_was_complete_but_not_checked_is_checked_alone(server, tmp_path, size):
+def test_a_complete_but_unchecked_file_is_only_checked(server, tmp_path, size):
     server.files["/a.bin"] = Published(CONTENT)
     (tmp_path / "a.bin.part").write_bytes(CONTENT)
     assert transfer.fetch(file(server, size), tmp_path).read_bytes() == CONTENT
     assert len(server.asked) == (0 if size else 1)
 
 
-def test_a_server_that_cannot_resume_sends_all_of_it_again(server, tmp_path):
+def test_a_server_that_cannot_resume_sends_the_whole_file(server, tmp_path):
     server.files["/a.bin"] = Published(CONTENT, resumes=False)
     (tmp_path / "a.bin.part").write_bytes(b"x" * 1000)
     assert transfer.fetch(file(server), tmp_path).read_bytes() == CONTENT
@@ -66,7 +66,7 @@ def test_a_file_that_changed_on_the_server_is_begun_again(server, tmp_path):
     first = iter([server.files["/a.bin"]])
 
     class Changing(dict):
-        """The first request gets the old file, every later one another of the same name."""
+        """Serves the old file to the first request, and another of the same name to later ones."""
 
         def get(self, path):
             return next(first, Published(CONTENT, etag='"2"'))
@@ -75,7 +75,7 @@ def test_a_file_that_changed_on_the_server_is_begun_again(server, tmp_path):
     assert transfer.fetch(file(server, None, ""), tmp_path).read_bytes() == CONTENT
 
 
-def test_a_server_that_brings_nothing_is_given_up(server, tmp_path):
+def test_a_server_that_sends_no_bytes_is_an_error_after_some_attempts(server, tmp_path):
     server.files["/a.bin"] = Published(CONTENT, breaks_after=0)
     with pytest.raises(
         DownloadError, match=r"ended after 0 of 256,000 bytes, 5 times in a row after 0 bytes; the same"
@@ -104,7 +104,7 @@ def test_a_length_that_is_not_the_published_one_is_refused_at_once(server, tmp_p
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_length_longer_than_the_file_is_not_believed(server, tmp_path):
+def test_a_stated_length_beyond_the_file_is_refused(server, tmp_path):
     server.files["/a.bin"] = Published(CONTENT, claims=len(CONTENT) + 1)
     with pytest.raises(DownloadError, match=r"256,001 bytes where 256,000 were published"):
         transfer.fetch(file(server), tmp_path)
@@ -113,7 +113,7 @@ def test_a_length_longer_than_the_file_is_not_believed(server, tmp_path):
     assert server.asked[-1] == ("/a.bin", "bytes=256000-")
 
 
-def test_a_length_that_fits_on_no_disk_is_refused_before_anything_comes(server, tmp_path):
+def test_a_length_beyond_the_disk_is_refused_before_the_download(server, tmp_path):
     server.files["/a.bin"] = Published(CONTENT, claims=10**15)
     with pytest.raises(DownloadError, match=r"1,000,000,000,000,000 bytes are needed, [\d,]+ free"):
         transfer.fetch(file(server, None), tmp_path)
@@ -128,7 +128,7 @@ def test_a_length_shorter_than_the_file_is_caught_by_the_checksum(server, tmp_pa
 
 
 @pytest.mark.parametrize("checksum", [MD5, SHA256])
-def test_a_wrong_checksum_is_thrown_away_and_begun_again(server, tmp_path, checksum):
+def test_a_file_with_a_wrong_checksum_is_deleted_and_begun_again(server, tmp_path, checksum):
     server.files["/a.bin"] = Published(b"y" + CONTENT[1:])
     with pytest.raises(DownloadError, match="the file was deleted"):
         transfer.fetch(file(server, checksum=checksum), tmp_path)
@@ -137,7 +137,7 @@ def test_a_wrong_checksum_is_thrown_away_and_begun_again(server, tmp_path, check
     assert transfer.fetch(file(server, checksum=checksum), tmp_path).read_bytes() == CONTENT
 
 
-def test_a_page_in_place_of_the_file_is_named(server, tmp_path):
+def test_a_web_page_in_place_of_the_file_is_named(server, tmp_path):
     server.files["/a.bin"] = Published(b"<html>please log in</html>", kind="text/html; charset=utf-8")
     with pytest.raises(DownloadError, match=r"answers with a web page, not with a\.bin; download it by hand"):
         transfer.fetch(file(server, None, ""), tmp_path)
@@ -161,7 +161,7 @@ def test_a_record_states_its_files(server, tmp_path):
         (None, "the server answers 404"),
     ],
 )
-def test_what_is_no_record_is_named(server, content, message):
+def test_an_answer_that_is_no_record_is_named(server, content, message):
     if content:
         server.files["/api/records/12"] = Published(content)
     with pytest.raises(DownloadError, match=message):

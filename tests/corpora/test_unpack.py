@@ -42,7 +42,7 @@ def header(name: str, kind: bytes, linkname: str = "") -> tarfile.TarInfo:
 
 
 def left_behind(folder: Path) -> list[str]:
-    """Everything under the folder but the archive."""
+    """All files under the folder except the archive."""
     return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if not unpack.is_archive(p))
 
 
@@ -50,7 +50,7 @@ FILES = [("LA/flac/LA_T_1.flac", b"one"), ("LA/README.txt", b"two"), ("./LA/empt
 
 
 @pytest.mark.parametrize("name", ["a.tar", "a.tar.gz", "a.tgz", "a.tar.bz2", "a.zip"])
-def test_files_land_where_their_names_say(tmp_path, name):
+def test_files_are_written_at_their_names(tmp_path, name):
     path = tmp_path / name
     if name.endswith(".zip"):
         zipped(path, FILES)
@@ -66,7 +66,7 @@ def test_files_land_where_their_names_say(tmp_path, name):
 
 @pytest.mark.parametrize("name", ["../out", "LA/../../out", "/tmp/out", "C:/out", "LA\\..\\out", "LA/\x01"])
 @pytest.mark.parametrize("make", [tar, zipped])
-def test_a_name_that_leads_out_ends_it(tmp_path, make, name):
+def test_a_name_that_leads_out_is_refused(tmp_path, make, name):
     folder = tmp_path / "in"
     folder.mkdir()
     path = make(folder / ("a.tar.gz" if make is tar else "a.zip"), [("good", b"x"), (name, b"bad")])
@@ -86,14 +86,14 @@ def test_a_name_that_leads_out_ends_it(tmp_path, make, name):
         header("device", tarfile.CHRTYPE),
     ],
 )
-def test_links_and_devices_in_a_tar_end_it(tmp_path, member):
+def test_links_and_devices_in_a_tar_are_refused(tmp_path, member):
     path = tar(tmp_path / "a.tar.gz", [("good", b"x"), member, (f"{member.name}/through", b"bad")])
     with pytest.raises(DownloadError, match="is a link or device, not a file; not unpacked"):
         unpack.unpack(path, tmp_path)
     assert left_behind(tmp_path) == []
 
 
-def test_links_in_a_zip_end_it(tmp_path):
+def test_links_in_a_zip_are_refused(tmp_path):
     link = zipfile.ZipInfo("link")
     link.external_attr = (stat.S_IFLNK | 0o777) << 16
     path = zipped(tmp_path / "a.zip", [("good", b"x"), (link, b"/etc/passwd")])
@@ -102,7 +102,7 @@ def test_links_in_a_zip_end_it(tmp_path):
     assert left_behind(tmp_path) == []
 
 
-def test_a_link_that_is_there_already_leads_nothing_out(tmp_path):
+def test_a_link_already_in_the_folder_leads_nothing_out(tmp_path):
     (tmp_path / "outside").mkdir()
     folder = tmp_path / "in"
     folder.mkdir()
@@ -140,7 +140,7 @@ def test_a_name_of_gigabytes_is_damage(tmp_path):
         unpack.unpack(tmp_path / "a.tar.gz", tmp_path)
 
 
-def test_a_zip_that_lies_about_a_size_is_damaged(tmp_path):
+def test_a_zip_with_a_wrong_size_is_damaged(tmp_path):
     path = zipped(tmp_path / "a.zip", [("zeros", bytes(1 << 20))])
     data = path.read_bytes()
     path.write_bytes(data.replace((1 << 20).to_bytes(4, "little"), (10).to_bytes(4, "little")))
