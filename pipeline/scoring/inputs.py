@@ -67,7 +67,13 @@ def _named(given: str, label_one: str, left: Left) -> Iterator[Recording]:
     elif place.suffix.lower() in TABLES:
         yield from _listed(place, label_one)
     elif glob.has_magic(given) and not os.path.exists(place):
-        for path in sorted(glob.glob(str(place), recursive=True)):
+        matches = sorted(glob.glob(str(place), recursive=True))
+        read: dict[str, str] = {}
+        for folder in sorted({os.path.dirname(path) for path in matches}, key=lambda name: (len(name), name)):
+            known = read.setdefault(os.path.realpath(folder), folder)
+            if known != folder:  # by a link, which "**" follows even in a circle
+                left.append((folder, f"leads to {known}, which is read once"))
+        for path in (path for path in matches if os.path.dirname(path) in read.values()):
             if os.path.isfile(path):
                 yield Recording(path)
             elif "**" not in given:

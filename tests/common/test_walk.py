@@ -40,11 +40,17 @@ def test_links_are_followed_once_and_the_rest_is_named(linked):
 
 def test_a_folder_to_score_and_the_lists_of_corpora_use_it(linked, capsys):
     assert [Path(found.path).name for found in inputs.find([str(linked)])] == ["b.wav", "a.wav"]
-    assert f"left out: {linked / 'up'}: leads to" in capsys.readouterr().err
+    assert f"leads to {linked.parent}, which is read once: {linked / 'up'}" in capsys.readouterr().err
     audio, rejected = listing.audio_in([linked])
     assert set(audio) == {"a", "b"}
     assert len(rejected) == 5
     assert listing.every(linked.parent, "inside") == [linked / "inside"]
+
+
+def test_a_pattern_of_any_depth_reads_each_folder_once(linked, capsys):
+    found = inputs.find([f"{linked}/**/*.wav"])
+    assert sorted(os.path.relpath(recording.path, linked) for recording in found) == ["away/b.wav", "inside/a.wav"]
+    assert f"leads to {linked}/inside, which is read once: {linked}/inside/self" in capsys.readouterr().err
 
 
 def test_an_unreadable_folder_is_an_error(linked, monkeypatch):
