@@ -10,7 +10,7 @@ import numpy as np
 from pipeline import audio
 from pipeline.config import SAMPLE_RATE_HZ, AudioConfig
 from pipeline.corpora.demo import channel
-from pipeline.errors import AudioError
+from pipeline.errors import AudioError, AudioFault
 
 SUFFIXES = (".ogg", ".wav", ".opus", ".g722")
 ASTERISK_VOICES = {
@@ -24,7 +24,8 @@ NOT_SPEECH = ("tone", "beep", "silence", "ascending", "conf-lock", "dial", "scre
 SHORTEST_S, LONGEST_S = 0.15, 4.5
 MOST_FILES = 150
 """Limit on the recordings read per voice; 25 clips need fewer."""
-LIMITS = AudioConfig(min_s=0.1, max_s=60.0, silence_dbfs=-60.0)
+SILENCE = 1e-3
+"""Peak of a recording without speech."""
 
 
 @dataclass(frozen=True)
@@ -77,12 +78,32 @@ def load(voice: Voice, paths: list[Path], seed: int) -> list[Recording]:
     recordings = []
     for path in chosen:
         try:
-            wave = channel.trim(audio.decode(path, config=LIMITS))
+            wave = _decode(path)
         except AudioError:
             continue
+        if np.abs(wave).max(initial=0) < SILENCE:
+            continue
+        wave = channel.trim(wave)
         if SHORTEST_S <= len(wave) / SAMPLE_RATE_HZ <= LONGEST_S:
             recordings.append(Recording(voice, path.name, wave, channel.is_narrow(wave)))
     return recordings
+
+
+def _decode(path: Path) -> np.ndarray:
+    """Samples at 16 kHz, ``[samples]`` float32; of a chained Ogg the first part, with any overshoot clipped.
+
+    ``audio.decode`` reads such files whole or refuses them, and would change the corpus.
+    """
+    import soundfile
+
+    if path.suffix == ".g722":
+        return audio.decode(path, config=AudioConfig(min_s=0.1, max_s=60.0))
+    try:
+        wave, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        raise AudioError(AudioFault.UNREADABLE, str(error)) from None
+    mono = wave.mean(axis=1, dtype=np.float32, keepdims=True) if wave.shape[1] > 1 else wave
+    return np.concatenate(list(audio.resampled([mono], rate_hz)))[:, 0]
 
 
 def without_copies(recordings: Iterable[Recording]) -> list[Recording]:
