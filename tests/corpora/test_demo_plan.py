@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import soundfile
 
 from pipeline.config import SAMPLE_RATE_HZ
 from pipeline.corpora import demo
@@ -115,6 +116,21 @@ def test_a_recording_in_two_folders_counts_once():
     first, second = recordings(WORD, [0.5, 0.6])
     again = humans.Recording(humans.Voice("ktuberling", "sr@latin", "0"), "0.ogg", first.wave.copy(), False)
     assert humans.without_copies([first, second, again]) == [first, second]
+
+
+def test_of_a_chained_ogg_the_first_part_is_taken_and_overshoot_is_clipped(tmp_path):
+    times_s = np.arange(16000) / 16000
+    tone = np.sin(2 * np.pi * 800 * times_s)
+    for number, scale in enumerate((0.5, 20.0)):
+        soundfile.write(tmp_path / f"{number}.ogg", scale * tone, 16000, format="OGG", subtype="VORBIS")
+    parts = [(tmp_path / f"{number}.ogg").read_bytes() for number in range(2)]
+    (tmp_path / "chained.ogg").write_bytes(b"".join(parts))
+    (tmp_path / "text.ogg").write_bytes(b"no audio")
+    paths = [tmp_path / name for name in ("chained.ogg", "1.ogg", "text.ogg")]
+    chained, loud = humans.load(WORD, paths, 1)
+    assert len(chained.wave) == pytest.approx(16000, abs=160)
+    assert np.abs(chained.wave).max() == pytest.approx(0.5, abs=0.1)
+    assert np.abs(loud.wave).max() == pytest.approx(1.0, abs=1e-4)
 
 
 def test_recordings_are_found_by_package_and_language(tmp_path):
