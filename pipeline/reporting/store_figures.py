@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from pipeline.config import SAMPLE_RATE_HZ, FrontEndConfig
 from pipeline.reporting import style
-from pipeline.store.manifest import BONAFIDE, LABELS, SPOOF, SUBSETS
+from pipeline.store.manifest import BONAFIDE, LABELS, SPOOF
 from pipeline.store.store import Store
 
 LOOKS = {BONAFIDE: style.BONAFIDE_LOOK, SPOOF: style.SPOOF_LOOK}
@@ -21,7 +21,7 @@ def write_all(store: Store, folder: Path) -> None:
     folder.mkdir(parents=True)
     table = store.manifest
     drawn = {
-        "clips": clips(table),
+        "subsets": largest_groups(table, "split"),
         "durations": durations(table),
         "speakers": largest_groups(table, "speaker"),
         "attacks": largest_groups(table[table["label"] == SPOOF], "attack"),
@@ -97,24 +97,6 @@ def log_mel_db(wave: np.ndarray, settings: FrontEndConfig) -> np.ndarray:
 
 
 @style.styled
-def clips(table: pd.DataFrame) -> Figure:
-    """Number of clips per subset and class."""
-    figure = Figure(figsize=style.FIGURE_SIZE, layout="constrained")
-    axes = figure.add_subplot()
-    subsets = [name for name in SUBSETS if (table["split"] == name).any()]
-    for offset, label in ((-0.2, BONAFIDE), (0.2, SPOOF)):
-        counts = [int(((table["split"] == name) & (table["label"] == label)).sum()) for name in subsets]
-        bars = axes.bar(np.arange(len(subsets)) + offset, counts, width=0.38, label=label, **LOOKS[label])
-        axes.bar_label(bars, [f"{count:,}" for count in counts], padding=2, fontsize=10)
-    axes.set_xticks(range(len(subsets)), subsets)
-    axes.set(ylabel="Clips", title="Clips by subset and class")
-    axes.margins(y=0.12)
-    axes.grid(axis="x", visible=False)
-    axes.legend()
-    return figure
-
-
-@style.styled
 def durations(table: pd.DataFrame) -> Figure:
     """Distribution of the lengths of the clips of each class."""
     figure = Figure(figsize=style.FIGURE_SIZE, layout="constrained")
@@ -143,6 +125,8 @@ def largest_groups(table: pd.DataFrame, column: str) -> Figure:
         if shown[label].any():
             axes.barh(range(len(shown)), shown[label], left=left, height=0.7, label=label, **LOOKS[label])
         left += shown[label].to_numpy()
+    if len(shown):
+        axes.bar_label(axes.containers[-1], [f"{count:,.0f}" for count in left], padding=2, fontsize=9)
     axes.set_yticks(range(len(shown)), [name or "unknown" for name in shown.index], fontsize=9)
     more = f", the largest {len(shown)} of {len(counts)}" if len(counts) > len(shown) else ""
     axes.set(xlabel="Clips", title=f"Clips by {column}{more}", ylim=(len(shown) - 0.4, -0.6))
