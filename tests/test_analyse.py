@@ -35,7 +35,7 @@ def run(model, path, *arguments):
         return json.load(file)
 
 
-def alone(model, wave):
+def timeline_of(model, wave):
     scorer = Scorer(Detector(model), hop_s=0.5)
     scorer.add(wave)
     return scorer.finish()
@@ -46,7 +46,7 @@ def test_each_channel_of_a_call_is_a_party(model, call, voice, capsys):
     assert [party["channel"] for party in found["channels"]] == [1, 2]
     wave, _ = soundfile.read(call, dtype="float32")
     for party, channel in zip(found["channels"], wave.T, strict=True):
-        scored = alone(model, channel)
+        scored = timeline_of(model, channel)
         assert party["scores"] == pytest.approx(scored.scores.tolist(), abs=1e-4)
         assert party["times_s"] == scored.times_s.tolist()
         assert party["speech"] == pytest.approx(speech.segments(scored.chunks), abs=1e-3)
@@ -63,11 +63,11 @@ def test_channels_can_be_mixed_and_notes_are_written(model, call, capsys):
     assert capsys.readouterr().out.splitlines()[-3] == found["notes"][0]
     (party,) = found["channels"]
     assert party["channel"] == 0
-    assert party["scores"] == pytest.approx(alone(model, audio.decode(call)).scores.tolist(), abs=1e-4)
+    assert party["scores"] == pytest.approx(timeline_of(model, audio.decode(call)).scores.tolist(), abs=1e-4)
 
 
 def test_segments_are_those_of_the_scores(model, voice):
-    scored = alone(model, voice)
+    scored = timeline_of(model, voice)
     assert scored.spoofed_segments(threshold=-1e9) == []
     for found in scored.spoofed_segments(threshold=1e9):
         assert (found.start_s, found.end_s) == (0.0, 2.0)

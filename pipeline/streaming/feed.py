@@ -32,28 +32,6 @@ class Step:
     arrived: float
 
 
-class Ring:
-    """The last ``capacity`` samples of a stream."""
-
-    def __init__(self, capacity: int):
-        self._samples = np.zeros(capacity, np.float32)
-        self.total = 0
-
-    def push(self, block: np.ndarray) -> None:
-        """Add a block ``[samples]``."""
-        kept = block[-len(self._samples) :]
-        at = (self.total + len(block) - len(kept) + np.arange(len(kept))) % len(self._samples)
-        self._samples[at] = kept
-        self.total += len(block)
-
-    def between(self, start: int, end: int) -> np.ndarray:
-        """Copy of the samples from ``start`` to ``end``, both counted from the beginning of the stream."""
-        oldest = max(0, self.total - len(self._samples))
-        if not oldest <= start <= end <= self.total:
-            raise IndexError(f"samples {start} to {end}: the ring holds {oldest} to {self.total}")
-        return self._samples[np.arange(start, end) % len(self._samples)]
-
-
 class Feed:
     """Steps of a stream of blocks.
 
@@ -66,7 +44,7 @@ class Feed:
 
     def __init__(self, blocks: Iterable[np.ndarray], *, window: int, step: int, lossless: bool):
         self._window, self._step, self._lossless = window, step, lossless
-        self._ring = Ring(window + 2 * step)
+        self._held, self._total = np.zeros(0, np.float32), 0
         self._changed = threading.Condition()
         self._ready = (0, 0.0)
         self._taken = 0
@@ -93,12 +71,11 @@ class Feed:
                 end, arrived = self._ready
                 if end == self._taken:
                     break
-                oldest = max(0, self._ring.total - self._window - 2 * self._step)
-                first = max(self._taken, oldest)
+                first = max(self._taken, self._total - len(self._held))
                 step = Step(
                     end=end,
-                    window=self._ring.between(max(0, end - self._window), end),
-                    fresh=self._ring.between(first, end),
+                    window=self._between(max(0, end - self._window), end),
+                    fresh=self._between(first, end),
                     dropped=-(-end // self._step) - -(-self._taken // self._step) - 1,
                     gap=first > self._taken,
                     # Blocks that are held back wait for the model, so the time of arrival tells nothing.
@@ -110,6 +87,11 @@ class Feed:
         if self._failure:
             raise self._failure
 
+    def _between(self, start: int, end: int) -> np.ndarray:
+        """Held samples from ``start`` to ``end``, both counted from the beginning of the stream."""
+        oldest = self._total - len(self._held)
+        return self._held[start - oldest : end - oldest]
+
     def _read(self, blocks: Iterable[np.ndarray]) -> None:
         try:
             for block in blocks:
@@ -119,18 +101,18 @@ class Feed:
         except BaseException as error:
             self._failure = error
         with self._changed:
-            self._end_step(self._ring.total)
+            self._end_step(self._total)
             self._finished = True
             self._changed.notify_all()
 
     def _push(self, block: np.ndarray) -> None:
         while len(block) and not self._closed:
             with self._changed:
-                size = self._step - self._ring.total % self._step
-                self._ring.push(block[:size])
-                block = block[size:]
-                if self._ring.total % self._step == 0:
-                    self._end_step(self._ring.total)
+                part, block = np.split(block, [self._step - self._total % self._step])
+                self._held = np.concatenate([self._held, part])[-self._window - 2 * self._step :]
+                self._total += len(part)
+                if self._total % self._step == 0:
+                    self._end_step(self._total)
 
     def _end_step(self, end: int) -> None:
         if end > self._ready[0]:

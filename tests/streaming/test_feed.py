@@ -1,4 +1,4 @@
-"""Live audio: the ring against plain arrays, every step where there is time, the newest where there is not."""
+"""Steps of live audio: every step if there is time, otherwise the newest."""
 
 import threading
 import time
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import AudioError, AudioFault
-from pipeline.streaming.feed import Feed, Ring
+from pipeline.streaming.feed import Feed
 
 
 def pieces(wave: np.ndarray, seed: int, longest: int):
@@ -18,21 +18,8 @@ def pieces(wave: np.ndarray, seed: int, longest: int):
         wave = wave[size:]
 
 
-@pytest.mark.parametrize("longest", [3, 17, 90])
-def test_the_ring_holds_the_last_samples(longest):
-    wave = np.arange(1000, dtype=np.float32)
-    ring, total = Ring(40), 0
-    for piece in pieces(wave, longest, longest):
-        ring.push(piece)
-        total += len(piece)
-        start = max(0, total - 40)
-        np.testing.assert_array_equal(ring.between(start, total), wave[start:total])
-    with pytest.raises(IndexError, match="samples 959 to 1000: the ring holds 960 to 1000"):
-        ring.between(959, 1000)
-
-
 @pytest.mark.parametrize("longest", [7, 300])
-def test_every_step_comes_when_none_may_be_lost(longest):
+def test_every_step_comes_if_none_may_be_lost(longest):
     wave = np.arange(1234, dtype=np.float32)
     feed = Feed(pieces(wave, 1, longest), window=250, step=100, lossless=True)
     found = list(feed.steps())
@@ -43,7 +30,7 @@ def test_every_step_comes_when_none_may_be_lost(longest):
     np.testing.assert_array_equal(np.concatenate([step.fresh for step in found]), wave)
 
 
-def test_steps_are_passed_over_and_counted_where_there_is_no_time():
+def test_steps_are_skipped_and_counted_if_there_is_no_time():
     wave = np.arange(2050, dtype=np.float32)
     gate = threading.Event()
 
@@ -61,7 +48,7 @@ def test_steps_are_passed_over_and_counted_where_there_is_no_time():
         time.sleep(0.01)
     (last,) = steps
     np.testing.assert_array_equal(last.window, wave[1800:2050])
-    # Steps 2 to 20 were passed over; step 21 is what is left behind them. What the ring no longer holds is a gap.
+    # Steps 2 to 20 were skipped; step 21 is the rest behind them. What is no longer held is a gap.
     assert (last.end, last.dropped, last.gap) == (2050, 19, True)
     np.testing.assert_array_equal(last.fresh, wave[2050 - 450 :])
 

@@ -36,10 +36,10 @@ def test_the_meter_counts_what_the_whole_recording_would(voice):
 
 
 def test_the_meter_forgets_at_a_gap(voice):
-    meter, alone = SpeechMeter(1.0), SpeechMeter(1.0)
+    meter, other = SpeechMeter(1.0), SpeechMeter(1.0)
     meter.add(voice[:3000])
     after = meter.add(voice[9000:13000], gap=True)
-    assert after[0] == alone.add(voice[9000:13000])[0]
+    assert after[0] == other.add(voice[9000:13000])[0]
 
 
 def test_summary_counts_what_came_too_late():
