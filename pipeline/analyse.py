@@ -50,8 +50,9 @@ def main(_: Config, options: AnalyseOptions) -> int:
     if len(options.input) != 1:
         raise ConfigError(f"--input: expected one recording, found {len(options.input)}")
     source = os.path.expanduser(options.input[0])
-    if options.output and Path(options.output).is_file():
-        raise ConfigError(f"--output {options.output}: a file of that name exists; name a folder")
+    folder = Path(options.output) if options.output else _folder(source)
+    if options.output:  # fails before the work if it cannot be written
+        folder.mkdir(parents=True, exist_ok=True)
     detector = Detector(model_folders.ModelFolder.load(model_folders.find(options.model)))
     mix, point = options.channels == "mix", detector.model.point(options.operating_point, options.threshold)
     notes: list[audio.Note] = []
@@ -60,7 +61,6 @@ def main(_: Config, options: AnalyseOptions) -> int:
         found = parties.find(_logged(audio.blocks(Path(source), mix=mix, notes=notes)), detector, mixed=mix, **settings)
     except AudioError as error:
         raise AudioError(error.kind, error.detail, source) from None
-    folder = Path(options.output) if options.output else _folder(source)
     folder.mkdir(parents=True, exist_ok=True)
     model = detector.model
     settings |= {"model_version": model.model_version, "window_s": model.config.window.clip_s}

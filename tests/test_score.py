@@ -77,8 +77,8 @@ def test_every_row_and_column_is_written(recordings, make_model_folder, tmp_path
     assert float(table[0]["duration_s"]) == 2.0
 
 
-def test_nothing_to_score_and_no_model_say_so(tmp_path, recordings):
-    with pytest.raises(ConfigError, match="nothing to score in no input"):
+def test_nothing_to_score_and_no_model_are_named(tmp_path, recordings):
+    with pytest.raises(ConfigError, match="--input: name audio files, folders"):
         score.main([])
     (tmp_path / "empty").mkdir()
     with pytest.raises(ConfigError, match=r"nothing to score in .*empty"):
@@ -177,7 +177,7 @@ def test_labels_give_metrics_of_what_has_a_score(many, make_model_folder, tmp_pa
     assert "1 could not be scored" in shown.err
 
 
-def test_one_class_alone_has_no_eer_and_says_so(many, make_model_folder, tmp_path, capsys):
+def test_one_class_is_noted(many, make_model_folder, tmp_path, capsys):
     (tmp_path / "one.csv").write_text("path,label\nmany/01.wav,spoof\nmany/02.wav,spoof\n")
     assert score.main([str(tmp_path / "one.csv"), "--model", str(make_model_folder().folder)]) == 0
     shown = capsys.readouterr().out
@@ -186,7 +186,7 @@ def test_one_class_alone_has_no_eer_and_says_so(many, make_model_folder, tmp_pat
     assert "eer" not in shown
 
 
-def test_a_killed_run_goes_on_and_leaves_no_process(many, make_model_folder, tmp_path, voice):
+def test_a_killed_run_resumes_and_leaves_no_process(many, make_model_folder, tmp_path, voice):
     for number in range(12):
         soundfile.write(many / f"{number:02}.wav", audio.to_int16(np.tile(voice, 60)), 16000)
     output = tmp_path / "rows.csv"
@@ -213,7 +213,7 @@ def test_a_killed_run_goes_on_and_leaves_no_process(many, make_model_folder, tmp
     assert not part.exists()
 
 
-def test_a_process_that_dies_says_what_to_do(many, make_model_folder):
+def test_a_process_that_dies_is_named_with_the_remedy(many, make_model_folder):
     model = make_model_folder()
     found = score_workers.rows(model, [str(path) for path in sorted(many.iterdir())] * 20, model.point(), processes=2)
     next(found)

@@ -37,6 +37,8 @@ def find(inputs: Sequence[str], label_one: str = "none") -> list[Recording]:
     folder; ``label_one`` is the class of its label 1. Other files of a folder are counted and named on standard error.
     Raises ``ConfigError`` for an input that names nothing.
     """
+    if not inputs:
+        raise ConfigError("--input: name audio files, folders, patterns or tables of them")
     found: dict[str, Recording] = {}
     left: Left = []
     for given in inputs:
@@ -50,8 +52,6 @@ def find(inputs: Sequence[str], label_one: str = "none") -> list[Recording]:
                 left.append((recording.path, "given before"))
             if not known or not known.label:
                 found[recording.path] = recording
-    if not found:
-        raise ConfigError("nothing to score in no input: name audio files, folders, patterns or tables of them")
     _report([(path, reason) for path, reason in left if reason != NO_RECORDING or path not in found])
     return list(found.values())
 

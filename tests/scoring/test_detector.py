@@ -122,10 +122,13 @@ def test_a_pool_scores_from_many_threads_as_one_detector_does(loaded):
     assert [chunks for _, chunks in together] == [loaded.score_windows(w).speech.tobytes() for w in waves]
 
 
-def test_what_cannot_be_decoded_gets_its_error_and_no_score(loaded):
-    row = loaded.row("x", b"nonsense")
-    assert row.error.startswith("unreadable")
-    assert (row.score, row.spoof_probability, row.label) == (None, None, "")
+def test_what_cannot_be_decoded_gets_its_error_and_no_score(loaded, tmp_path):
+    (tmp_path / "x.raw").write_bytes(b"RIFF nonsense")
+    for recording in (b"nonsense", tmp_path / "x.raw"):
+        row = loaded.row("x", recording)
+        assert row.error.startswith("unreadable")
+        assert str(tmp_path) not in row.error
+        assert (row.score, row.spoof_probability, row.label) == (None, None, "")
 
 
 def test_an_error_that_nobody_expected_is_that_of_the_row(loaded, monkeypatch, tmp_path):
