@@ -1,8 +1,7 @@
-"""Registering a model folder: a version in MLflow's registry, the candidate, and perhaps the new champion.
+"""Register a model folder: a version in MLflow's registry, the candidate, and the champion if the rule says so.
 
-The candidate becomes champion when there is none, or when the rule of ``registry.promotion`` says so. The champion's
-folder is also left under ``artifacts/models/champion``, so that scoring starts without the registry. ``--rollback
-true`` puts the champion before it back.
+The candidate becomes champion if there is none, or by the rule of ``registry.promotion``. The champion's folder is also
+copied to ``artifacts/models/champion``, so scoring needs no registry. ``--rollback true`` restores the champion before.
 """
 
 import shutil
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from pipeline import cli, tracking
 from pipeline.common import files
-from pipeline.config import REGISTERED_MODEL, Config, option
+from pipeline.config import REGISTERED_MODEL, Config, artifacts_dir, option
 from pipeline.errors import ConfigError, ModelFolderError
 from pipeline.registry import registered_model
 from pipeline.registry.promotion import Decision, decide
@@ -19,10 +18,11 @@ from pipeline.scoring import model_folders
 from pipeline.scoring.model_folders import ModelFolder
 
 CANDIDATE, CHAMPION = "candidate", "champion"
+CHAMPION_URI = f"models:/{REGISTERED_MODEL}@{CHAMPION}"
 PREVIOUS, ROLLED_BACK = "previous_champion", "rolled_back"
-"""Tags: the version that a champion took the alias from, and that it lost the alias by a rollback."""
+"""Tags of a champion: the version before it, and that a rollback has replaced it."""
 UNFINISHED = "unfinished"
-"""Tag of a version whose registration has not come to its end."""
+"""Tag of a version whose registration was not completed."""
 DESCRIPTION_CHARACTERS = 5000
 """MLflow's limit on the description of a version."""
 
@@ -36,47 +36,56 @@ class RegisterOptions:
 
 
 def register(model_folder: Path) -> Decision:
-    """Log and register a model folder, and apply the rule; a folder that is registered already is only reported.
+    """Register a model folder and apply the rule; resumes a registration that was stopped.
 
-    A registration that was stopped at any point goes on.
+    A folder that is already registered is only reported.
     """
     tracking.check()
     import mlflow
 
-    candidate = ModelFolder.load(model_folder)
-    client = mlflow.MlflowClient()
+    candidate, client = ModelFolder.load(model_folder), mlflow.MlflowClient()
     identity = {
         "model_version": candidate.model_version,
         "trained_in": candidate.run_id,
         "operating_point": candidate.operating_point,
     }
     versions = client.search_model_versions(f"name = '{REGISTERED_MODEL}'")
-    known = next((v for v in versions if identity.items() <= v.tags.items()), None)
-    holder = _holder(client)
-    if known and UNFINISHED not in known.tags:
-        print(f"already registered: {REGISTERED_MODEL} version {known.version} is {candidate.model_version}")
-        _leave_champion(client)
-        return Decision(holder is not None and holder.version == known.version, known.tags.get("decision", ""))
-    version = str(known.version) if known else _log(candidate, identity)
-    if holder and str(holder.version) == version:
-        decision = Decision(True, holder.tags["decision"])  # it was stopped after it had become champion
+    known = next((version for version in versions if identity.items() <= version.tags.items()), None)
+    champion = _champion(client)
+    number = str(known.version) if known else _log(candidate, identity)
+    is_champion = champion is not None and str(champion.version) == number
+    is_finished = known is not None and UNFINISHED not in known.tags
+    if is_finished or is_champion:
+        decision = Decision(is_champion, known.tags.get("decision", ""))
     else:
-        decision = _decided(client, candidate, version, holder)
-    _leave_champion(client)
-    client.delete_model_version_tag(REGISTERED_MODEL, version, UNFINISHED)
+        decision = _decide(client, candidate, number, champion)
+    _copy_champion(client)
+    if is_finished:
+        print(f"already registered: {REGISTERED_MODEL} version {number} is {candidate.model_version}")
+        return decision
+    client.delete_model_version_tag(REGISTERED_MODEL, number, UNFINISHED)
     role = CHAMPION if decision.promoted else f"{CANDIDATE}, not {CHAMPION}"
-    print(f"{REGISTERED_MODEL} version {version} is {role}: {decision.reason}")
+    print(f"{REGISTERED_MODEL} version {number} is {role}: {decision.reason}")
     return decision
 
 
-def _decided(
-    client: "mlflow.MlflowClient",  # noqa: F821
-    candidate: ModelFolder,
-    version: str,
-    holder: "mlflow.entities.model_registry.ModelVersion | None",  # noqa: F821
-) -> Decision:
-    """Apply the rule to a version: its tags and description say why before its aliases say what."""
-    champion = ModelFolder.load(model_folders.find(f"models:/{REGISTERED_MODEL}@{CHAMPION}")) if holder else None
+def _log(candidate: ModelFolder, identity: dict[str, str]) -> str:
+    """Log the model into the run that trained it, or into a new one, and register it; returns the version.
+
+    A version is created with its identity, so a later attempt finds it however soon this process is killed.
+    """
+    import mlflow
+
+    run_id = candidate.run_id if tracking.exists(candidate.run_id) else None
+    with tracking.run(candidate.model_version, stage="register", run_id=run_id):
+        model_uri = registered_model.log(candidate)
+        created = mlflow.register_model(model_uri, REGISTERED_MODEL, tags={**identity, UNFINISHED: "true"})
+    return str(created.version)
+
+
+def _decide(client: "MlflowClient", candidate: ModelFolder, number: str, holder: "ModelVersion | None") -> Decision:  # noqa: F821
+    """Apply the rule to a version. Its tags and description are written before its aliases."""
+    champion = ModelFolder.load(model_folders.find(CHAMPION_URI)) if holder else None
     decision = decide(candidate, champion)
     tags = {
         "dev_eer": f"{candidate.dev_eer:.6f}",
@@ -85,113 +94,101 @@ def _decided(
         "promoted": str(decision.promoted).lower(),
         "decision": decision.reason,
         **decision.numbers,
-        **_beside(candidate, champion),
+        **_eval_eer("eval_eer", candidate),
+        **_eval_eer("eval_eer_champion", champion),
     }
     if decision.promoted and holder:
         tags[PREVIOUS] = str(holder.version)
     for name, value in tags.items():
-        client.set_model_version_tag(REGISTERED_MODEL, version, name, value)
-    client.update_model_version(REGISTERED_MODEL, version, description=_description(candidate))
-    client.set_registered_model_alias(REGISTERED_MODEL, CANDIDATE, version)
+        client.set_model_version_tag(REGISTERED_MODEL, number, name, value)
+    client.update_model_version(REGISTERED_MODEL, number, description=_description(candidate))
+    client.set_registered_model_alias(REGISTERED_MODEL, CANDIDATE, number)
     if decision.promoted:
-        client.set_registered_model_alias(REGISTERED_MODEL, CHAMPION, version)
+        client.set_registered_model_alias(REGISTERED_MODEL, CHAMPION, number)
     return decision
 
 
-def rollback() -> str:
-    """Make the champion's predecessor champion again, in the registry and on disk; returns its version.
-
-    Raises ``ConfigError`` where there is none.
-    """
-    tracking.check()
+def _eval_eer(tag: str, model: ModelFolder | None) -> dict[str, str]:
+    """EER on eval as a tag, if the run of the model has it; it is reported, and does not decide."""
     import mlflow
 
-    client = mlflow.MlflowClient()
-    holder = _holder(client)
-    previous = holder.tags.get(PREVIOUS, "") if holder else ""
-    if not previous:
-        state = f"version {holder.version} is the first {CHAMPION}" if holder else f"there is no {CHAMPION}"
-        raise ConfigError(f"--rollback true: nothing to go back to, {state}; aliases can be set in `mlflow ui`")
-    folder = model_folders.find(f"models:/{REGISTERED_MODEL}/{previous}")
-    restored = ModelFolder.load(folder)
-    client.set_registered_model_alias(REGISTERED_MODEL, CHAMPION, previous)
-    client.set_model_version_tag(REGISTERED_MODEL, holder.version, ROLLED_BACK, "true")
-    _leave(folder)
-    print(
-        f"{REGISTERED_MODEL} version {previous} ({restored.model_version}) is {CHAMPION} again in place of version "
-        f"{holder.version}"
-    )
-    return previous
-
-
-def _holder(client: "mlflow.MlflowClient") -> "mlflow.entities.model_registry.ModelVersion | None":  # noqa: F821
-    """The version that is champion."""
-    # Searched for: asked for a model that is not there, a server with passwords answers that one has no right to it.
-    found = client.search_registered_models(f"name = '{REGISTERED_MODEL}'")
-    version = found[0].aliases.get(CHAMPION) if found else None
-    return client.get_model_version(REGISTERED_MODEL, version) if version else None
-
-
-def _beside(candidate: ModelFolder, champion: ModelFolder | None) -> dict[str, str]:
-    """EER on eval of both, where their training runs know it: reported, and not decided by."""
-    import mlflow
-
-    found = {}
-    for name, model in (("eval_eer", candidate), ("eval_eer_champion", champion)):
-        if model and model.run_id and tracking.exists(model.run_id):
-            measured = mlflow.MlflowClient().get_run(model.run_id).data.metrics
-            if "eval/eer" in measured:
-                found[name] = f"{measured['eval/eer']:.6f}"
-    return found
+    if model is None or not tracking.exists(model.run_id):
+        return {}
+    measured = mlflow.MlflowClient().get_run(model.run_id).data.metrics
+    return {tag: f"{measured['eval/eer']:.6f}"} if "eval/eer" in measured else {}
 
 
 def _description(candidate: ModelFolder) -> str:
-    """The model card of the training run's own evaluation, as much of it as MLflow takes."""
-    from mlflow.artifacts import download_artifacts
-    from mlflow.exceptions import MlflowException
+    """Model card of the training run's evaluation, cut to MLflow's limit."""
+    import mlflow
 
-    where = f"runs:/{candidate.run_id}/model_card.md"
+    uri = f"runs:/{candidate.run_id}/model_card.md"
     try:
-        card = Path(download_artifacts(where)).read_text(encoding="utf-8") if candidate.run_id else ""
-    except (MlflowException, OSError):
+        card = mlflow.artifacts.load_text(uri) if candidate.run_id else ""
+    except (mlflow.MlflowException, OSError):
         card = ""
     if not card:
         return f"{candidate.model_version} was not evaluated before it was registered, so it has no model card."
     if len(card) <= DESCRIPTION_CHARACTERS:
         return card
-    more = f"\n\nThe whole card: {where}\n"
+    more = f"\n\nThe whole card: {uri}\n"
     return card[: DESCRIPTION_CHARACTERS - len(more)].rsplit("\n", 1)[0] + more
 
 
-def _log(candidate: ModelFolder, identity: dict[str, str]) -> str:
-    """Log the model into the run that trained it, or into a new one, and register it; returns the version.
+def rollback() -> str:
+    """Make the previous champion champion again, in the registry and on disk; returns its version.
 
-    A version has its identity from its first moment, so that it is found again however soon its process dies.
+    Raises ``ConfigError`` if there is none.
     """
+    tracking.check()
     import mlflow
 
-    run_id = candidate.run_id if tracking.exists(candidate.run_id) else None
-    with tracking.run(candidate.model_version, stage="register", run_id=run_id):
-        model_uri = registered_model.log(candidate)
-        made = mlflow.register_model(model_uri, REGISTERED_MODEL, tags={**identity, UNFINISHED: "true"})
-    return str(made.version)
+    client = mlflow.MlflowClient()
+    champion = _champion(client)
+    previous = champion.tags.get(PREVIOUS, "") if champion else ""
+    if not previous:
+        state = f"version {champion.version} is the first {CHAMPION}" if champion else f"there is no {CHAMPION}"
+        raise ConfigError(f"--rollback true: no previous {CHAMPION}, {state}; `mlflow ui` can set aliases")
+    folder = model_folders.find(f"models:/{REGISTERED_MODEL}/{previous}")
+    restored = ModelFolder.load(folder).model_version
+    client.set_registered_model_alias(REGISTERED_MODEL, CHAMPION, previous)
+    client.set_model_version_tag(REGISTERED_MODEL, champion.version, ROLLED_BACK, "true")
+    _copy(folder)
+    print(f"{REGISTERED_MODEL} version {previous} ({restored}) is {CHAMPION} again, version {champion.version} is not")
+    return previous
 
 
-def _leave_champion(client: "mlflow.MlflowClient") -> None:  # noqa: F821
-    """Have the registry's champion, and no other model, where scoring looks first."""
-    if (holder := _holder(client)) is None:
+def _champion(client: "MlflowClient") -> "ModelVersion | None":  # noqa: F821
+    """Version that is champion."""
+    # By search: asked for a model that does not exist, a server with passwords answers that the user may not read it.
+    found = client.search_registered_models(f"name = '{REGISTERED_MODEL}'")
+    number = found[0].aliases.get(CHAMPION) if found else None
+    return client.get_model_version(REGISTERED_MODEL, number) if number else None
+
+
+def _copy_champion(client: "MlflowClient") -> None:  # noqa: F821
+    """Copy the registry's champion to the folder where scoring looks first, unless it is there."""
+    if (champion := _champion(client)) is None:
         return
     if (model_folders.champion_dir() / model_folders.INDEX).is_file():
         local = ModelFolder.load(model_folders.champion_dir())
-        if all(holder.tags.get(name) == getattr(local, name) for name in ("model_version", "operating_point")):
+        if all(champion.tags.get(name) == getattr(local, name) for name in ("model_version", "operating_point")):
             return
-    _leave(model_folders.find(f"models:/{REGISTERED_MODEL}@{CHAMPION}"))
+    _copy(model_folders.find(CHAMPION_URI))
 
 
-def _leave(folder: Path) -> None:
-    """Copy a model folder to the place where scoring looks first."""
+def _copy(folder: Path) -> None:
     with files.whole_folder(model_folders.champion_dir()) as unfinished:
         shutil.copytree(folder, unfinished, dirs_exist_ok=True)
+
+
+def newest() -> Path:
+    """Model folder that training wrote last; raises ``ModelFolderError`` if there is none."""
+    indices = (artifacts_dir() / "models").glob(f"*/{model_folders.INDEX}")
+    trained = [index for index in indices if index.parent != model_folders.champion_dir()]
+    if not trained:
+        raise ModelFolderError("nothing to register: train a model first, or name its folder with --model")
+    return max(trained, key=lambda index: index.stat().st_mtime).parent
 
 
 @cli.command(options=RegisterOptions)
@@ -199,22 +196,11 @@ def main(_: Config, options: RegisterOptions) -> int:
     """Entry point ``register``."""
     if options.rollback:
         if options.model:
-            raise ConfigError("--rollback true takes no --model: it goes back to the champion before the present one")
+            raise ConfigError("--rollback true takes no --model: it restores the previous champion")
         rollback()
-        return 0
-    register(model_folders.find(options.model) if options.model else newest())
+    else:
+        register(model_folders.find(options.model) if options.model else newest())
     return 0
-
-
-def newest() -> Path:
-    """The model folder that training wrote last; raises ``ModelFolderError`` where there is none."""
-    from pipeline.config import artifacts_dir
-
-    folders = [index.parent for index in (artifacts_dir() / "models").glob(f"*/{model_folders.INDEX}")]
-    trained = [folder for folder in folders if folder != model_folders.champion_dir()]
-    if not trained:
-        raise ModelFolderError("nothing to register: train a model first, or name its folder with --model")
-    return max(trained, key=lambda folder: (folder / model_folders.INDEX).stat().st_mtime)
 
 
 if __name__ == "__main__":

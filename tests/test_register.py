@@ -116,12 +116,12 @@ def test_without_dev_scores_there_is_no_verdict(trained, make_model_folder, clie
     register.register(make_model_folder("old").folder)
     decision = register.register(trained("recent", 3.0).folder)
     assert not decision.promoted
-    assert decision.reason.startswith("old holds no dev scores, which promotion rests on; train both on one Store")
+    assert decision.reason.startswith("old has no dev scores, which promotion compares; train both on one Store")
     assert (alias(client, "champion"), alias(client, "candidate")) == ("old", "recent")
 
 
 def test_nothing_to_go_back_to_says_so(trained):
-    with pytest.raises(ConfigError, match="nothing to go back to, there is no champion"):
+    with pytest.raises(ConfigError, match="no previous champion, there is no champion"):
         register.main(["--rollback", "true"])
     with pytest.raises(ConfigError, match="takes no --model"):
         register.main(["--rollback", "true", "--model", "x"])

@@ -1,1 +1,1 @@
-"""The registered model, and the rule by which a candidate becomes champion."""
+"""Registered model, and the rule by which a candidate becomes champion."""

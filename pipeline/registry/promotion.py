@@ -1,6 +1,6 @@
-"""The rule of promotion: whether a candidate takes the champion's place, on dev alone.
+"""Rule of promotion: whether a candidate replaces the champion, by dev only.
 
-A paired test on the trials of both decides; where it cannot tell the two apart, the cheaper one wins. Eval has no say.
+A paired test on the trials of both decides; if it finds no difference, the cheaper one wins. Eval is not used.
 """
 
 from dataclasses import dataclass, field
@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from pipeline.scoring.model_folders import ModelFolder
 
 CHEAPER = 0.9
-"""A candidate counts as cheaper when the file that scores has at most this share of the champion's bytes: a measure of
-cost that is the same on every machine."""
+"""Largest share of the champion's bytes that a cheaper candidate's LiteRT file has. Bytes are the same on every
+machine, times are not."""
 
 
 @dataclass(frozen=True)
 class Decision:
-    """Whether a candidate becomes champion, and why, in words and in the numbers that were compared."""
+    """Whether a candidate becomes champion, the reason, and the numbers that were compared."""
 
     promoted: bool
     reason: str
@@ -22,7 +22,7 @@ class Decision:
 
 
 def decide(candidate: ModelFolder, champion: ModelFolder | None) -> Decision:
-    """The rule of promotion, on dev alone."""
+    """Apply the rule of promotion."""
     from pipeline.metrics import paired_test
 
     if champion is None:
@@ -62,11 +62,11 @@ def decide(candidate: ModelFolder, champion: ModelFolder | None) -> Decision:
 
 
 def _shared_trials(candidate: ModelFolder, champion: ModelFolder) -> "pd.DataFrame | str":  # noqa: F821
-    """The candidate's dev scores with the champion's beside them, or why they do not compare."""
+    """Dev scores of both models in one table, or why they do not compare."""
     remedy = "train both on one Store, or set the alias champion yourself in `mlflow ui`"
     for model in (candidate, champion):
         if model.dev_scores is None:
-            return f"{model.model_version} holds no dev scores, which promotion rests on; {remedy}"
+            return f"{model.model_version} has no dev scores, which promotion compares; {remedy}"
     trials = candidate.dev_scores.merge(
         champion.dev_scores[["utterance_id", "score"]], on="utterance_id", suffixes=("", "_champion")
     )

@@ -1,6 +1,6 @@
-"""The registered model: what of this project travels with it, which packages it needs, and what it may be asked.
+"""Registered model: the code and data it carries, the packages it needs, and its signature.
 
-Its code is ``serving/pyfunc.py`` with the packages that this uses, its data the model folder; neither is a pickle.
+Its code is ``serving/pyfunc.py`` with the packages that this imports, its data the model folder; neither is a pickle.
 """
 
 import shutil
@@ -23,9 +23,9 @@ SERVING_PACKAGES = (
     "soxr",
     "threadpoolctl",
 )
-"""What a server of the registered model needs; no TensorFlow."""
+"""Packages that a server of the registered model needs; no TensorFlow."""
 SERVING_CODE = ("__init__.py", "config.py", "errors.py", "common", "audio", "metrics", "scoring", "serving")
-"""Modules and packages of this project that travel with the registered model."""
+"""Modules and packages of this project that the registered model carries."""
 
 
 def log(candidate: ModelFolder) -> str:
@@ -43,7 +43,7 @@ def log(candidate: ModelFolder) -> str:
             else:
                 shutil.copyfile(source, code / name)
         shutil.copytree(candidate.folder, folder)
-        # The signature is given, so MLflow has nothing to infer it from.
+        # MLflow misses an example to infer the signature from, but the signature is given.
         warnings.filterwarnings("ignore", message=".*input example")
         logged = mlflow.pyfunc.log_model(
             name="detector",
@@ -61,8 +61,8 @@ def _signature() -> "mlflow.models.ModelSignature":  # noqa: F821
     from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 
     return ModelSignature(
-        # Text, not binary: MLflow's own decoding of binary columns fails a whole request for one row, turns bad base64
-        # into empty bytes, and leaves `instances` and CSV undecoded. Bytes from Python pass as well.
+        # Text, not binary: MLflow's decoding of binary columns fails a whole request for one bad row, turns bad base64
+        # into empty bytes, and does not decode `instances` and CSV. Bytes from Python are accepted too.
         inputs=Schema([ColSpec("string", "audio", required=False), ColSpec("string", "path", required=False)]),
         params=ParamSchema(
             [

@@ -158,7 +158,7 @@ def test_a_silent_registry_is_not_taken_for_an_empty_one(server, make_model_fold
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     client = mlflow.MlflowClient()
-    assert register._holder(client) is None
+    assert register._champion(client) is None
     server.kill()
     with pytest.raises(mlflow.MlflowException, match=r"API request to .* failed"):
-        register._holder(client)
+        register._champion(client)
