@@ -1,1 +1,1 @@
-"""The registered model as a server: MLflow's interface, limits at its door, files it may read, and its latency."""
+"""Registered model as a server: MLflow's interface, limits on requests, files it may read, and its latency log."""

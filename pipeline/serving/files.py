@@ -1,4 +1,4 @@
-"""Files that a remote caller may name: only those under one folder, whatever the form of the name."""
+"""Files that a remote caller may name: only those under one folder, in whatever way the name is written."""
 
 import os
 import stat
@@ -8,15 +8,15 @@ from pipeline.errors import AudioError, AudioFault
 
 
 class ServedFiles:
-    """The files under ``root``; ``None`` serves none."""
+    """Files under ``root``; ``None`` serves none."""
 
     def __init__(self, root: Path | None):
         self._root = Path(os.path.realpath(root)) if root else None
 
     def find(self, name: str) -> Path:
-        """The regular file of a name, absolute or relative to the folder; raises ``AudioError`` for any other.
+        """Regular file by its name, absolute or relative to the folder; raises ``AudioError`` for any other.
 
-        Links are resolved. For a file outside the folder the error does not tell whether it exists.
+        Links are resolved. The error for a path outside the folder does not reveal whether the file exists.
         """
         if self._root is None:
             raise AudioError(
@@ -28,7 +28,7 @@ class ServedFiles:
         except (ValueError, OSError):
             raise AudioError(AudioFault.REFUSED, "the path is not a file name") from None
         if not path.is_relative_to(self._root):
-            raise AudioError(AudioFault.REFUSED, "the path leads out of the folder that this server reads")
+            raise AudioError(AudioFault.REFUSED, "the path is outside the folder that this server reads")
         try:
             kind = path.stat().st_mode
         except OSError as error:

@@ -1,7 +1,7 @@
 """Latency log of a server process: a JSON line at intervals while there is work.
 
 A line covers the time since the previous line: requests and clips, failures, clips per second and latency percentiles.
-It also counts latencies in classes, from which ``pipeline.latency`` merges lines and processes.
+It also counts latencies in classes, so that ``pipeline.latency`` can merge lines and processes.
 """
 
 import datetime
@@ -17,37 +17,37 @@ from pathlib import Path
 
 PERCENTILES = (50, 95, 99)
 CLASSES_PER_DECADE = 50
-"""Classes of time are 4.7 % wide."""
+"""Number of latency classes; each is 4.7 % wide."""
 
 
 def percentile(ordered: Sequence[float], percent: float) -> float:
-    """Smallest of the ascending values that ``percent`` per cent of them do not exceed."""
+    """Smallest of the ascending values that at least ``percent`` % of them do not exceed."""
     return ordered[max(math.ceil(percent / 100 * len(ordered)), 1) - 1]
 
 
 def spread(values: Iterable[float]) -> dict[str, float]:
-    """``p50``, ``p95``, ``p99`` and ``max`` of values, of which there is at least one."""
+    """``p50``, ``p95``, ``p99`` and ``max`` of one or more values."""
     ordered = sorted(values)
     return {f"p{percent}": percentile(ordered, percent) for percent in PERCENTILES} | {"max": ordered[-1]}
 
 
 def class_of(latency_ms: float) -> int:
-    """Number of the class of a time."""
+    """Number of the latency class of a time."""
     return math.floor(CLASSES_PER_DECADE * math.log10(max(latency_ms, 1e-3)))
 
 
 def middle_ms(number: int) -> float:
-    """Middle of a class of time, in ms."""
+    """Middle of a latency class, in ms."""
     return 10 ** ((number + 0.5) / CLASSES_PER_DECADE)
 
 
 class LatencyLog:
-    """Collects requests and clips of a server process, and writes a line about them at intervals.
+    """Collect requests and clips of a server process, and write a line about them at intervals.
 
     Parameters
     ----------
-    path : file that lines are added to; ``None``: standard error. Several processes may share it.
-    every_s : time between two lines, in s; without work none is written.
+    path : file to append lines to; ``None``: standard error. Several processes may share it.
+    every_s : time between two lines, in s; no line is written for an interval without work.
     """
 
     def __init__(self, path: Path | None, every_s: float):
@@ -56,24 +56,24 @@ class LatencyLog:
         self._clear()
 
     def start(self) -> None:
-        """Write lines from a thread of its own until the process ends."""
+        """Write lines from a separate thread until the process ends."""
         threading.Thread(target=self._keep_writing, name="latency log", daemon=True).start()
 
     def request(self, latency_ms: float, *, refused: bool) -> None:
-        """Note a request, from its arrival to its answer; ``refused``: the answer's status was 400 or more."""
+        """Add a request, timed from arrival to answer; ``refused``: the status of the answer is 400 or more."""
         with self._lock:
             self._requests_ms.append(latency_ms)
             self._refused += refused
 
     def clip(self, latency_ms: float, *, duration_s: float, failed: bool) -> None:
-        """Note a recording, from decoding to score."""
+        """Add a recording, timed from decoding to score."""
         with self._lock:
             self._clips_ms.append(latency_ms)
             self._audio_s += duration_s
             self._failed += failed
 
     def write(self) -> None:
-        """Write a line about all since the line before, if there was anything."""
+        """Write a line about everything since the previous line, if there was any work."""
         line = self._line()
         if line is None:
             return

@@ -1,9 +1,9 @@
-"""The registered model: MLflow's ``pyfunc`` interface as a thin shell over the detector.
+"""Registered model: MLflow's ``pyfunc`` interface as a thin shell over the detector.
 
-MLflow runs this file as "model from code" when it loads the model; the model folder travels as its artifact
-``bundle``. One input row holds one recording, in the column ``audio`` as bytes or base64 text, or in the column
-``path`` as the name of a file that the server may read, and gives one row of output; what cannot be scored says so in
-its row. Limits come from ``serving.settings``.
+MLflow runs this file as "model from code" when it loads the model, whose artifact ``bundle`` is the model folder. An
+input row holds one recording: in the column ``audio`` as bytes or base64 text, or in the column ``path`` as the name of
+a file that the server may read. It gives one output row; a recording that cannot be scored has the reason in its row.
+Limits come from ``serving.settings``.
 """
 
 import base64
@@ -35,10 +35,10 @@ COLUMNS = ("audio", "path")
 
 
 class SpoofDetector(mlflow.pyfunc.PythonModel):
-    """Rows of recordings in, rows of scores out; may be called from several threads."""
+    """Turn rows of recordings into rows of scores; may be called from several threads."""
 
     def load_context(self, context):
-        """Read the model folder and make the interpreters ready; in a server, guard it and log its latency."""
+        """Load the model folder and its interpreters; in a server, install the guard and the latency log."""
         self.settings = settings.read()
         self.files = ServedFiles(Path(self.settings.root) if self.settings.root else None)
         self.pool = Pool(ModelFolder.load(context.artifacts["bundle"]), self.settings.detectors)
@@ -52,10 +52,8 @@ class SpoofDetector(mlflow.pyfunc.PythonModel):
     def predict(self, context, model_input: pd.DataFrame, params=None):
         """Score the columns ``audio`` and ``path``; the columns of the result are those of ``detector.Row``.
 
-        The result is a table, and in a server the list of its rows.
-
         ``params`` may hold ``operating_point`` (a name), ``threshold`` (NaN: the operating point's) and ``windows``
-        (true: a row for every window of each recording).
+        (true: a row per window of each recording). The result is a table, in a server the list of its rows.
         """
         params = params or {}
         until = time.monotonic() + self.settings.max_request_s
@@ -71,16 +69,16 @@ class SpoofDetector(mlflow.pyfunc.PythonModel):
         def score(number: int) -> list[Row]:
             return self._score(number, given[number], point, timeline, until)
 
-        # Rows of one request share the pool with other requests; a lone row is spared the way through another thread.
+        # Rows of all requests share the pool. A single row needs no other thread.
         spread: Callable = map if len(given) == 1 else self.threads.map
         rows = [row for found in spread(score, range(len(given))) for row in found]
         records = [dataclasses.asdict(row) for row in rows]
-        # The server would make records of a table again, a third of its own work. Objects, so that what is missing
-        # becomes null: NaN is no JSON.
+        # Lists spare the server the conversion of a table, a third of its work besides scoring. Objects keep missing
+        # values None, which becomes null: JSON has no NaN.
         return records if self.is_served else pd.DataFrame(records, dtype=object)
 
     def _given(self, model_input: pd.DataFrame) -> list[dict[str, object]]:
-        """For each input row the columns that it fills."""
+        """Filled columns of each input row."""
         if len(model_input) > self.settings.max_rows:
             raise MlflowException(
                 f"{len(model_input)} rows: at most {self.settings.named('max_rows', 'rows')} per request", BAD_REQUEST
@@ -142,7 +140,7 @@ def from_text(text: str) -> bytes:
 
 
 def _is_missing(value: object) -> bool:
-    """MLflow writes what a row of ``instances`` lacks as "None", and pandas as NaN."""
+    """Whether a row lacks a value: MLflow fills gaps in ``instances`` with "None", pandas with NaN."""
     return value is None or value != value or value in ("", "None")
 
 

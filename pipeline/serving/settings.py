@@ -1,7 +1,7 @@
-"""Settings of the scoring server: one environment variable each, read once when a server process loads the model.
+"""Settings of the scoring server: an environment variable each, read when a server process loads the model.
 
-``mlflow models serve`` passes on only its environment, so a server gets its limits from there. The variable of a field
-is ``SPOOF_SERVE_`` and the field's name in capitals.
+``mlflow models serve`` passes only its environment to a server. The variable of a field is ``SPOOF_SERVE_`` and the
+name of the field in capitals.
 """
 
 import os
@@ -23,19 +23,19 @@ class ServerSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    root: str = Field("", description="folder that the column path may name files in; empty: path is refused")
+    root: str = Field("", description="folder of the files that the column path may name; empty: path is refused")
     max_body_mb: Amount = Field(32.0, description="body of a request, in MB; larger ones get status 413")
     max_requests: Count = Field(32, description="requests in progress at once; more get status 503")
-    max_rows: Count = Field(256, description="rows of a request; more get status 400")
-    max_recording_mb: Amount = Field(24.0, description="bytes of one recording, in MB")
-    max_recording_s: Amount = Field(600.0, description="length of one recording, in s; the model's limit holds too")
+    max_rows: Count = Field(256, description="rows per request; more get status 400")
+    max_recording_mb: Amount = Field(24.0, description="size of one recording, in MB")
+    max_recording_s: Amount = Field(600.0, description="length of one recording, in s; the model has a limit too")
     max_channels: Count = Field(2, description="channels of a recording")
     max_rate_hz: Count = Field(192000, description="sample rate of a recording")
     max_samples: Count = Field(120_000_000, description="samples of a recording before resampling, all channels")
-    max_request_s: Amount = Field(60.0, description="rows not begun within this time after their request get an error")
+    max_request_s: Amount = Field(60.0, description="time for a request, in s; rows not begun by then get an error")
     detectors: int = Field(0, ge=0, description="recordings scored at once; 0: one per core")
-    log: str = Field("", description="file for the JSON lines about latency; empty: standard error")
-    log_every_s: Amount = Field(10.0, description="time between two lines, in s; none is written without requests")
+    log: str = Field("", description="file for JSON lines about latency; empty: standard error")
+    log_every_s: Amount = Field(10.0, description="time between two lines, in s; none without requests")
 
     def named(self, field: str, unit: str) -> str:
         """A limit for errors: ``32 MB (SPOOF_SERVE_MAX_BODY_MB)``."""

@@ -157,7 +157,7 @@ def test_paths_lead_into_the_folder_alone(server, registered, place, speech_like
     outside = [str(place / "secret.wav"), "../secret.wav", "link.wav", "/etc/passwd", "inner/../../secret.wav"]
     outside += ["/nowhere/at/all.wav", "/proc/self/environ"]
     found = server.score(dataframe_records=[{"path": path} for path in outside])
-    assert {row["error"] for row in found} == {"refused: the path leads out of the folder that this server reads"}
+    assert {row["error"] for row in found} == {"refused: the path is outside the folder that this server reads"}
 
     (place / "recordings/samples.raw").write_bytes(bytes(4000))
     odd = {"pipe.wav": "not a regular file", "inner": "not a regular file", "gone.wav": "No such file"}
