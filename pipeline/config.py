@@ -64,7 +64,7 @@ class CorpusConfig:
         "train), else speaker. stratified draws clips at random and leaks speakers; none: all of it is eval",
         choices=("auto", "official", "speaker", "stratified", "none"),
     )
-    split_seed: int = option(0, "seed of the speaker and stratified splits")
+    split_seed: int = option(0, "seed of the speaker and stratified splits", least=0)
     label_one: str = option(
         "none",
         "class of the label 1 in a table whose labels are 1 and 0; none: such labels are refused",
@@ -81,8 +81,8 @@ class CorpusConfig:
 class AudioConfig:
     """Limits of the recordings that are decoded."""
 
-    min_s: float = option(0.2, "reject recordings shorter than this, in s")
-    max_s: float = option(600.0, "reject recordings longer than this, in s")
+    min_s: float = option(0.2, "reject recordings shorter than this, in s", least=0)
+    max_s: float = option(600.0, "reject recordings longer than this, in s", least=0)
     silence_dbfs: float = option(-80.0, "reject recordings whose peak lies under this level, in dB full scale")
 
 
@@ -194,7 +194,7 @@ class TrainConfig:
         "epochs without a better dev EER before training stops; 0: never, as most is learnt near the end of the cosine",
     )
     keep: str = option("best", "epoch whose weights are kept: best on dev EER, or last", choices=("best", "last"))
-    seed: int = option(0, "seed of everything random in training")
+    seed: int = option(0, "seed of everything random in training", least=0)
 
 
 @dataclass(frozen=True)

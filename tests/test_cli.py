@@ -142,6 +142,7 @@ def test_own_options_and_positional_values():
         (["--subset", "test"], "--subset 'test': choose one of train, dev, eval"),
         (["--preset", "fast"], "unknown preset 'fast'; choose one of default, demo, demo-lcnn, smoke, gmm, notebook"),
         (["--threads", "0"], "--threads '0': expected 1 or more"),
+        (["--split_seed", "-1"], "--split_seed '-1': expected 0 or more"),
         (["--threshold", "high"], "--threshold 'high': expected number"),
         (["--threshold", "nan"], "--threshold 'nan': expected a finite number"),
         (["--learning_rate=-inf"], "--learning_rate '-inf': expected a finite number"),
