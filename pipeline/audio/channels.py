@@ -99,7 +99,7 @@ class Levels:
             notes.append(Note(NoteKind.CANCELLING, detail))
             return Mix(channel, gain)
         if self._channels == 2 and _is_call(powers):
-            detail = "each channel holds one party, their average is scored; analyse scores each channel"
+            detail = "each channel holds one party, the score is of their average (analyse scores each)"
             notes.append(Note(NoteKind.CALL, detail))
         return Mix(gain=gain)
 
