@@ -1,6 +1,6 @@
-"""Open the page: drop recordings into a browser, play them, and see their scores.
+"""Serve the web page: drop recordings into a browser, play them, and see their scores.
 
-Only this machine can reach it, unless --host names another address. Recordings are not stored.
+Only this machine can reach it, unless --host gives another address. Recordings are not stored.
 """
 
 import contextlib
@@ -17,14 +17,14 @@ MIN_PORT, MAX_PORT = 0, 65535
 
 @dataclass(frozen=True)
 class PageOptions:
-    """Where the page is served, and with which model."""
+    """Model and address of the page."""
 
     model: str = option("", "model folder, runs:/ID or models:/NAME@ALIAS; empty: the champion that register left")
     host: str = option("127.0.0.1", "address to listen on; 0.0.0.0: every address of this machine")
-    port: int = option(8000, "port; 0: any that is free")
-    names: str = option("", "host names, comma separated, under which others reach the page")
+    port: int = option(8000, "port; 0: any free one")
+    names: str = option("", "host names, comma separated, by which others reach the page")
     max_mb: float = option(50.0, "largest upload, in MB")
-    workers: int = option(0, "recordings scored at once; 0: one for each core")
+    workers: int = option(0, "recordings scored at once; 0: one per core")
 
 
 @cli.command(options=PageOptions)
@@ -51,12 +51,12 @@ def main(_: Config, options: PageOptions) -> int:
     )
     config = uvicorn.Config(app, options.host, options.port, log_level="warning", server_header=False)
     listening = config.bind_socket()
-    # From here on visitors are kept waiting, and not turned away.
+    # From now on visitors wait and are not refused.
     listening.listen()
     host = f"[{options.host}]" if ":" in options.host else options.host
     print(f"model {model.model_version}: http://{host}:{listening.getsockname()[1]}", flush=True)
     if options.host not in ("127.0.0.1", "::1", "localhost"):
-        print("others can reach this page; there is no password, and no encryption", file=sys.stderr)
+        print("others can reach this page; it has no password and no encryption", file=sys.stderr)
     with contextlib.suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listening])
     return 0

@@ -1,7 +1,7 @@
-"""The page's server: the page's own files, and one request for each recording.
+"""Server of the page: its files, and one request per recording.
 
-Nothing is stored, no path or name comes from a request, and what a request may cost is bounded. Scripts, styles and
-requests of any other origin are refused, by the server and, through the Content-Security-Policy, by the browser.
+Nothing is stored, no request names a path, and the cost of a request is bounded. The server refuses requests of other
+origins; the Content-Security-Policy makes the browser refuse scripts and styles of other origins.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ FILES = {
     "/icon.svg": ("icon.svg", "image/svg+xml"),
     **{f"/{path.name}": (path.name, "text/javascript") for path in sorted(STATIC.glob("*.js"))},
 }
-"""Every file that is served, by its address."""
+"""File and media type of each address."""
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src blob:; connect-src 'self'; "
@@ -45,10 +45,10 @@ LOCAL_NAMES = frozenset({"localhost"})
 
 @dataclass(frozen=True)
 class PageLimits:
-    """What visitors may ask for.
+    """Limits on requests.
 
-    ``max_waiting`` requests are taken in besides those being worked on; further ones are asked to come again. An
-    upload must arrive within ``upload_s``.
+    ``max_waiting`` requests may wait besides those in progress; further ones get status 503. An upload must arrive
+    within ``upload_s``.
     """
 
     max_mb: float = 50.0
@@ -57,14 +57,14 @@ class PageLimits:
 
     @property
     def audio(self) -> audio.Limits:
-        """The limits of decoding: ten minutes of stereo at 48 kHz pass."""
+        """Limits of decoding; ten minutes of stereo at 48 kHz are within them."""
         return audio.Limits(max_bytes=1e6 * self.max_mb, max_channels=8, max_rate_hz=192000, max_samples=1.5e8)
 
 
 def create(pool: Pool, *, workers: int, limits: PageLimits, names: frozenset[str] = LOCAL_NAMES) -> FastAPI:
     """The web application over a pool of ``workers`` detectors.
 
-    ``names`` are host names under which it may be addressed; addresses in numbers always are.
+    ``names`` are the host names that it answers; it always answers numeric addresses.
     """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     seats = _Seats(workers + limits.max_waiting)
@@ -109,14 +109,14 @@ def create(pool: Pool, *, workers: int, limits: PageLimits, names: frozenset[str
 
 
 class _Seats:
-    """Requests that are being worked on or wait for it."""
+    """Requests in progress and waiting."""
 
     def __init__(self, count: int):
         self._free = count
 
     @contextlib.contextmanager
     def taken(self):
-        """One of the seats for the block; a request that finds none is asked to come again."""
+        """Hold a seat inside the block; without a free one the request gets status 503."""
         if self._free == 0:
             raise HTTPException(503, "busy: too many recordings at once; try again", {"Retry-After": "2"})
         self._free -= 1
@@ -144,7 +144,7 @@ def _file(path: Path, kind: str):
 
 
 async def _body(request: Request, limits: PageLimits) -> bytes:
-    """The body of a request, refused as soon as it is known to be too large."""
+    """Body of a request, refused as soon as it is too large."""
     most = int(1e6 * limits.max_mb)
     too_large = HTTPException(413, f"too large: at most {limits.max_mb:g} MB are taken")
     declared = request.headers.get("content-length", "")
@@ -163,10 +163,10 @@ async def _body(request: Request, limits: PageLimits) -> bytes:
 
 
 def _refusal(request: Request, names: frozenset[str]) -> str:
-    """Why a request is not answered, or "".
+    """Why a request is refused, or "".
 
-    A name that an attacker points at this machine would turn the page's origin into theirs, so only known names are
-    answered; and what changes nothing for a stranger's page must not work for it either, so posts come from here.
+    An attacker can point a host name at this machine, and their page then has the origin of ours: only known names are
+    answered. Posts must come from this origin, so other pages cannot use the detector.
     """
     host = request.headers.get("host", "")
     name = urlsplit(f"//{host}").hostname or ""

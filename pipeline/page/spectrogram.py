@@ -1,7 +1,7 @@
-"""The spectrogram as a picture, in numpy: what ``frontend``'s layers compute, without TensorFlow.
+"""Spectrogram as a picture, in numpy: the bands of ``network.front_end``'s layers, without TensorFlow.
 
-A test holds it against those layers. The network sees it window by window and normalised; the picture shows the levels
-before that, over the whole recording.
+A test compares it to those layers. The network sees windows of it, normalised; the picture shows the whole recording
+before normalisation.
 """
 
 from functools import cache
@@ -12,13 +12,13 @@ from pipeline.audio import band_filters
 from pipeline.config import SAMPLE_RATE_HZ, FrontEndConfig
 
 RANGE_DB = 80.0
-"""Levels further below the highest are drawn as the darkest."""
+"""Range of the colours: levels further below the highest are drawn as the darkest."""
 POWER_FLOOR = 1e-10
 BLOCK_FRAMES = 2048
 
 
 def kind(config: FrontEndConfig) -> str:
-    """Which spectrogram is drawn: ``logspec`` where the network's bands are linear, else ``logmel``."""
+    """Kind of spectrogram: ``logspec`` if the network's bands are linear, else ``logmel``."""
     return "logspec" if config.front_end in ("logspec", "lfcc") else "logmel"
 
 
@@ -39,7 +39,7 @@ def bands_db(wave: np.ndarray, config: FrontEndConfig) -> np.ndarray:
 def picture(wave: np.ndarray, config: FrontEndConfig, *, columns: int) -> tuple[np.ndarray, np.ndarray]:
     """Levels ``[bands, columns]`` from 0 to 255, lowest band first, and the centre of each band in Hz.
 
-    There are as many columns as frames, or ``columns`` where there are more frames; each then shows its loudest frame.
+    A column is a frame, or the loudest of several frames if there are more than ``columns``.
     """
     level_db = bands_db(wave, config)
     count = min(columns, len(level_db))

@@ -1,4 +1,4 @@
-"""A row in words that need no knowledge of the field."""
+"""Rows in words that need no knowledge of the field."""
 
 from dataclasses import dataclass
 
@@ -10,14 +10,14 @@ from pipeline.scoring.detector import NO_SPEECH, Row
 UNSURE = "unsure"
 ERROR = "error"
 DEGREES = ((4.6, "Almost certainly"), (2.2, "Very likely"), (0.7, "Probably"))
-"""How far from the threshold a score must lie (odds of 99, 9 and 2 to 1) for each degree of sureness."""
+"""Least distance from the threshold (odds of 99, 9 and 2 to 1) for each degree of certainty."""
 REASONS = {
     AudioFault.EMPTY: "The file is empty.",
     AudioFault.UNREADABLE: "This does not look like audio, or it is damaged.",
     AudioFault.NOT_FINITE: "The file is damaged: some of its samples are not numbers.",
     AudioFault.TOO_SHORT: "The recording is too short to be judged.",
     AudioFault.TOO_LONG: (
-        "The recording is too long for this page. python -m pipeline.analyse takes recordings of any length."
+        "The recording is too long for this page; python -m pipeline.analyse takes recordings of any length."
     ),
     AudioFault.TOO_LARGE: "The file is too large for this page.",
     AudioFault.SILENT: "The recording is silent.",
@@ -56,4 +56,4 @@ def _of_a_hundred(spoof_probability: float, prior_spoof: float, live: bool) -> s
         if prior_spoof == 0.5
         else f"if {100 * prior_spoof:g} in 100 recordings were fake"
     )
-    return f"Of 100 recordings that sound like this, {count} would be {'live' if live else 'fake'}, {common}."
+    return f"Of 100 recordings with this score, {count} would be {'live' if live else 'fake'}, {common}."

@@ -9,7 +9,7 @@ const RETRY_MS = 1500;
 const SCORE_RANGE = 6;
 const $ = (id) => document.getElementById(id);
 
-const items = []; // {file, state: waiting | done, answer}
+const items = []; // {file, number, state: waiting | working | done, answer}
 let chosen = null;
 let sorting = { key: "number", down: false };
 let limits = { max_mb: Infinity, columns: [] };
@@ -18,7 +18,7 @@ const plots = new Plots($("stack"), (seconds, reading) => {
   $("readout").textContent = reading;
 });
 const player = new Player({ audio: $("audio"), button: $("play"), stack: $("stack"), onTime: showTime });
-plots.onSeek = (seconds) => player.listenFrom(seconds);
+plots.onSeek = (seconds) => player.playFrom(seconds);
 
 function showTime(seconds, duration) {
   $("clock").textContent = `${clock(seconds)} / ${clock(duration)}`;
@@ -28,7 +28,7 @@ function showTime(seconds, duration) {
 // Adding recordings
 
 function add(files) {
-  say("");
+  notify("");
   for (const file of files) {
     const item = { file, number: items.length, state: "waiting", answer: null };
     if (file.size > limits.max_mb * 1e6) {
@@ -100,7 +100,7 @@ function show(item) {
   $("file").textContent = item.file.name;
   $("headline").textContent = verdict.headline;
   $("sentence").textContent = verdict.sentence;
-  // Error numbers of libraries help nobody here.
+  // Error numbers of libraries do not help visitors.
   const cause = row.error && row.error !== verdict.sentence ? row.error.replace(/ \(.*Errno.*\)$/, "") : "";
   $("cause").textContent = cause;
   $("cause").hidden = !cause;
@@ -141,7 +141,7 @@ function showFacts(row, threshold) {
     ["Score", `${signed(row.score)} (threshold ${signed(threshold)})`],
     ["Probability of fake", `${(100 * row.spoof_probability).toFixed(1)} %`],
     ["Speech", `${row.speech_s.toFixed(1)} s of ${row.duration_s.toFixed(1)} s`],
-    ["Took", `${row.latency_ms.toFixed(0)} ms`],
+    ["Scored in", `${row.latency_ms.toFixed(0)} ms`],
     ["Model", row.model_version],
     ...(row.note ? [["Note", row.note]] : []),
   ];
@@ -217,7 +217,7 @@ function signed(value) {
   return (value < 0 ? "−" : "+") + Math.abs(value).toFixed(2);
 }
 
-function say(text) {
+function notify(text) {
   $("notice").textContent = text;
   $("notice").hidden = !text;
 }
@@ -244,7 +244,7 @@ $("csv").addEventListener("click", () => {
   URL.revokeObjectURL(link.href);
 });
 
-let depth = 0; // of elements that a dragged file has entered and not left
+let depth = 0; // number of elements that a dragged file has entered and not left
 addEventListener("dragenter", (event) => {
   event.preventDefault();
   depth += 1;
@@ -262,7 +262,7 @@ addEventListener("drop", (event) => {
   add([...event.dataTransfer.files]);
 });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => plots.draw());
-new Recorder({ button: $("record"), text: $("record-text"), onFile: (file) => add([file]), onError: say });
+new Recorder({ button: $("record"), text: $("record-text"), onFile: (file) => add([file]), onError: notify });
 
 fetch("/api/model").then((answer) => answer.json()).then((model) => {
   limits = model;

@@ -1,4 +1,4 @@
-// Plays the chosen recording, and follows it: by button, click and keys.
+// Plays the chosen recording, controlled by button, click and keys, and moves the cursor.
 
 const STEP_S = 0.25;
 const LEAP_S = 2;
@@ -13,10 +13,10 @@ export class Player {
     stack.addEventListener("keydown", (event) => this.key(event));
     audio.addEventListener("play", () => this.follow());
     for (const name of ["play", "pause", "ended"]) audio.addEventListener(name, () => this.showState());
-    for (const name of ["timeupdate", "seeked"]) audio.addEventListener(name, () => this.tell());
+    for (const name of ["timeupdate", "seeked"]) audio.addEventListener(name, () => this.report());
     audio.addEventListener("error", () => this.useDecoded());
     audio.addEventListener("loadedmetadata", () => {
-      // Recordings of a browser may not know their length, and decoders disagree on others: the time axis must not.
+      // Browsers do not know the length of all files, and decoders disagree on it; the time axis needs the server's.
       if (!(Math.abs(audio.duration - this.duration) < SAME_S)) this.useDecoded();
     });
   }
@@ -54,7 +54,7 @@ export class Player {
         this.source(await answer.blob());
         if (playing) this.audio.play();
       }
-    } catch { /* the picture is there without the sound */ }
+    } catch { /* the plots remain, without sound */ }
   }
 
   toggle() {
@@ -62,14 +62,14 @@ export class Player {
     else this.audio.pause();
   }
 
-  listenFrom(seconds) {
+  playFrom(seconds) {
     this.seek(seconds);
     this.audio.play().catch(() => {});
   }
 
   seek(seconds) {
     this.audio.currentTime = Math.max(0, Math.min(this.duration, seconds));
-    this.tell();
+    this.report();
   }
 
   key(event) {
@@ -85,7 +85,7 @@ export class Player {
     event.preventDefault();
   }
 
-  tell() {
+  report() {
     const seconds = Math.min(this.audio.currentTime, this.duration);
     this.stack.setAttribute("aria-valuenow", seconds.toFixed(2));
     this.stack.setAttribute("aria-valuetext", `${seconds.toFixed(1)} of ${this.duration.toFixed(1)} seconds`);
@@ -94,7 +94,7 @@ export class Player {
 
   follow() {
     const step = () => {
-      this.tell();
+      this.report();
       if (!this.audio.paused && !this.audio.ended) requestAnimationFrame(step);
     };
     requestAnimationFrame(step);

@@ -1,6 +1,6 @@
-// The pictures of one recording on one time axis: waveform, spectrogram, score; cursor and pointer over all of them.
+// Plots of one recording on one time axis: waveform, spectrogram and score, with a cursor across all of them.
 
-const LEFT = 76; // px for names and ticks
+const LEFT = 76; // px, for names and ticks
 const RIGHT = 6;
 const SCORE_RANGE = 6;
 const MAGMA = [
@@ -151,14 +151,14 @@ export class Plots {
       if (band < 1) continue;
       const part = band - (bands[band] - hz) / (bands[band] - bands[band - 1]);
       const y = height * (1 - (part + 0.5) / bands.length);
-      if (y < 22 || y - above < 15) continue; // the name of the picture, or the label before, is there
+      if (y < 22 || y - above < 15) continue; // the name of the plot or the label before is in the way
       above = y;
       pen.fillText(hz < 1000 ? `${hz} Hz` : `${hz / 1000} kHz`, this.left - 6, y);
     }
     this.edges(pen, height);
   }
 
-  // On the dark picture a shade would not be seen: a frame is.
+  // A shade is invisible on the dark spectrogram, so draw a frame.
   edges(pen, height) {
     pen.strokeStyle = "#e69f00";
     pen.lineWidth = 2;

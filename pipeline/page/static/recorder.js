@@ -1,4 +1,4 @@
-// Records from the microphone, in whatever format the browser has; the server decodes it.
+// Records from the microphone in the browser's own format; the server decodes it.
 
 const LONGEST_S = 300;
 
@@ -11,17 +11,17 @@ export class Recorder {
 
   async start() {
     if (!navigator.mediaDevices?.getUserMedia || !window.MediaRecorder) {
-      this.onError("This browser gives no microphone to the page. It has to be opened at localhost or over https.");
+      this.onError("This browser gives the page no microphone. Open the page at localhost or over HTTPS.");
       return;
     }
     this.onError("");
     let stream;
     try {
-      // What makes speech pleasant on the phone also takes away what the model listens for.
+      // Processing for pleasant calls also removes traces that the model uses.
       const audio = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
       stream = await navigator.mediaDevices.getUserMedia({ audio });
     } catch (error) {
-      this.onError(error.name === "NotFoundError" ? "There is no microphone." : "The browser was not allowed to use the microphone.");
+      this.onError(error.name === "NotFoundError" ? "No microphone was found." : "The browser was not allowed to use the microphone.");
       return;
     }
     const parts = [];

@@ -1,4 +1,4 @@
-// The table of many recordings: its heads, its order, and its CSV.
+// Table of several recordings: its headings, order and CSV.
 
 const HEADS = [
   { key: "name", text: "Recording", kind: "", value: (item) => item.file.name.toLowerCase() },
@@ -35,7 +35,7 @@ export function sorted(items, { key, down }) {
   const missing = (v) => v === undefined || v === null;
   return [...items].sort((one, other) => {
     const [a, b] = [value(one), value(other)];
-    if (missing(a) || missing(b)) return missing(a) - missing(b); // what has no value comes last, either way
+    if (missing(a) || missing(b)) return missing(a) - missing(b); // recordings without a value come last in both directions
     const order = typeof a === "string" ? a.localeCompare(b) : a - b;
     return (down ? -order : order) || one.number - other.number;
   });
@@ -52,7 +52,7 @@ export function csv(items, columns) {
 function quoted(value) {
   if (value === undefined || value === null) return "";
   if (typeof value === "number") return String(value);
-  // A spreadsheet would take such text for a formula, and a file may be called anything.
+  // A spreadsheet would run such text as a formula, and a file may have any name.
   const text = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
