@@ -185,7 +185,7 @@ def check() -> None:
             f"MLFLOW_TRACKING_URI={address(uri)}: expected http://HOST:PORT, https://…, sqlite:///FILE or "
             "postgresql://…; `mlflow migrate-filestore` turns a folder of runs (file://) into an SQLite file"
         )
-    uri = os.environ["MLFLOW_TRACKING_URI"] = _login_apart(uri)
+    uri = os.environ["MLFLOW_TRACKING_URI"] = login_apart(uri)
     import mlflow
 
     if uri.startswith("http"):
@@ -210,7 +210,7 @@ def _check_database(uri: str) -> None:
         ) from None
 
 
-def _login_apart(uri: str) -> str:
+def login_apart(uri: str) -> str:
     """Address without the password where MLflow would print it: a server's user and password become variables.
 
     A database keeps them, quoted. The password may hold any character; the last ``@`` ends it.

@@ -16,6 +16,7 @@ import optuna
 from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.trial import TrialState
 
+from pipeline import tracking
 from pipeline.config import Config, artifacts_dir, fingerprint
 from pipeline.errors import ConfigError
 from tuning import objective, space
@@ -87,7 +88,7 @@ def storage(url: str, heartbeat_s: int) -> optuna.storages.RDBStorage:
     from sqlalchemy.exc import SQLAlchemyError
 
     # For the plain name SQLAlchemy takes another driver than the one installed here.
-    driven = re.sub("^postgres(ql)?://", "postgresql+psycopg2://", url)
+    driven = re.sub("^postgres(ql)?://", "postgresql+psycopg2://", tracking.login_apart(url))
     patient = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {"pool_pre_ping": True}
     try:
         return optuna.storages.RDBStorage(
@@ -98,8 +99,8 @@ def storage(url: str, heartbeat_s: int) -> optuna.storages.RDBStorage:
             heartbeat_stale_trial_callback=retry,
         )
     except (SQLAlchemyError, ImportError, ValueError) as error:
-        text = f"--storage {url}: cannot be opened: {str(error).splitlines()[0]}"
-        raise ConfigError(_without_password(text, url)) from None
+        shown = tracking.without_password(url)
+        raise ConfigError(f"--storage {shown}: cannot be opened: {str(error).splitlines()[0]}") from None
 
 
 def create(place: optuna.storages.RDBStorage, name: str, settings: Settings) -> optuna.Study:
@@ -183,14 +184,6 @@ def quietly() -> None:
     """Silence Optuna's log, which repeats this project's lines, and its warnings about experimental features."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
-
-
-def _without_password(text: str, url: str) -> str:
-    """Mask the URL's password, of which SQLAlchemy takes the part after an @ for the host."""
-    password = re.search("//[^:@/]*:(.*)@", url)
-    for part in filter(None, password[1].split("@") if password else ()):
-        text = text.replace(part, "***")
-    return text
 
 
 def _differences(known: Mapping, wanted: Mapping) -> list[str]:
