@@ -1,8 +1,9 @@
 """Networks: the backbones by name, and the model built around each.
 
 A model takes waveforms ``[batch, samples]`` in −1…1 and returns one logit per window ``[batch, 1]``, higher = bonafide.
-Augmentation, front end, backbone and head are layers of it. A backbone is a module with ``INPUT``
-(``spectrogram`` or ``waveform``) and ``features(x, config)``, or ``logit(x, config)`` if it needs no head.
+Augmentation, front end, backbone and head are layers of it. A backbone is a module with ``INPUT`` (``spectrogram`` or
+``waveform``) and ``features(x, config)``, or ``logit(x, config)`` if it needs no head. If it halves a spectrogram,
+``SMALLEST_SIDE`` is the fewest frames and bands that it takes.
 """
 
 from functools import partial
@@ -11,7 +12,7 @@ from pathlib import Path
 import keras
 
 from pipeline.config import Config, ModelConfig
-from pipeline.errors import ModelFolderError
+from pipeline.errors import ConfigError, ModelFolderError
 from pipeline.network import front_end
 from pipeline.network.augmentation import chain
 from pipeline.network.backbones import efficientnetb0, gmm, lcnn, rawnet2, resnet18, vgg
@@ -43,6 +44,7 @@ def build(config: Config) -> keras.Model:
         on_power = partial(chain.power, config=config.augment, bins_per_octave=octave)
         x = front_end.spectrogram(x, config.front_end, on_power=on_power)
         x = chain.spectrogram(x, config.augment)  # (batch, frames, bands)
+    check(config.model.backbone, x.shape[1:], config.model)
     backbone = BACKBONES[config.model.backbone]
     logit = (
         backbone.logit(x, config.model)
@@ -50,6 +52,18 @@ def build(config: Config) -> keras.Model:
         else head(backbone.features(x, config.model), config.model)
     )
     return keras.Model(waveform, logit, name=config.model.backbone)
+
+
+def check(name: str, shape: tuple[int, ...], config: ModelConfig) -> None:
+    """Raise ``ConfigError`` for weights if the backbone has none, and for a spectrogram that is too small for it."""
+    if config.weights != "none" and name != "efficientnetb0":
+        raise ConfigError(f"--weights {config.weights!r}: {name} has no published weights; give none")
+    smallest = getattr(BACKBONES[name], "SMALLEST_SIDE", 1)
+    if min(shape) < smallest:
+        raise ConfigError(
+            f"{name} needs {smallest} frames and {smallest} bands at least, and these options give "
+            f"{' and '.join(map(str, shape))}: raise --clip_s or the number of bands, or lower --hop_samples"
+        )
 
 
 def load(path: Path) -> keras.Model:

@@ -10,7 +10,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from pipeline.config import SAMPLE_RATE_HZ, ModelConfig
 from pipeline.errors import ConfigError
-from pipeline.network import formats
+from pipeline.network import formats, networks
 from pipeline.network.backbones import lcnn, rawnet2, resnet18, vgg
 
 BACKBONES = [lcnn, resnet18, vgg, rawnet2]
@@ -27,8 +27,9 @@ every_backbone = pytest.mark.parametrize("backbone", BACKBONES, ids=short_name)
 
 
 def features(backbone: ModuleType, shape: tuple[int, ...], **options) -> keras.Model:
-    x = keras.Input(shape)
-    return keras.Model(x, backbone.features(x, ModelConfig(**options)))
+    x, config = keras.Input(shape), ModelConfig(**options)
+    networks.check(short_name(backbone), shape, config)
+    return keras.Model(x, backbone.features(x, config))
 
 
 def with_logit(body: keras.Model) -> keras.Model:
@@ -50,7 +51,7 @@ def fitted(request) -> tuple[ModuleType, keras.Model, list[float]]:
     keras.utils.set_random_seed(1)
     model = with_logit(features(backbone, SMALL[backbone]))
     loss = keras.losses.BinaryCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.Adam(1e-3), loss)
+    model.compile(keras.optimizers.Adam(1e-3), loss, jit_compile=False)
     labels = np.array([[0], [1], [1], [0], [1], [0], [0], [1]], np.float32)
     clips = inputs(backbone, 8)
     losses = [float(model.train_on_batch(clips, labels, return_dict=True)["loss"]) for _ in range(40)]
@@ -157,7 +158,7 @@ def test_float16_gives_finite_features(backbone):
     ],
     ids=short_name,
 )
-def test_too_small_an_input_says_what_to_change(backbone, shape, message):
+def test_a_too_small_input_is_an_error_with_its_remedy(backbone, shape, message):
     with pytest.raises(ConfigError, match=message):
         features(backbone, shape)
 
@@ -170,14 +171,14 @@ def test_weights_are_refused(backbone):
 
 @pytest.fixture(scope="module")
 def responses() -> np.ndarray:
-    """What the filters of RawNet2 make of a unit impulse, ``[1025, 20]``."""
+    """Response of RawNet2's filters to a unit impulse, ``[1025, 20]``."""
     impulse = np.zeros((1, 2 * 1025 - 1), np.float32)
     impulse[0, 1024] = 1.0
     return np.asarray(rawnet2.SincFilters(filters=20, filter_samples=1025)(impulse))[0]
 
 
-def test_sinc_filters_pass_their_mel_band_alone(responses):
-    gains = np.abs(np.fft.rfft(responses, 16000, axis=0))  # (frequencies, 20), one a hertz
+def test_sinc_filters_pass_only_their_mel_band(responses):
+    gains = np.abs(np.fft.rfft(responses, 16000, axis=0))  # (frequencies, 20), one per hertz
     hertz = np.arange(len(gains))
     edges_hz = librosa.mel_frequencies(n_mels=21, fmin=0.0, fmax=SAMPLE_RATE_HZ / 2, htk=True)
     slope_hz = 1.5 * SAMPLE_RATE_HZ / 1025  # on either side of an edge, where a Hamming window leaves a slope

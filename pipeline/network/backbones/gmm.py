@@ -12,7 +12,6 @@ import keras
 from keras import ops
 
 from pipeline.config import ModelConfig
-from pipeline.errors import ConfigError
 
 INPUT = "spectrogram"
 LAYER = "mixtures"
@@ -63,10 +62,5 @@ class LikelihoodRatio(keras.layers.Layer):
 
 
 def logit(x: keras.KerasTensor, config: ModelConfig) -> keras.KerasTensor:
-    """Spectrogram ``[batch, frames, bands]`` to the log-likelihood ratio ``[batch, 1]``.
-
-    Raises ``ConfigError`` for weights.
-    """
-    if config.weights != "none":
-        raise ConfigError(f"--weights {config.weights!r}: gmm has no published weights; give none")
+    """Spectrogram ``[batch, frames, bands]`` to the log-likelihood ratio ``[batch, 1]``."""
     return LikelihoodRatio(components=config.components, name=LAYER)(x)

@@ -9,7 +9,6 @@ import keras
 from keras import ops
 
 from pipeline.config import ModelConfig
-from pipeline.errors import ConfigError
 from pipeline.network.backbones.normalisation import BatchNormalization
 
 INPUT = "spectrogram"
@@ -33,18 +32,8 @@ class MaxFeatureMap(keras.layers.Layer):
 
 
 def features(x: keras.KerasTensor, config: ModelConfig) -> keras.KerasTensor:
-    """Spectrogram ``[batch, frames, bands]`` to ``[batch, bands // 16 · 32]``: maps averaged over time only.
-
-    Raises ``ConfigError`` for a spectrogram under 16 × 16 and for weights.
-    """
+    """Spectrogram ``[batch, frames, bands]`` to ``[batch, bands // 16 · 32]``: maps averaged over time only."""
     frames, bands = x.shape[1:]
-    if config.weights != "none":
-        raise ConfigError(f"--weights {config.weights!r}: lcnn has no published weights; give none")
-    if min(frames, bands) < SMALLEST_SIDE:
-        raise ConfigError(
-            f"lcnn needs {SMALLEST_SIDE} frames and {SMALLEST_SIDE} bands at least, and these options give {frames} "
-            f"and {bands}: raise --clip_s or the number of bands, or lower --hop_samples"
-        )
 
     def convolve(maps, channels: int, size: int, *, halve: bool = False):
         maps = keras.layers.Conv2D(2 * channels, size, padding="same")(maps)

@@ -1,10 +1,10 @@
 """RawNet2 for anti-spoofing (Tak et al. 2021, arXiv:2011.01108) on the raw waveform; 4.0 M parameters.
 
-Fixed band-pass filters, six residual blocks that each pool time by 3 and rescale their channels, and a GRU over what
-is left of time, 28 steps for 4 s. The paper has 128 filters of 129 samples and widths 128 and 512; this is the smaller
-network that its authors made the baseline of ASVspoof 2021, with 20 filters of 1025 samples and widths 20 and 128, but
-with the paper's single GRU layer for the baseline's three. The head's dense layer takes the place of theirs. 3,976,808
-parameters, of which 3,974,560 are trained.
+Fixed band-pass filters, six residual blocks that each pool time by 3 and rescale their channels, and a GRU over the
+remaining 28 steps for 4 s. The paper has 128 filters of 129 samples and widths 128 and 512. This is the smaller network
+that its authors made the baseline of ASVspoof 2021, with 20 filters of 1025 samples and widths 20 and 128, and with the
+paper's one GRU layer in place of three. The head's dense layer replaces theirs. 3,976,808 parameters, of which
+3,974,560 are trained.
 """
 
 import math
@@ -24,22 +24,22 @@ WIDTHS = (20, 20, 128, 128, 128, 128)
 POOL = 3
 UNITS = 1024
 SMALLEST_SAMPLES = FILTER_SAMPLES - 1 + POOL ** (1 + len(WIDTHS))
-"""Samples of the window that leave the GRU one step."""
+"""Fewest samples of a window: they leave the GRU one step."""
 
 
 @keras.saving.register_keras_serializable(package="spoof")
 class SincFilters(layers.Layer):
     """Fixed band-pass filters side by side on the mel scale (2595 · log10(1 + f / 700)) from 0 Hz to half the rate.
 
-    Each is the difference of two low-pass filters, a Hamming window on it: gain 1 inside its band, no phase shift. No
-    weights. Computes in float32 under any precision policy, because bands of speech lie far below full scale.
+    Each is the Hamming-windowed difference of two low-pass filters: gain 1 inside its band, no phase shift, no weights.
+    Computes in float32 under any precision policy, because bands of speech lie far below full scale.
 
     Input shape ``[batch, samples]``; output shape ``[batch, samples - filter_samples + 1, filters]``.
 
     Parameters
     ----------
-    filters : bands.
-    filter_samples : length of each filter, odd, so that it has a middle.
+    filters : number of bands.
+    filter_samples : length of each filter; odd, so that it has a middle.
 
     Example
     -------
@@ -78,11 +78,9 @@ class SincFilters(layers.Layer):
 def features(x: keras.KerasTensor, config: ModelConfig) -> keras.KerasTensor:
     """Waveform ``[batch, samples]`` in −1…1 to ``[batch, 1024]``: the GRU's state after the last step.
 
-    Raises ``ConfigError`` for a window under 3211 samples and for weights.
+    Raises ``ConfigError`` for a window under 3211 samples.
     """
     samples = x.shape[1]
-    if config.weights != "none":
-        raise ConfigError(f"--weights {config.weights!r}: rawnet2 has no published weights; give none")
     if samples < SMALLEST_SAMPLES:
         raise ConfigError(
             f"rawnet2 needs {SMALLEST_SAMPLES} samples at least, and these options give {samples}: raise --clip_s to "

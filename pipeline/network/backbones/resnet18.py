@@ -10,7 +10,6 @@ import keras
 from keras import layers
 
 from pipeline.config import ModelConfig
-from pipeline.errors import ConfigError
 from pipeline.network.backbones.normalisation import BatchNormalization
 
 INPUT = "spectrogram"
@@ -22,18 +21,8 @@ BLOCKS = 2
 
 
 def features(x: keras.KerasTensor, config: ModelConfig) -> keras.KerasTensor:
-    """Spectrogram ``[batch, frames, bands]`` to feature maps ``[batch, frames / 16, bands / 16, 512]``, rounded up.
-
-    Raises ``ConfigError`` for a spectrogram under 16 × 16 and for weights.
-    """
+    """Spectrogram ``[batch, frames, bands]`` to feature maps ``[batch, frames / 16, bands / 16, 512]``, rounded up."""
     frames, bands = x.shape[1:]
-    if config.weights != "none":
-        raise ConfigError(f"--weights {config.weights!r}: resnet18 has no published weights; give none")
-    if min(frames, bands) < SMALLEST_SIDE:
-        raise ConfigError(
-            f"resnet18 needs {SMALLEST_SIDE} frames and {SMALLEST_SIDE} bands at least, and these options give "
-            f"{frames} and {bands}: raise --clip_s or the number of bands, or lower --hop_samples"
-        )
 
     def convolve(maps, channels: int, size: int, stride: int = 1):
         convolution = layers.Conv2D(

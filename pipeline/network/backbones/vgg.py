@@ -9,7 +9,6 @@ import keras
 from keras import layers
 
 from pipeline.config import ModelConfig
-from pipeline.errors import ConfigError
 from pipeline.network.backbones.normalisation import BatchNormalization
 
 INPUT = "spectrogram"
@@ -21,18 +20,8 @@ CONVOLUTIONS = 2
 
 
 def features(x: keras.KerasTensor, config: ModelConfig) -> keras.KerasTensor:
-    """Spectrogram ``[batch, frames, bands]`` to feature maps ``[batch, frames / 8, bands / 8, 256]``, rounded down.
-
-    Raises ``ConfigError`` for a spectrogram under 8 × 8 and for weights.
-    """
+    """Spectrogram ``[batch, frames, bands]`` to feature maps ``[batch, frames / 8, bands / 8, 256]``, rounded down."""
     frames, bands = x.shape[1:]
-    if config.weights != "none":
-        raise ConfigError(f"--weights {config.weights!r}: vgg has no published weights; give none")
-    if min(frames, bands) < SMALLEST_SIDE:
-        raise ConfigError(
-            f"vgg needs {SMALLEST_SIDE} frames and {SMALLEST_SIDE} bands at least, and these options give {frames} "
-            f"and {bands}: raise --clip_s or the number of bands, or lower --hop_samples"
-        )
     x = layers.Reshape((frames, bands, 1))(x)  # (batch, frames, bands, 1)
     for block, channels in enumerate(WIDTHS):
         if block:
