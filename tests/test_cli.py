@@ -1,4 +1,4 @@
-"""Command lines: where values come from, what is refused, and what ``--help`` shows."""
+"""Command lines: sources of values, refusals, and ``--help``."""
 
 import dataclasses
 import subprocess
@@ -62,7 +62,7 @@ def refusal(capsys, *argv: str, **kwargs) -> str:
     return printed.err
 
 
-# Where values come from
+# Sources of values
 
 
 def test_nothing_given_is_the_default_preset():
@@ -128,7 +128,7 @@ def test_own_options_and_positional_values():
     assert parse("--input", "a.wav", "--input", "b.wav", options=ScoreLike)[1].input == ("a.wav", "b.wav")
 
 
-# What is refused
+# Refusals
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_a_missing_configuration_file_is_refused(capsys, tmp_path):
     assert "No such file" in refusal(capsys, "--config", str(tmp_path / "none.yaml"))
 
 
-# What --help shows
+# --help
 
 
 @pytest.mark.parametrize("section", ALL)
@@ -223,7 +223,7 @@ def test_option_names_are_those_of_the_help():
     assert cli.option_names((), None) == []
 
 
-# How commands end
+# Ends of commands
 
 
 def test_run_prints_a_users_error_as_one_line(capsys):

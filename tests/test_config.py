@@ -73,7 +73,7 @@ def test_replace_refuses_an_unknown_name():
         Config().replace(epoch=3)
 
 
-def test_fingerprint_follows_values_alone():
+def test_fingerprint_depends_only_on_values():
     assert fingerprint(Config()) == fingerprint(Config())
     assert fingerprint({"a": 1, "b": 2}) == fingerprint({"b": 2, "a": 1})
     assert len(fingerprint(Config())) == 12

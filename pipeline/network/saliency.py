@@ -42,7 +42,7 @@ class Explainer:
         return self._front(window[None], training=False).numpy()[0]
 
     def logit(self, spectrogram: np.ndarray) -> float:
-        """The model's logit of a spectrogram ``[frames, bands]``."""
+        """Logit of a spectrogram ``[frames, bands]``."""
         return float(self._behind(spectrogram[None], training=False)[0, 0])
 
     def neutral(self, spectrogram: np.ndarray) -> np.ndarray:

@@ -24,7 +24,7 @@ def clips(voice) -> np.ndarray:
 
 
 def given(part: str, clips: np.ndarray) -> np.ndarray:
-    """What a part acts on: waveforms, power spectra, or bands in dB."""
+    """Input of a part: waveforms, power spectra, or bands in dB."""
     if part in chain.WAVEFORM:
         return 0.1 * clips
     power = np.array(spectra.PowerSpectrogram(n_fft=512, hop_samples=160)(clips))
@@ -111,9 +111,9 @@ def test_a_band_pass_falls_as_its_orders_say():
 def test_reverb_keeps_the_direct_sound_and_decays():
     impulses = np.zeros((64, 16000), np.float32)
     impulses[:, 0] = 1
-    heard = np.array(chain.Reverb(strength=1.0)(impulses, training=True))
-    np.testing.assert_allclose(heard[:, 0], 1, atol=1e-4)
-    wet = heard[np.abs(heard[:, 1:]).max(axis=1) > 1e-3]
+    made = np.array(chain.Reverb(strength=1.0)(impulses, training=True))
+    np.testing.assert_allclose(made[:, 0], 1, atol=1e-4)
+    wet = made[np.abs(made[:, 1:]).max(axis=1) > 1e-3]
     assert 16 < len(wet) < 48
     direct_db = -10 * np.log10((wet[:, 1:] ** 2).sum(axis=1))
     assert -0.1 < direct_db.min() < direct_db.max() < 20.1
@@ -178,36 +178,36 @@ def log_mel(power: np.ndarray) -> np.ndarray:
     return 10 * np.log10(np.maximum(np.array(bands)[0], 1e-10))
 
 
-def median_difference_db(ours: np.ndarray, theirs: np.ndarray) -> float:
+def median_difference_db(own: np.ndarray, of_librosa: np.ndarray) -> float:
     """Over bins within 40 dB of the peak, the edges left out."""
-    frames = min(len(ours), len(theirs)) - 3
-    ours, theirs = ours[3:frames], theirs[3:frames]
-    return float(np.median(np.abs(ours - theirs)[theirs > theirs.max() - 40]))
+    frames = min(len(own), len(of_librosa)) - 3
+    own, of_librosa = own[3:frames], of_librosa[3:frames]
+    return float(np.median(np.abs(own - of_librosa)[of_librosa > of_librosa.max() - 40]))
 
 
 @pytest.mark.parametrize("rate", [0.8, 0.93, 1.12, 1.2])
 def test_stretch_is_librosas(steady, rate):
     power = power_of(steady)
-    ours = np.array(spectrogram.stretch(power[None], np.array([[rate]], "float32")))[0]
-    theirs = librosa.effects.time_stretch(steady, rate=rate, n_fft=512, hop_length=160)
+    own = np.array(spectrogram.stretch(power[None], np.array([[rate]], "float32")))[0]
+    of_librosa = librosa.effects.time_stretch(steady, rate=rate, n_fft=512, hop_length=160)
     kept = min(int(len(power) / rate), len(power))
-    assert median_difference_db(log_mel(ours[:kept]), log_mel(power_of(theirs))) <= 1.0
+    assert median_difference_db(log_mel(own[:kept]), log_mel(power_of(of_librosa))) <= 1.0
 
 
 @pytest.mark.parametrize("rate", [0.8, 1.2])
 def test_stretch_of_any_sound_is_librosas_vocoder_before_it_puts_phases_back(voice, rate):
     spectrum = librosa.stft(voice, n_fft=512, hop_length=160, pad_mode="constant")
-    theirs = np.abs(librosa.phase_vocoder(spectrum, rate=rate, hop_length=160)).T ** 2
-    ours = np.array(spectrogram.stretch(power_of(voice)[None], np.array([[rate]], "float32")))[0]
-    kept = min(int(len(ours) / rate), len(ours)) - 1
-    np.testing.assert_allclose(log_mel(ours[:kept]), log_mel(theirs[:kept]), atol=0.01)
+    of_librosa = np.abs(librosa.phase_vocoder(spectrum, rate=rate, hop_length=160)).T ** 2
+    own = np.array(spectrogram.stretch(power_of(voice)[None], np.array([[rate]], "float32")))[0]
+    kept = min(int(len(own) / rate), len(own)) - 1
+    np.testing.assert_allclose(log_mel(own[:kept]), log_mel(of_librosa[:kept]), atol=0.01)
 
 
 @pytest.mark.parametrize("semitones", [-3.0, -1.0, 2.0, 3.0])
 def test_shift_is_librosas(steady, semitones):
-    ours = np.array(spectrogram.shift(power_of(steady)[None], np.array([[semitones]], "float32")))[0]
-    theirs = librosa.effects.pitch_shift(steady, sr=SAMPLE_RATE_HZ, n_steps=semitones, n_fft=512, hop_length=160)
-    assert median_difference_db(log_mel(ours), log_mel(power_of(theirs))) <= 1.0
+    own = np.array(spectrogram.shift(power_of(steady)[None], np.array([[semitones]], "float32")))[0]
+    of_librosa = librosa.effects.pitch_shift(steady, sr=SAMPLE_RATE_HZ, n_steps=semitones, n_fft=512, hop_length=160)
+    assert median_difference_db(log_mel(own), log_mel(power_of(of_librosa))) <= 1.0
 
 
 def test_transposing_moves_a_constant_q_band_by_whole_and_half_bands():

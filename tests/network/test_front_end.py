@@ -85,7 +85,7 @@ def test_logspec_without_bands_is_every_bin(waveform):
     np.testing.assert_allclose(run(config, waveform), 10 * np.log10(np.maximum(power.T, 1e-10)), atol=0.01)
 
 
-def test_bands_narrower_than_a_bin_still_hear(waveform):
+def test_bands_narrower_than_a_bin_have_power(waveform):
     assert run(dataclasses.replace(LOGSPEC, n_bands=250), waveform).min() > -99
 
 
@@ -100,23 +100,23 @@ CQT = FrontEndConfig(front_end="cqt", normalisation="none", fmin_hz=62.5, hop_sa
 
 
 def test_cqt_is_librosas(waveform):
-    ours = run(CQT, waveform)  # (frames, bands)
-    theirs = librosa.cqt(
+    own = run(CQT, waveform)  # (frames, bands)
+    of_librosa = librosa.cqt(
         waveform.astype(np.float64),
         sr=SAMPLE_RATE_HZ,
         hop_length=128,
         fmin=62.5,
-        n_bins=ours.shape[1],
+        n_bins=own.shape[1],
         bins_per_octave=12,
         pad_mode="constant",
         res_type="soxr_vhq",
     )
-    theirs = 20 * np.log10(np.abs(theirs).T + 1e-9)
-    loud = theirs > theirs.max() - 40
-    assert np.median(np.abs(ours - theirs)[loud]) < 0.5
+    of_librosa = 20 * np.log10(np.abs(of_librosa).T + 1e-9)
+    loud = of_librosa > of_librosa.max() - 40
+    assert np.median(np.abs(own - of_librosa)[loud]) < 0.5
 
 
-def test_cqt_hears_a_tone_in_its_band_as_loud_as_librosas_wavelet(waveform):
+def test_cqt_has_the_level_of_librosas_wavelet_in_the_band_of_a_tone(waveform):
     tone = np.cos(2 * np.pi * 1000 * np.arange(16000) / 16000).astype("float32")
     bands = run(CQT, tone)[60]
     expected_bin = 12 * np.log2(1000 / 62.5)
@@ -175,13 +175,13 @@ def test_layers_survive_saving(tmp_path, config, waveform):
 
 
 def rounding_db(decibels: np.ndarray) -> np.ndarray:
-    """What one float32 rounding of a clip's loudest bin amounts to in each of its bins, which are sums alike."""
+    """One float32 rounding of the loudest bin of a clip, in dB of each of its bins, which are sums alike."""
     below = decibels.max(axis=(1, 2), keepdims=True) - decibels
     return 20 / np.log(10) * np.finfo(np.float32).eps * 10 ** (below / 20)
 
 
 @pytest.mark.parametrize("config", [FrontEndConfig(), LOGSPEC, LFCC, CQT], ids=["logmel", "logspec", "lfcc", "cqt"])
-def test_litert_hears_the_same(tmp_path, config, waveform):
+def test_litert_computes_the_same(tmp_path, config, waveform):
     waves = keras.Input((len(waveform),))
     model = keras.Model(waves, front_end.spectrogram(waves, config))
     formats.litert(model, tmp_path / "model.tflite")
@@ -191,11 +191,11 @@ def test_litert_hears_the_same(tmp_path, config, waveform):
         interpreter.allocate_tensors()
         interpreter.set_tensor(interpreter.get_input_details()[0]["index"], clips)
         interpreter.invoke()
-        heard = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+        found = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
         wanted = model.predict(clips, verbose=0)
         rounding = 0 if config is LFCC else rounding_db(wanted)
-        assert np.abs(heard - wanted).max() < 0.05
-        assert (np.abs(heard - wanted) <= 2e-3 + rounding).all()
+        assert np.abs(found - wanted).max() < 0.05
+        assert (np.abs(found - wanted) <= 2e-3 + rounding).all()
 
 
 def test_front_end_is_float32_under_mixed_precision(waveform):

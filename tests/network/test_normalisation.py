@@ -39,40 +39,40 @@ def test_training_gives_the_maps_and_gradients_of_keras(pair):
             y = layer(x, training=True)
             total = tf.reduce_sum(y * tf.sin(x))
         found.append([y, *tape.gradient(total, [x, *layer.trainable_variables])])
-    for ours, theirs in zip(*found, strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
+    for own, of_keras in zip(*found, strict=True):
+        np.testing.assert_allclose(own, of_keras, rtol=1e-4, atol=1e-4)
 
 
 def test_moving_statistics_are_those_of_keras_with_the_variance_of_a_sample(pair):
-    ours, theirs = pair
-    before = theirs.moving_variance.numpy()
+    own, of_keras = pair
+    before = of_keras.moving_variance.numpy()
     for layer in pair:
         layer(maps(), training=True)
-    np.testing.assert_allclose(ours.moving_mean, theirs.moving_mean, rtol=1e-5)
+    np.testing.assert_allclose(own.moving_mean, of_keras.moving_mean, rtol=1e-5)
     kept = 0.75 * before
     count = 4 * 6 * 5
     np.testing.assert_allclose(
-        ours.moving_variance - kept, (theirs.moving_variance - kept) * count / (count - 1), rtol=1e-4
+        own.moving_variance - kept, (of_keras.moving_variance - kept) * count / (count - 1), rtol=1e-4
     )
 
 
 def test_inference_is_that_of_keras(pair):
-    ours, theirs = pair
-    np.testing.assert_array_equal(ours(maps(), training=False), theirs(maps(), training=False))
+    own, of_keras = pair
+    np.testing.assert_array_equal(own(maps(), training=False), of_keras(maps(), training=False))
 
 
 def test_training_takes_one_operation(pair):
-    ours, theirs = pair
-    assert "FusedBatchNormV3" in kernels(ours, maps(), training=True)
-    assert "FusedBatchNormV3" not in kernels(theirs, maps(), training=True)
+    own, of_keras = pair
+    assert "FusedBatchNormV3" in kernels(own, maps(), training=True)
+    assert "FusedBatchNormV3" not in kernels(of_keras, maps(), training=True)
 
 
 def test_what_does_not_train_or_is_synchronised_is_left_to_keras(pair):
-    ours, _ = pair
-    ours.synchronized = True
-    assert "FusedBatchNormV3" not in kernels(ours, maps(), training=True)
-    ours.synchronized, ours.trainable = False, False
-    assert "FusedBatchNormV3" not in kernels(ours, maps(), training=True)
+    own, _ = pair
+    own.synchronized = True
+    assert "FusedBatchNormV3" not in kernels(own, maps(), training=True)
+    own.synchronized, own.trainable = False, False
+    assert "FusedBatchNormV3" not in kernels(own, maps(), training=True)
 
 
 def test_float16_maps_have_float32_statistics():

@@ -1,4 +1,4 @@
-"""The plan of an epoch: balance, order, crops, and that it depends on seed and epoch alone."""
+"""Plan of an epoch: balance, order, crops, and that it depends only on seed and epoch."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Two logical devices on this machine's CPU learn what one learns from the same batches; freed memory is reused."""
+"""Two logical devices of a CPU learn what one learns from the same batches; seeds; freed memory is reused."""
 
 import json
 import os
@@ -28,7 +28,7 @@ from pipeline.store.store import Store
 from pipeline.training.data import Data
 
 class Small:
-    # A backbone that takes seconds less to compile than those of the project, its normalisation in a model of its own.
+    # A backbone that compiles seconds faster than those of the project, with its normalisation in an inner model.
     INPUT = "spectrogram"
 
     def features(x, config):
@@ -52,7 +52,7 @@ def freeze(model):
 
 
 def fitted(config, count, change):
-    # Loss of an epoch, what dev is taken for after it, and every variable on each device, on so many devices.
+    # Loss of an epoch, logits of dev after it, and every variable on each of ``count`` devices.
     found = devices.prepare(config)
     device = devices.Device(found.name, found.places[:count], found.precision)
     data = Data.of(Store.open(Path(sys.argv[1])), config)
@@ -84,7 +84,7 @@ TOLERANCE = 1e-4
 
 
 def learned(store: Store, *names: str) -> dict:
-    """What one device and what two learn, by name of the configuration."""
+    """Result of one device and of two, by name of the configuration."""
     environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT), "TF_CPP_MIN_LOG_LEVEL": "2"}
     command = [sys.executable, "-c", LOSSES, str(store.folder), *names]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
@@ -162,7 +162,7 @@ thread.join()
 """
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library keeps memory in ways of its own")
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="keep_freed_memory is for glibc only")
 def test_pages_are_cleared_once():
     def faults(how: str) -> int:
         command = [sys.executable, "-c", TAKE_AND_FREE, how]

@@ -72,8 +72,8 @@ def test_each_row_is_what_the_method_of_its_turn_makes_of_it(waves):
 
     def alike(row: int, turn: int) -> bool:
         seed = SEED + pseudo_spoofs.SEEDS_A_CLIP * (row + 1)
-        alone = pseudo_spoofs.METHODS[turn % 7](tf.constant(waves[row, None]), tf.constant(others[row, None]), seed)
-        return np.corrcoef(made[row], alone[0])[0, 1] > 0.999
+        single = pseudo_spoofs.METHODS[turn % 7](tf.constant(waves[row, None]), tf.constant(others[row, None]), seed)
+        return np.corrcoef(made[row], single[0])[0, 1] > 0.999
 
     (begin,) = (turn for turn in range(7) if alike(0, turn))
     assert all(alike(row, begin + row) for row in range(1, 16))
@@ -99,7 +99,7 @@ def test_the_excitation_is_that_of_another_clip(waves):
     assert np.corrcoef(swapped(waves[2:4])[0], swapped(waves[4:6])[0])[0, 1] < 0.9
 
 
-def test_no_copy_hears_itself_as_the_other_clip(monkeypatch, waves, labels):
+def test_no_copy_gets_itself_as_the_other_clip(monkeypatch, waves, labels):
     pairs = []
     monkeypatch.setattr(pseudo_spoofs, "METHODS", [lambda clip, other, seed: pairs.append((clip, other)) or clip] * 7)
     replaced(waves, labels, 1.0)

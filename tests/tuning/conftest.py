@@ -1,4 +1,4 @@
-"""What the tests of tuning share: a storage, and a study as a search leaves it."""
+"""Fixtures of the tests of tuning: a storage, and a study as a search leaves it."""
 
 from pathlib import Path
 

@@ -42,7 +42,7 @@ def own(tmp_path) -> optuna.Study:
 
 @pytest.fixture
 def start(tmp_path):
-    """Starts a process that draws a trial and works on it; it says that it is another machine's if a name is given."""
+    """Start a process that draws a trial and works on it, as another machine's if a name is given."""
     started = []
 
     def begin(name: str = "", run_id: str = "") -> subprocess.Popen:
@@ -92,7 +92,7 @@ def test_a_silent_trial_of_another_machine_is_retried_after_its_heartbeat(own, s
     process = start(name="another-machine:1:0.00")
     time.sleep(3 * HEARTBEAT_S)
     abandoned.reclaim(own, 60)
-    assert states(own) == ["RUNNING"], "its heart beats"
+    assert states(own) == ["RUNNING"], "its heartbeat continues"
     process.kill()
     process.wait()
     abandoned.reclaim(own, 60)
@@ -106,7 +106,7 @@ def test_a_silent_trial_of_another_machine_is_retried_after_its_heartbeat(own, s
     assert own.get_trials()[1].params == own.get_trials()[0].params
 
 
-def test_a_trial_that_died_before_it_had_a_name_is_found_by_its_age(own):
+def test_a_trial_that_died_before_it_named_its_process_is_found_by_its_age(own):
     own.ask()
     abandoned.reclaim(own, 60)
     assert states(own) == ["RUNNING"]

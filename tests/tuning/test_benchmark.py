@@ -1,4 +1,4 @@
-"""What the benchmark of the searches makes of a study."""
+"""Figures that the benchmark of searches takes from a study."""
 
 import pytest
 

@@ -8,7 +8,7 @@ from tests.support.search_process import Search, finished, kill, running
 
 TRIALS = 3
 LONG = 12
-"""Epochs of a trial that goes on for seconds after it was seen, so that the kill meets it."""
+"""Enough epochs for a trial to run for seconds after it was seen, so that the kill meets it."""
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from tuning import study, trial
 
 
 def drawn(own: optuna.Study, trials: int, seed: int = 0) -> list[dict]:
-    """Parameters of the next trials, each finished as its learning rate says."""
+    """Parameters of the next trials, each finished with its learning rate as the value."""
     found = []
     for _ in range(trials):
         study.equip(own, seed)
@@ -165,7 +165,7 @@ def test_nothing_is_pruned_with_two_objectives(place):
 
 @pytest.mark.parametrize(("pruner", "at_most"), [("hyperband", 8), ("halving", 6)])
 def test_most_epochs_are_spared(place, pruner, at_most):
-    """On trials that differ as much as those of a search do: what is left of the sixteen epochs of each."""
+    """Epochs run of sixteen, on trials that differ as much as those of a search."""
     about = settings(pruner=pruner, config=preset("smoke").replace(epochs=16))
     own = study.create(place, "one", about)
     rng = np.random.default_rng(0)

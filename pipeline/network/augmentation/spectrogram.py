@@ -1,4 +1,4 @@
-"""The parts of the augmentation that act on spectrograms: tempo and pitch on power, masks on what the network sees."""
+"""Augmentation of spectrograms: tempo and pitch on power, masks on the normalised spectrogram."""
 
 import keras
 import tensorflow as tf
@@ -13,7 +13,7 @@ MASKS, MASKED_SHARE = 2, 0.2
 class TimeStretch(Augmentation):
     """Speech up to 20 % faster or slower, on the power spectrogram ``[batch, frames, bins]``.
 
-    What is missing at the end of a faster clip is its beginning again, as short clips are repeated everywhere.
+    A faster clip is filled up with its beginning, as all short clips are repeated.
     """
 
     def change(self, x):
@@ -26,7 +26,7 @@ class PitchShift(Augmentation):
 
     Parameters
     ----------
-    bins_per_octave : of a constant-Q spectrogram; 0: the bins of a Fourier transform.
+    bins_per_octave : bins per octave of a constant-Q spectrogram; 0: bins of a Fourier transform.
     """
 
     def __init__(self, *, bins_per_octave: int = 0, **kwargs):
@@ -43,7 +43,7 @@ class PitchShift(Augmentation):
 
 @keras.saving.register_keras_serializable(package="spoof")
 class Masks(Augmentation):
-    """Two stripes of bands and two of frames replaced by the clip's mean (SpecAugment, Park et al. 2019).
+    """Replace two stripes of bands and two of frames by the clip's mean (SpecAugment, Park et al. 2019).
 
     Stripes are up to 20 % of the spectrogram ``[batch, frames, bands]`` wide.
     """
@@ -61,9 +61,9 @@ class Masks(Augmentation):
 
 
 def stretch(power, rate):
-    """A power spectrogram ``[batch, frames, bins]`` played ``rate`` ``[batch, 1]`` times as fast.
+    """Play a power spectrogram ``[batch, frames, bins]`` ``rate`` ``[batch, 1]`` times as fast.
 
-    Magnitudes between two frames are interpolated, as a phase vocoder does (librosa.effects.time_stretch).
+    Interpolates magnitudes between two frames, like a phase vocoder (librosa.effects.time_stretch).
     """
     frames = tf.shape(power)[1]
     place = tf.cast(tf.range(frames), tf.float32)[None] * rate  # (batch, frames)
@@ -75,10 +75,10 @@ def stretch(power, rate):
 
 
 def shift(power, semitones):
-    """A power spectrogram ``[batch, frames, bins]`` with all frequencies moved by ``semitones`` ``[batch, 1]``.
+    """Move all frequencies of a power spectrogram ``[batch, frames, bins]`` by ``semitones`` ``[batch, 1]``.
 
-    The power of a bin is spread over as many times more bins as the ratio says, so it is divided by it; what would
-    come from above half the sample rate is silent (librosa.effects.pitch_shift).
+    The power of a bin spreads over ``ratio`` times as many bins, so it is divided by the ratio. Bins that would come
+    from above half the sample rate are silent (librosa.effects.pitch_shift).
     """
     bins = power.shape[-1]
     ratio = 2.0 ** (semitones / 12.0)  # (batch, 1)
@@ -93,9 +93,9 @@ def shift(power, semitones):
 
 
 def transpose(power, bands):
-    """A constant-Q power spectrogram ``[batch, frames, bands]`` moved up by so many ``bands`` ``[batch, 1]``.
+    """Move a constant-Q power spectrogram ``[batch, frames, bands]`` up by ``bands`` ``[batch, 1]``.
 
-    Magnitudes between two bands are interpolated; what would come from beyond the edges is silent.
+    Interpolates magnitudes between two bands; bands that would come from beyond the edges are silent.
     """
     count = power.shape[-1]
     place = tf.range(count, dtype=tf.float32)[None] - bands  # (batch, bands)

@@ -1,4 +1,4 @@
-"""The parts of the augmentation that act on waveforms ``[batch, samples]``: source, room, recorder and line."""
+"""Augmentation of waveforms ``[batch, samples]``: source, room, recorder and line."""
 
 import math
 
@@ -18,18 +18,18 @@ TELEPHONE_HZ = (300.0, 3400.0)
 LEVEL_DB = 20.0
 RT60_S = (0.1, 0.8)
 RESPONSE_S = 0.5
-"""Length of a synthetic room's response; what a longer reverberation time leaves behind it is inaudible here."""
+"""Length of a synthetic room's response; the rest of a longer reverberation is inaudible here."""
 DIRECT_DB = (0.0, 20.0)
 BITS = (5, 8)
 MU, A = 255.0, 87.6
-"""Constants of ITU-T G.711's two laws."""
+"""Constants of the two laws of ITU-T G.711."""
 NOTCHES, NOTCH_WIDTH_HZ, POWERS = 5, (100.0, 1000.0), 4
-"""RawBoost's filters (Tak et al. 2022, arXiv:2111.04433, section 3); it takes powers to the fifth."""
+"""Filters of RawBoost (Tak et al. 2022, arXiv:2111.04433, section 3), which takes powers to the fifth."""
 
 
 @keras.saving.register_keras_serializable(package="spoof")
 class Noise(Augmentation):
-    """In a share of the clips, all at strength 1, noise of a random slope, white to brown, at an SNR of 5 to 40 dB."""
+    """Noise of a random slope, white to brown, at an SNR of 5 to 40 dB, in a share of the clips (all at strength 1)."""
 
     def change(self, x):
         return self.in_some(x, self.noisy, self.strength)
@@ -40,16 +40,16 @@ class Noise(Augmentation):
         return x + noise * _rms(x) / _rms(noise) * _amplitude(-snr_db)
 
     def coloured(self, x, slope):
-        """Noise in the shape of ``x`` whose power falls as frequency to the power of ``-slope`` ``[batch, 1]``."""
+        """Draw noise in the shape of ``x`` with power proportional to frequency ** ``-slope``, ``[batch, 1]``."""
         logarithm = tf.math.log(tf.maximum(band_pass.frequencies(tf.shape(x)[1]), 20.0) / 1000.0)
         return self.noise(x, tf.exp(-slope / 2.0 * logarithm))
 
 
 @keras.saving.register_keras_serializable(package="spoof")
 class Equaliser(Augmentation):
-    """In a share of the clips, all at strength 1, a smooth random gain over frequency, up to ± 12 dB.
+    """Smooth random gain over frequency, up to ± 12 dB, in a share of the clips (all at strength 1).
 
-    Half of them get a band-pass too, a third of those the telephone's.
+    Half of these clips get a band-pass too, a third of those the telephone's.
     """
 
     def change(self, x):
@@ -73,7 +73,7 @@ class Equaliser(Augmentation):
 
 @keras.saving.register_keras_serializable(package="spoof")
 class Level(Augmentation):
-    """A gain of up to ± 20 dB, less where the peak would pass full scale."""
+    """Gain of up to ± 20 dB, less if the peak would exceed full scale."""
 
     def change(self, x):
         gain = _amplitude(self.uniform(x, -LEVEL_DB * self.strength, LEVEL_DB * self.strength))
@@ -83,7 +83,7 @@ class Level(Augmentation):
 
 @keras.saving.register_keras_serializable(package="spoof")
 class Reverb(Augmentation):
-    """In up to half of the clips a synthetic room: a decaying noise tail behind the direct sound."""
+    """Synthetic room in up to half of the clips: a decaying noise tail behind the direct sound."""
 
     def change(self, x):
         return self.in_some(x, self.in_room, self.strength / 2)
@@ -102,7 +102,7 @@ class Reverb(Augmentation):
 
 @keras.saving.register_keras_serializable(package="spoof")
 class Companding(Augmentation):
-    """In up to half of the clips µ-law or A-law (G.711) with 5 to 8 bits."""
+    """µ-law or A-law (G.711) with 5 to 8 bits in up to half of the clips."""
 
     def change(self, x):
         return self.in_some(x, self.companded, self.strength / 2)
@@ -119,8 +119,8 @@ class Companding(Augmentation):
 class RawBoost(Augmentation):
     """RawBoost (Tak et al. 2022): convolutive, impulsive and stationary noise, each in up to half of the clips.
 
-    Convolutive: powers of the signal, each through notches of its own, the higher ones fainter. Impulsive: at up to
-    10 % of the samples, in proportion to them. Stationary: noise through a filter of notches at 10 to 40 dB.
+    Convolutive: powers of the signal through separate notches, higher powers fainter. Impulsive: at up to 10 % of the
+    samples, in proportion to them. Stationary: noise through a filter of notches, at an SNR of 10 to 40 dB.
     """
 
     def change(self, x):
@@ -143,7 +143,7 @@ class RawBoost(Augmentation):
     def impulsive(self, x):
         share = self.uniform(x, 0.0, 0.1)
         drawn = keras.random.uniform(tf.shape(x), seed=self.seed_generator)
-        # Where it lies under the share, the number drawn is uniform below it, and gives the size too.
+        # A drawn number under the share is uniform below it, so it gives the size too.
         hits = tf.where(drawn < share, 4.0 * drawn / share - 2.0, 0.0)
         return tf.clip_by_value(x + x * hits, -1.0, 1.0)
 
@@ -152,7 +152,7 @@ class RawBoost(Augmentation):
         return x + noise * _rms(x) / _rms(noise) * _amplitude(-self.uniform(x, 10.0, 40.0))
 
     def notches(self, x):
-        """Gain ``[batch, bins]`` of a few notches of random places and widths."""
+        """Draw the gain ``[batch, bins]`` of a few notches at random places, of random widths."""
         frequency = band_pass.frequencies(tf.shape(x)[1])[:, None]  # (1, 1, bins)
         centre = self.uniform(x, 20.0, SAMPLE_RATE_HZ / 2, (NOTCHES, 1))
         width = self.uniform(x, *NOTCH_WIDTH_HZ, (NOTCHES, 1))
