@@ -106,27 +106,32 @@ def test_training_again_does_nothing(trained, synthetic_store, config, monkeypat
     assert (folder / "bundle.json").stat().st_mtime_ns == before
 
 
-@pytest.mark.parametrize("finished", [0, 1, EPOCHS])
-def test_killed_and_run_again_ends_as_if_never_stopped(finished, trained, synthetic_store, config, tmp_path):
-    """Kills before the first epoch is complete, in the middle, and after the last; each resumes in its own run."""
-    _, folder, _, _, history = trained
+def killed_after(epochs: int, store: Store, config: Config, place: Path) -> checkpoint.Progress:
+    """Progress of a training that was killed once it had finished the epochs."""
     process = subprocess.Popen(
-        command(synthetic_store, config), env=environment(tmp_path), cwd=PROJECT_ROOT, start_new_session=True,
+        command(store, config), env=environment(place), cwd=PROJECT_ROOT, start_new_session=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     deadline = time.monotonic() + 300
     while True:
-        saved = [checkpoint.load(path) for path in (tmp_path / "artifacts" / "training").glob("*/state.npz")]
-        if saved and saved[0][0].epoch >= finished:
+        saved = [checkpoint.load(path) for path in (place / "artifacts" / "training").glob("*/state.npz")]
+        if saved and saved[0][0].epoch >= epochs:
             break
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+    return saved[0][0]
+
+
+def test_killed_again_and_again_ends_as_if_never_stopped(trained, synthetic_store, config, tmp_path):
+    """Kills before the first epoch is complete, in the middle, and after the last; all resume in the first run."""
+    _, folder, _, _, history = trained
+    runs = {killed_after(epochs, synthetic_store, config, tmp_path).run_id for epochs in (0, 1, EPOCHS)}
     subprocess.run(command(synthetic_store, config), env=environment(tmp_path), cwd=PROJECT_ROOT, check=True)
     again = ModelFolder.load(tmp_path / "artifacts" / "models" / folder.name)
-    assert again.run_id == saved[0][0].run_id
+    assert runs == {again.run_id}
     uninterrupted = ModelFolder.load(folder)
     assert again.dev_eer == pytest.approx(uninterrupted.dev_eer, abs=1e-6)
     assert again.calibration.slope == pytest.approx(uninterrupted.calibration.slope, abs=1e-6)
@@ -140,7 +145,8 @@ class EnoughError(Exception):
     """Ends a training."""
 
 
-def test_a_callback_after_each_epoch_can_end_the_training(synthetic_store, smoke, tmp_path):
+def test_a_callback_after_each_epoch_can_end_the_training(synthetic_store, smoke, tmp_path, monkeypatch):
+    monkeypatch.setattr(gradient_descent, "epoch_runner", lambda *_: lambda number: 0.0)
     config = smoke.replace(backbone="lcnn", dense_units=8, epochs=9)
     seen = []
 
@@ -162,13 +168,9 @@ def test_a_callback_after_each_epoch_can_end_the_training(synthetic_store, smoke
 def test_patience_counts_the_epochs_since_the_best(patience, ends_after, synthetic_store, smoke, monkeypatch):
     eers = [0.4, 0.3, 0.3, 0.35, 0.2, 0.2, 0.5, 0.1, 0.3]
     config = smoke.replace(backbone="lcnn", dense_units=8, epochs=len(eers), patience=patience)
-    of_one = loop._epoch
-
-    def epoch(model, run_epoch, data, config, number):
-        return of_one(model, run_epoch, data, config, number) | {"dev/eer": eers[number], "dev/loss": 0.0}
-
-    monkeypatch.setattr(loop, "_epoch", epoch)
-    monkeypatch.setattr(gradient_descent, "epoch_runner", lambda *_: lambda number: 0.0)
+    names = [f"{subset}/{name}" for subset in ("train", "dev") for name in ("loss", "accuracy", "auc", "eer")]
+    others = dict.fromkeys([*names, "speed/clips_per_s", "speed/epoch_s"], 0.0)
+    monkeypatch.setattr(loop, "_epoch", lambda *given: others | {"dev/eer": eers[given[-1]]})
     data = Data.of(synthetic_store, config)
     with tracking.run("trial", stage="trial") as run:
         progress, _ = loop.fit(config, data, devices.prepare(config), run.info.run_id)

@@ -131,7 +131,8 @@ def test_silence_stays_finite(method):
 
 def test_the_trained_model_is_the_model_given(waves, labels):
     keras.utils.set_random_seed(0)
-    x = keras.Input((16000,))
+    waves = waves[:, :8000]
+    x = keras.Input((8000,))
     inner = keras.Model(x, keras.layers.Dense(1, name="logit")(x))
     outer = PseudoSpoofing(inner, share=0.5, seed=0)
     outer.compile(keras.optimizers.Adam(1e-3), keras.losses.BinaryCrossentropy(from_logits=True), jit_compile=False)
