@@ -12,6 +12,7 @@ from keras import ops
 
 from pipeline.config import SAMPLE_RATE_HZ, FrontEndConfig
 from pipeline.errors import ConfigError
+from pipeline.network.fixed_layer import FixedLayer
 from pipeline.network.spectra import ConstantQ, LinearBands, MelBands, PowerSpectrogram
 
 POWER_FLOOR = 1e-10
@@ -25,7 +26,7 @@ VARIANCE_FLOOR = 1e-3
 
 
 @keras.saving.register_keras_serializable(package="spoof")
-class Cepstrum(keras.Layer):
+class Cepstrum(FixedLayer):
     """Cepstral coefficients of bands in dB, with deltas and double deltas over time.
 
     The orthonormal DCT-II over the bands, and librosa.feature.delta's slopes (Savitzky-Golay over 9 frames).
@@ -37,9 +38,7 @@ class Cepstrum(keras.Layer):
     n_coefficients : coefficients kept, the lowest first.
     """
 
-    def __init__(self, *, n_coefficients: int, **kwargs):
-        super().__init__(**kwargs | {"dtype": "float32", "trainable": False})
-        self.n_coefficients = n_coefficients
+    n_coefficients: int
 
     def build(self, input_shape):
         from scipy.fft import dct
@@ -59,26 +58,17 @@ class Cepstrum(keras.Layer):
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], 3 * self.n_coefficients)
 
-    def get_config(self):
-        return {**super().get_config(), "n_coefficients": self.n_coefficients}
-
 
 @keras.saving.register_keras_serializable(package="spoof")
-class Decibel(keras.Layer):
+class Decibel(FixedLayer):
     """10 · log10 of power, floored at ``POWER_FLOOR`` (−100 dB). Shapes are kept."""
-
-    def __init__(self, **kwargs):
-        super().__init__(**kwargs | {"dtype": "float32", "trainable": False})
 
     def call(self, power):
         return ops.log(ops.maximum(power, POWER_FLOOR)) * (10.0 / np.log(10.0))
 
-    def compute_output_shape(self, input_shape):
-        return input_shape
-
 
 @keras.saving.register_keras_serializable(package="spoof")
-class Normalise(keras.Layer):
+class Normalise(FixedLayer):
     """Normalisation of one window's spectrogram in dB. Shape ``[batch, frames, bands]`` is kept.
 
     Parameters
@@ -87,9 +77,7 @@ class Normalise(keras.Layer):
         unit variance over time. ``none``: unchanged.
     """
 
-    def __init__(self, *, mode: str, **kwargs):
-        super().__init__(**kwargs | {"dtype": "float32", "trainable": False})
-        self.mode = mode
+    mode: str
 
     def call(self, spectrogram_db):
         if self.mode == "peak":
@@ -100,12 +88,6 @@ class Normalise(keras.Layer):
             variance = ops.mean(ops.square(centred), axis=1, keepdims=True)
             return centred * ops.rsqrt(variance + VARIANCE_FLOOR)
         return spectrogram_db
-
-    def compute_output_shape(self, input_shape):
-        return input_shape
-
-    def get_config(self):
-        return {**super().get_config(), "mode": self.mode}
 
 
 LAYERS = (PowerSpectrogram, MelBands, LinearBands, ConstantQ, Cepstrum, Decibel, Normalise)

@@ -11,10 +11,11 @@ from keras import ops
 
 from pipeline.audio import band_filters
 from pipeline.config import SAMPLE_RATE_HZ
+from pipeline.network.fixed_layer import FixedLayer
 
 
 @keras.saving.register_keras_serializable(package="spoof")
-class PowerSpectrogram(keras.Layer):
+class PowerSpectrogram(FixedLayer):
     """Power of the short-time Fourier transform, Hann window, frames centred with zero padding.
 
     Input shape ``[batch, samples]``; output shape ``[batch, 1 + samples // hop_samples, 1 + n_fft // 2]``.
@@ -30,10 +31,8 @@ class PowerSpectrogram(keras.Layer):
     TensorShape([1, 101, 257])
     """
 
-    def __init__(self, *, n_fft: int, hop_samples: int, **kwargs):
-        super().__init__(**kwargs | {"dtype": "float32", "trainable": False})
-        self.n_fft = n_fft
-        self.hop_samples = hop_samples
+    n_fft: int
+    hop_samples: int
 
     def call(self, waveform):
         window = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(self.n_fft) / self.n_fft)).astype("float32")
@@ -47,12 +46,9 @@ class PowerSpectrogram(keras.Layer):
         batch, samples = input_shape
         return (batch, 1 + samples // self.hop_samples, 1 + self.n_fft // 2)
 
-    def get_config(self):
-        return {**super().get_config(), "n_fft": self.n_fft, "hop_samples": self.hop_samples}
-
 
 @keras.saving.register_keras_serializable(package="spoof")
-class MelBands(keras.Layer):
+class MelBands(FixedLayer):
     """Sums of power in mel bands (Slaney's scale and area normalisation, as librosa's default).
 
     Input shape ``[batch, frames, bins]``; output shape ``[batch, frames, n_mels]``.
@@ -63,11 +59,9 @@ class MelBands(keras.Layer):
     fmin_hz, fmax_hz : lowest and highest frequency.
     """
 
-    def __init__(self, *, n_mels: int, fmin_hz: float, fmax_hz: float, **kwargs):
-        super().__init__(**kwargs | {"dtype": "float32", "trainable": False})
-        self.n_mels = n_mels
-        self.fmin_hz = fmin_hz
-        self.fmax_hz = fmax_hz
+    n_mels: int
+    fmin_hz: float
+    fmax_hz: float
 
     def build(self, input_shape):
         self.filters = band_filters.mel(input_shape[-1], self.n_mels, self.fmin_hz, self.fmax_hz)  # (bins, n_mels)
@@ -78,13 +72,9 @@ class MelBands(keras.Layer):
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.n_mels)
 
-    def get_config(self):
-        own = {"n_mels": self.n_mels, "fmin_hz": self.fmin_hz, "fmax_hz": self.fmax_hz}
-        return {**super().get_config(), **own}
-
 
 @keras.saving.register_keras_serializable(package="spoof")
-class LinearBands(keras.Layer):
+class LinearBands(FixedLayer):
     """Means of power in triangular bands at equal distances in Hz, each half overlapping the next.
 
     Input shape ``[batch, frames, bins]``; output shape ``[batch, frames, n_bands]``, or every bin between the edges
@@ -96,11 +86,9 @@ class LinearBands(keras.Layer):
     fmin_hz, fmax_hz : lowest and highest frequency.
     """
 
-    def __init__(self, *, n_bands: int, fmin_hz: float, fmax_hz: float, **kwargs):
-        super().__init__(**kwargs | {"dtype": "float32", "trainable": False})
-        self.n_bands = n_bands
-        self.fmin_hz = fmin_hz
-        self.fmax_hz = fmax_hz
+    n_bands: int
+    fmin_hz: float
+    fmax_hz: float
 
     def build(self, input_shape):
         self.filters = self._filters(input_shape[-1])
@@ -114,13 +102,9 @@ class LinearBands(keras.Layer):
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self._filters(input_shape[-1]).shape[1])
 
-    def get_config(self):
-        own = {"n_bands": self.n_bands, "fmin_hz": self.fmin_hz, "fmax_hz": self.fmax_hz}
-        return {**super().get_config(), **own}
-
 
 @keras.saving.register_keras_serializable(package="spoof")
-class ConstantQ(keras.layers.Layer):
+class ConstantQ(FixedLayer):
     """Power in bands as wide as their frequency is high (Brown 1991), scaled as librosa.cqt does.
 
     Each band is a Hann-windowed complex sinusoid, centred on each frame; all have the same number of periods. Bands of
@@ -140,12 +124,10 @@ class ConstantQ(keras.layers.Layer):
     TensorShape([1, 101, 83])
     """
 
-    def __init__(self, *, hop_samples: int, bins_per_octave: int, fmin_hz: float, fmax_hz: float, **kwargs):
-        super().__init__(**kwargs | {"dtype": "float32", "trainable": False})
-        self.hop_samples = hop_samples
-        self.bins_per_octave = bins_per_octave
-        self.fmin_hz = fmin_hz
-        self.fmax_hz = fmax_hz
+    hop_samples: int
+    bins_per_octave: int
+    fmin_hz: float
+    fmax_hz: float
 
     @property
     def bands(self) -> int:
@@ -182,7 +164,3 @@ class ConstantQ(keras.layers.Layer):
     def compute_output_shape(self, input_shape):
         batch, samples = input_shape
         return (batch, 1 + samples // self.hop_samples, self.bands)
-
-    def get_config(self):
-        own = {"hop_samples": self.hop_samples, "bins_per_octave": self.bins_per_octave}
-        return {**super().get_config(), **own, "fmin_hz": self.fmin_hz, "fmax_hz": self.fmax_hz}

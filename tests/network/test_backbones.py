@@ -207,4 +207,4 @@ def test_sinc_filters_are_fixed_and_stay_in_float32():
 
 def test_sinc_filters_need_a_middle():
     with pytest.raises(ValueError, match="odd, got 1024"):
-        rawnet2.SincFilters(filters=20, filter_samples=1024)
+        rawnet2.SincFilters(filters=20, filter_samples=1024)(np.zeros((1, 2000), np.float32))

@@ -12,13 +12,14 @@ import keras
 from keras import ops
 
 from pipeline.config import ModelConfig
+from pipeline.network.fixed_layer import FixedLayer
 
 INPUT = "spectrogram"
 LAYER = "mixtures"
 
 
 @keras.saving.register_keras_serializable(package="spoof")
-class LikelihoodRatio(keras.layers.Layer):
+class LikelihoodRatio(FixedLayer):
     """Mean log-likelihood ratio of two mixtures of Gaussians with diagonal covariances, bonafide over spoof.
 
     Input shape ``[batch, frames, coefficients]``; output shape ``[batch, 1]``. The weights are, for spoof and then
@@ -30,9 +31,7 @@ class LikelihoodRatio(keras.layers.Layer):
     components : Gaussians of each mixture.
     """
 
-    def __init__(self, *, components: int, **kwargs):
-        super().__init__(**kwargs | {"dtype": "float32", "trainable": False})
-        self.components = components
+    components: int
 
     def build(self, input_shape):
         shape = (2, self.components, input_shape[-1])
@@ -56,9 +55,6 @@ class LikelihoodRatio(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], 1)
-
-    def get_config(self):
-        return {**super().get_config(), "components": self.components}
 
 
 def logit(x: keras.KerasTensor, config: ModelConfig) -> keras.KerasTensor:

@@ -15,6 +15,7 @@ from keras import layers, ops
 
 from pipeline.config import SAMPLE_RATE_HZ, ModelConfig
 from pipeline.errors import ConfigError
+from pipeline.network.fixed_layer import FixedLayer
 
 INPUT = "waveform"
 FILTERS = 20
@@ -28,7 +29,7 @@ SMALLEST_SAMPLES = FILTER_SAMPLES - 1 + POOL ** (1 + len(WIDTHS))
 
 
 @keras.saving.register_keras_serializable(package="spoof")
-class SincFilters(layers.Layer):
+class SincFilters(FixedLayer):
     """Fixed band-pass filters side by side on the mel scale (2595 · log10(1 + f / 700)) from 0 Hz to half the rate.
 
     Each is the Hamming-windowed difference of two low-pass filters: gain 1 inside its band, no phase shift, no weights.
@@ -47,14 +48,12 @@ class SincFilters(layers.Layer):
     TensorShape([1, 6976, 20])
     """
 
-    def __init__(self, *, filters: int, filter_samples: int, **kwargs):
-        if filter_samples % 2 == 0:
-            raise ValueError(f"filter_samples must be odd, got {filter_samples}")
-        super().__init__(**kwargs | {"dtype": "float32", "trainable": False})
-        self.filters = filters
-        self.filter_samples = filter_samples
+    filters: int
+    filter_samples: int
 
     def build(self, input_shape):
+        if self.filter_samples % 2 == 0:
+            raise ValueError(f"filter_samples must be odd, got {self.filter_samples}")
         top_mel = 2595 * np.log10(1 + SAMPLE_RATE_HZ / 2 / 700)
         edges_hz = 700 * (10 ** (np.linspace(0, top_mel, self.filters + 1) / 2595) - 1)
         cycles = 2 * edges_hz / SAMPLE_RATE_HZ  # (filters + 1,)
@@ -70,9 +69,6 @@ class SincFilters(layers.Layer):
     def compute_output_shape(self, input_shape):
         batch, samples = input_shape
         return (batch, samples - self.filter_samples + 1, self.filters)
-
-    def get_config(self):
-        return {**super().get_config(), "filters": self.filters, "filter_samples": self.filter_samples}
 
 
 def features(x: keras.KerasTensor, config: ModelConfig) -> keras.KerasTensor:
