@@ -23,7 +23,7 @@ class ScoreLike:
     input: tuple[str, ...] = option((), "files or folders")
     subset: str = option("eval", "subset to work on", choices=("train", "dev", "eval"))
     windows_out: bool = option(False, "one row a window")
-    from_: str = option("", "where the files come from")
+    from_: str = option("", "source of the files")
     threads: int = option(2, "threads, 100 % of them busy", least=1)
     threshold: float | None = option(None, "threshold")
 

@@ -1,4 +1,4 @@
-"""Training on the synthetic Store: what a run holds, repeatability, and resumption after a kill."""
+"""Training on the synthetic Store: its run, repeatability, and resumption after kills."""
 
 import json
 import os
@@ -25,7 +25,7 @@ from pipeline.training.data import Data
 
 EPOCHS = 3
 QUICK = {"epochs": EPOCHS, "batch_size": 40, "dense_units": 8, "backbone": "lcnn", "augment_strength": 0.1}
-"""A small network that has random state of every kind: order, crops, augmentation, dropout."""
+"""Small network with random state of every kind: order, crops, augmentation, dropout."""
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def config() -> Config:
 
 @pytest.fixture(scope="module")
 def trained(synthetic_store: Store, config: Config, tmp_path_factory: pytest.TempPathFactory):
-    """A model folder, its run, and the environment that both were made in."""
+    """Model folder, its run, files and history, and the folder that they were made in."""
     place = tmp_path_factory.mktemp("trained")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SPOOF_ARTIFACTS", str(place / "artifacts"))
@@ -66,7 +66,7 @@ def environment(place: Path) -> dict[str, str]:
     }
 
 
-def test_the_run_holds_what_a_reader_needs(trained, config):
+def test_the_run_holds_tags_parameters_data_and_files(trained, config):
     _, folder, run, files, history = trained
     assert run.info.status == "FINISHED"
     assert run.data.tags["model_version"] == folder.name
@@ -161,7 +161,7 @@ def test_a_callback_after_each_epoch_can_end_the_training(synthetic_store, smoke
     assert [epoch for epoch, *_ in seen] == [1, 2]
     assert all(0 <= best < epoch for epoch, best, _ in seen)
     assert {"dev/eer", "dev/auc", "dev/loss", "dev/min_dcf", "dev/cllr"} <= seen[0][2]
-    assert not (tmp_path / "artifacts").exists(), "nothing is left on disk without a state file"
+    assert not (tmp_path / "artifacts").exists(), "without a state file nothing is left on disk"
 
 
 @pytest.mark.parametrize(("patience", "ends_after"), [(0, 9), (2, 4), (3, 9)])
@@ -204,7 +204,7 @@ def test_weight_decay_shrinks_only_kernels(smoke):
     np.testing.assert_allclose(kernel, old * (1 - 0.1 * 0.01), rtol=1e-5)
 
 
-def test_a_gpu_that_is_not_there_is_an_error():
+def test_a_missing_gpu_is_an_error():
     import tensorflow as tf
 
     if tf.config.list_physical_devices("GPU"):
@@ -214,7 +214,7 @@ def test_a_gpu_that_is_not_there_is_an_error():
             devices.prepare(preset("smoke").replace(require_gpu=True))
 
 
-def test_one_class_in_train_is_named(synthetic_store, config):
+def test_a_missing_class_in_train_is_an_error(synthetic_store, config):
     table = synthetic_store.manifest
     import dataclasses
 

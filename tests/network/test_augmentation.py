@@ -1,4 +1,4 @@
-"""Augmentation: the identity where it must be, what each part promises, and librosa as the oracle of two of them."""
+"""Augmentation: identity at strength 0 and at inference, the effect of each part, and librosa as an oracle."""
 
 import keras
 import librosa
@@ -64,7 +64,7 @@ def test_silence_stays_finite(part):
 
 
 @pytest.mark.parametrize(("strength", "share"), [(0.25, 0.25), (1.0, 1.0)])
-def test_noise_comes_to_a_share_of_the_clips_and_keeps_its_snr(strength, share, clips):
+def test_noise_is_added_to_a_share_of_the_clips_within_its_snr(strength, share, clips):
     noisy = np.concatenate([chain.Noise(strength=strength)(clips, training=True) for _ in range(16)])
     clean = np.tile(clips, (16, 1))
     changed = (noisy != clean).any(axis=1)
@@ -74,7 +74,7 @@ def test_noise_comes_to_a_share_of_the_clips_and_keeps_its_snr(strength, share, 
     assert 30 < measured.max() < 40.1
 
 
-def test_noise_has_the_slope_that_is_asked_for():
+def test_noise_has_the_given_slope():
     noise = np.array(chain.Noise(strength=1.0).coloured(np.zeros((1, 160000), np.float32), tf.constant([[2.0]])))[0]
     power = np.abs(np.fft.rfft(noise)) ** 2  # bins of 0.1 Hz
     octaves = [10 * np.log10(power[lo * 10 : 2 * lo * 10].mean()) for lo in (250, 500, 1000, 2000)]
@@ -89,7 +89,7 @@ def test_level_moves_by_up_to_20_db_and_never_past_full_scale(clips):
     assert np.abs(np.array(chain.Level(strength=1.0)(2 * clips, training=True))).max() <= 2 * np.abs(clips).max()
 
 
-def test_equaliser_is_a_telephone_now_and_then():
+def test_equaliser_is_a_telephone_for_some_clips():
     impulses = np.zeros((64, 16000), np.float32)
     impulses[:, 0] = 1
     gain = np.abs(np.fft.rfft(np.array(chain.Equaliser(strength=1.0)(impulses, training=True))))  # bins of 1 Hz
@@ -100,7 +100,7 @@ def test_equaliser_is_a_telephone_now_and_then():
     assert middle_db.max() <= 12.1
 
 
-def test_a_band_pass_falls_as_its_orders_say():
+def test_a_band_pass_falls_by_its_orders():
     low_hz, high_hz, orders = np.float32([[100], [300]]), np.float32([[3400], [7000]]), (2.0, np.float32([[6], [12]]))
     made = band_pass.gain(tf.constant(16000), low_hz, high_hz, orders)
     f = np.maximum(np.arange(8001), 1)[None]  # bins of 1 Hz
@@ -129,7 +129,7 @@ def test_companding_is_g711s():
     rounded = np.round(compressed * steps) / steps
     expected = np.sign(rounded) * (256 ** np.abs(rounded) - 1) / 255
     differs = np.abs(np.array(waveform._through_mu_law(x, bits)) - expected) > 1e-5
-    assert differs.mean() < 0.01, "but for values that lie between two steps to the last digit"
+    assert differs.mean() < 0.01, "except for values halfway between two steps, to the last digit"
     assert np.abs(np.array(waveform._through_a_law(x, bits)) - x).max() < 0.025
     ends = np.array([[1.0, -1.0, 0.0]], np.float32)
     np.testing.assert_allclose(waveform._through_a_law(ends, bits), ends, atol=1e-6)

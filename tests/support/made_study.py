@@ -1,4 +1,4 @@
-"""A study as a search leaves it, made without the trainings."""
+"""Study as a search leaves it, made without trainings."""
 
 import math
 from datetime import datetime, timedelta
@@ -21,7 +21,7 @@ def settings(**values) -> study.Settings:
 
 
 def fill(own: optuna.Study, trials: int) -> None:
-    """Trials with the default parameters first; about half are pruned, the fifth failed."""
+    """Add trials, the default parameters first; about half are pruned, the fifth failed."""
     about = study.settings_of(own)
     rng = np.random.default_rng(7)
     for number in range(trials):

@@ -1,4 +1,4 @@
-"""A search as its users start it, in places of its own, watched through its storage."""
+"""Search as users start it, with its own folders, watched through its storage."""
 
 import os
 import signal
@@ -23,7 +23,7 @@ DEADLINE_S = 500
 
 
 class Search:
-    """Commands that share artifacts, tracking store and study."""
+    """Commands with the same artifacts, tracking store and study."""
 
     def __init__(self, folder: Path, store: Store, url: str = "", **options: object):
         self.folder = folder
@@ -35,7 +35,7 @@ class Search:
 
     @cached_property
     def storage(self) -> optuna.storages.RDBStorage:
-        """One for all looks at the study: each opens connections of its own, and a server has a hundred."""
+        """One storage for all reads: each opens connections, and a server has a hundred."""
         return study.storage(self.url, 60)
 
     @property
@@ -48,7 +48,7 @@ class Search:
         }
 
     def start(self, program: tuple[str, ...] = (sys.executable, "tuning/search.py"), **more) -> subprocess.Popen:
-        """The command, in a process group of its own."""
+        """Start the command in its own process group."""
         words = [word for name, value in (self.options | more).items() for word in (f"--{name}", str(value))]
         log = (self.folder / "log.txt").open("a")
         return subprocess.Popen(
@@ -60,7 +60,7 @@ class Search:
         assert process.wait(DEADLINE_S) == 0, (self.folder / "log.txt").read_text()[-3000:]
 
     def wait(self, process: subprocess.Popen, until: Callable[[list[FrozenTrial]], bool]) -> list[FrozenTrial]:
-        """The trials, as soon as they are what is waited for."""
+        """Wait until the trials meet a condition, and return them."""
         deadline = time.monotonic() + DEADLINE_S
         while not until(trials := self.trials()):
             assert process.poll() is None, (self.folder / "log.txt").read_text()[-3000:]
@@ -69,7 +69,7 @@ class Search:
         return trials
 
     def trials(self) -> list[FrozenTrial]:
-        """What the study holds; nothing before it is there."""
+        """Trials of the study; none before it exists."""
         try:
             return optuna.load_study(storage=self.storage, study_name="one").get_trials()
         except (KeyError, study.ConfigError):
@@ -82,7 +82,7 @@ class Search:
 
 
 def kill(process: subprocess.Popen) -> None:
-    """SIGKILL to a command and to all that it started."""
+    """Send SIGKILL to a command and its children."""
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
@@ -93,5 +93,5 @@ def finished(trials: list[FrozenTrial]) -> list[FrozenTrial]:
 
 
 def running(trials: list[FrozenTrial]) -> list[FrozenTrial]:
-    """Trials that a process works on, in a run of their own."""
+    """Trials that a process works on, in an MLflow run."""
     return [one for one in trials if one.state == TrialState.RUNNING and "run_id" in one.user_attrs]
