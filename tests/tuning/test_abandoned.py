@@ -1,4 +1,4 @@
-"""Trials of processes that died: real processes, really killed."""
+"""Trials of dead processes: real processes, killed with SIGKILL."""
 
 import subprocess
 import sys
@@ -68,7 +68,7 @@ def test_a_killed_trial_of_this_machine_is_queued_at_once_and_retried_once(own, 
     mlflow.MlflowClient().update_run(run.info.run_id, status="RUNNING")
     process = start(run_id=run.info.run_id)
     abandoned.reclaim(own, 60)
-    assert states(own) == ["RUNNING"], "a living process keeps its trial"
+    assert states(own) == ["RUNNING"], "a live process keeps its trial"
     process.kill()
     process.wait()
     abandoned.reclaim(own, 60)
@@ -85,7 +85,7 @@ def test_a_killed_trial_of_this_machine_is_queued_at_once_and_retried_once(own, 
     process.kill()
     process.wait()
     abandoned.reclaim(own, 60)
-    assert states(own) == ["FAIL", "FAIL"], "once is enough"
+    assert states(own) == ["FAIL", "FAIL"], "a retry is not retried"
 
 
 def test_a_silent_trial_of_another_machine_is_retried_after_its_heartbeat(own, start):
@@ -96,7 +96,7 @@ def test_a_silent_trial_of_another_machine_is_retried_after_its_heartbeat(own, s
     process.kill()
     process.wait()
     abandoned.reclaim(own, 60)
-    assert states(own) == ["RUNNING"], "it may only be slow"
+    assert states(own) == ["RUNNING"], "it may be slow"
     deadline = time.monotonic() + 30
     while states(own) == ["RUNNING"]:
         assert time.monotonic() < deadline

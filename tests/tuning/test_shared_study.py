@@ -1,4 +1,4 @@
-"""Two commands, as two machines would run them, on one study in a real PostgreSQL; one of them is killed."""
+"""Two commands, as on two machines, with one study in a real PostgreSQL; one command is killed."""
 
 import pytest
 from optuna.trial import TrialState
@@ -53,11 +53,11 @@ def test_the_study_is_complete_and_every_trial_ended_once(shared):
     assert all(one.state.is_finished() for one in trials)
     assert [one.number for one in trials] == list(range(len(trials)))
     runs = [run.data.tags["trial"] for run in place.runs("trial")]
-    assert sorted(runs, key=int) == [str(one.number) for one in trials], "one run a trial"
+    assert sorted(runs, key=int) == [str(one.number) for one in trials], "one run per trial"
     assert len({run.data.tags["mlflow.parentRunId"] for run in place.runs("trial")}) == len(place.runs("tune")) == 1
 
 
-def test_a_killed_worker_loses_its_running_trial_alone_and_that_is_retried(shared):
+def test_a_killed_worker_loses_only_its_running_trial_which_is_retried(shared):
     place, left = shared
     trials = place.trials()
     assert [one.number for one in trials if one.state == TrialState.FAIL] == [left]

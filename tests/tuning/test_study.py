@@ -45,7 +45,7 @@ def test_equal_settings_name_one_study_and_others_another():
     assert on_a_gpu.study_name() == about.study_name()
 
 
-def test_a_study_refuses_other_settings_by_their_names(place):
+def test_a_study_refuses_other_settings_and_names_them(place):
     study.create(place, "one", settings())
     assert study.create(place, "one", settings()).study_name == "one"
     other = settings(config=settings().config.replace(batch_size=20), pruner="median")
@@ -56,7 +56,7 @@ def test_a_study_refuses_other_settings_by_their_names(place):
 
 
 @pytest.mark.parametrize("password", ["secret", "sec@ret", "sec:r/et"])
-def test_a_storage_that_cannot_be_opened_is_named_without_its_password(password):
+def test_a_storage_error_hides_the_password(password):
     with pytest.raises(ConfigError, match=r"--storage postgresql://\*+@localhost:1/none: cannot be opened") as caught:
         study.storage(f"postgresql://me:{password}@localhost:1/none", 60)
     assert not [part for part in ("sec", "ret", "r/et") if part in str(caught.value)]
@@ -105,7 +105,7 @@ def test_trials_are_ranked_by_the_first_objective(place, searched):
     both = study.create(place, "both", settings(objectives=("eer", "latency")))
     for pair in ((0.2, 1.0), (0.1, 3.0), (0.3, 2.0)):
         both.add_trial(optuna.create_trial(values=list(pair)))
-    assert [one.values for one in study.ranked(both)] == [[0.1, 3.0], [0.2, 1.0]], "the third is beaten in both"
+    assert [one.values for one in study.ranked(both)] == [[0.1, 3.0], [0.2, 1.0]], "another beats the third in both"
 
 
 # Pruning
@@ -150,8 +150,8 @@ def test_a_trial_without_promise_ends_once_its_learning_rate_has_warmed_up(place
     for _ in range(4):
         assert ends(own, good) == epochs
     assert ends(own, bad) == 2, "not after the first epoch, which warms up"
-    assert ends(own, bad, source="default parameters") == epochs, "the yardstick runs to its end"
-    assert ends(own, [0.4, 0.15, 0.45, 0.45]) == epochs, "the epoch that would be kept counts, not the last one"
+    assert ends(own, bad, source="default parameters") == epochs, "the default parameters run to their end"
+    assert ends(own, [0.4, 0.15, 0.45, 0.45]) == epochs, "the kept epoch counts, not the last"
 
 
 def test_nothing_is_pruned_with_two_objectives(place):
@@ -164,7 +164,7 @@ def test_nothing_is_pruned_with_two_objectives(place):
 
 
 @pytest.mark.parametrize(("pruner", "at_most"), [("hyperband", 8), ("halving", 6)])
-def test_most_epochs_are_spared(place, pruner, at_most):
+def test_most_epochs_are_saved(place, pruner, at_most):
     """Epochs run of sixteen, on trials that differ as much as those of a search."""
     about = settings(pruner=pruner, config=preset("smoke").replace(epochs=16))
     own = study.create(place, "one", about)

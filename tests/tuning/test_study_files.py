@@ -1,4 +1,4 @@
-"""The files of a study: table, best configuration, figures and page."""
+"""Files of a study: table, best configuration, figures and page."""
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ def folder(searched, tmp_path):
     return tmp_path / "out"
 
 
-def test_everything_is_there(folder):
+def test_all_files_are_written(folder):
     names = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
     figures = ("history", "intermediate_values", "slices", "importances")
     assert names == {"trials.csv", "best_params.yaml", "study.html", *(f"figures/{name}.png" for name in figures)}
@@ -46,7 +46,7 @@ def test_the_best_configuration_is_a_configuration_file(searched, folder):
     assert config != settings().config
 
 
-def test_the_page_needs_nothing_else(folder):
+def test_the_page_is_self_contained(folder):
     page = (folder / "study.html").read_text()
     assert page.count("data:image/png;base64,") == 4
     assert "http" not in page
@@ -65,7 +65,7 @@ def test_two_objectives_have_a_front(place, tmp_path):
 
 
 @pytest.mark.parametrize("trials", [0, 1, 2])
-def test_a_study_of_hardly_any_trials_is_written(place, tmp_path, trials):
+def test_a_study_of_few_trials_is_written(place, tmp_path, trials):
     own = study.create(place, "few", settings())
     fill(own, trials)
     study_page.write(own, tmp_path, 32)
@@ -74,7 +74,7 @@ def test_a_study_of_hardly_any_trials_is_written(place, tmp_path, trials):
     assert results.summary(own).startswith(f"study few, {trials} trial")
 
 
-def test_words(searched):
+def test_lines_for_the_terminal(searched):
     failed = searched.get_trials()[4]
     assert results.line(searched, failed).startswith(
         "== trial 4 failed after 0 epochs: ProjectError: training diverged"
@@ -97,7 +97,7 @@ def test_importance_needs_trials_that_differ(place, searched):
     assert study_figures.importances(own) == {}
 
 
-def test_figures_are_drawn_where_more_is_better():
+def test_the_best_so_far_rises_for_an_objective_to_maximise():
     table = pd.DataFrame(
         {"trial": [0, 1, 2], "state": ["complete"] * 3, "dev/auc": [0.6, 0.9, 0.8], "source": [""] * 3}
         | {"dropout": [0.1, 0.2, 0.3]}
