@@ -1,7 +1,7 @@
-"""The errors this project raises on purpose: each names the thing, the value seen and the remedy.
+"""Errors that this project raises on purpose: each names the thing, the value seen and the remedy.
 
-Commands print them without a traceback and exit with status 2 (see ``cli.run``); everything else is a bug and keeps
-its traceback.
+Commands print them without a traceback and exit with status 2 (see ``cli.run``). Any other error is a bug and keeps its
+traceback.
 """
 
 import re
@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class ProjectError(Exception):
-    """Base of every error that a user can mend."""
+    """Base of every error that a user can fix."""
 
 
 class ConfigError(ProjectError):
@@ -70,8 +70,8 @@ class ModelFolderError(ProjectError):
 
 
 class TrackingError(ProjectError):
-    """The tracking server does not answer."""
+    """The tracking server does not answer, or its address or experiment is wrong."""
 
 
 class DownloadError(ProjectError):
-    """A file cannot be fetched, is not what its publisher stated, or cannot be unpacked safely."""
+    """A file cannot be fetched, differs from what its publisher states, or cannot be unpacked safely."""

@@ -35,6 +35,7 @@ class RegisterOptions:
     rollback: bool = option(False, "true: register nothing, and make the previous champion champion again")
 
 
+@tracking.named_errors()
 def register(model_folder: Path) -> Decision:
     """Register a model folder and apply the rule; resumes a registration that was stopped.
 
@@ -135,6 +136,7 @@ def _description(candidate: ModelFolder) -> str:
     return card[: DESCRIPTION_CHARACTERS - len(more)].rsplit("\n", 1)[0] + more
 
 
+@tracking.named_errors()
 def rollback() -> str:
     """Make the previous champion champion again, in the registry and on disk; returns its version.
 

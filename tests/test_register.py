@@ -1,4 +1,4 @@
-"""The registry's rule, on a real store: candidates, champions, and what their versions say."""
+"""The rule of promotion on a real registry: candidates, champions, and the tags of their versions."""
 
 import hashlib
 import json
@@ -52,7 +52,7 @@ def trained(make_model_folder):
 
 
 def pad(folder: Path, count: int) -> None:
-    """Make the file that scores larger, which a LiteRT file bears."""
+    """Append bytes to the LiteRT file, which still loads."""
     model = folder / "model.tflite"
     model.write_bytes(model.read_bytes() + bytes(count))
     index = json.loads((folder / "bundle.json").read_text())
@@ -112,7 +112,7 @@ def test_other_dev_trials_do_not_compare(trained, client):
     assert alias(client, "champion") == "first"
 
 
-def test_without_dev_scores_there_is_no_verdict(trained, make_model_folder, client):
+def test_without_dev_scores_nothing_is_promoted(trained, make_model_folder, client):
     register.register(make_model_folder("old").folder)
     decision = register.register(trained("recent", 3.0).folder)
     assert not decision.promoted
@@ -120,7 +120,7 @@ def test_without_dev_scores_there_is_no_verdict(trained, make_model_folder, clie
     assert (alias(client, "champion"), alias(client, "candidate")) == ("old", "recent")
 
 
-def test_nothing_to_go_back_to_says_so(trained):
+def test_a_rollback_needs_a_previous_champion(trained):
     with pytest.raises(ConfigError, match="no previous champion, there is no champion"):
         register.main(["--rollback", "true"])
     with pytest.raises(ConfigError, match="takes no --model"):
@@ -142,7 +142,7 @@ def test_eval_and_the_model_card_are_beside_the_decision(trained, client):
     assert client.get_model_version(REGISTERED_MODEL, "2").tags["eval_eer_champion"] == "0.250000"
 
 
-def test_registering_again_only_says_so(make_model_folder, client, capsys):
+def test_a_registered_folder_is_only_reported(make_model_folder, client, capsys):
     folder = make_model_folder().folder
     register.register(folder)
     assert register.register(folder).promoted
@@ -168,6 +168,6 @@ def test_the_environment_of_the_model_has_no_tensorflow_and_no_pickle(make_model
     assert "keras" not in requirements
 
 
-def test_nothing_to_register_says_so():
+def test_without_a_model_folder_nothing_is_registered():
     with pytest.raises(model_folders.ModelFolderError, match="train a model first"):
         register.main([])

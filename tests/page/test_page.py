@@ -1,4 +1,4 @@
-"""The page as its visitors have it: a real server, asked directly and through a real headless Chromium."""
+"""The page as visitors use it: a real server, asked directly and through a real headless Chromium."""
 
 import csv
 import dataclasses
@@ -35,9 +35,9 @@ def address(model):
     process = subprocess.Popen(
         [sys.executable, "-m", "pipeline.page", *arguments], cwd=PROJECT_ROOT, stdout=subprocess.PIPE, text=True
     )
-    said = process.stdout.readline()
-    assert said.startswith("model tiny-1: http://127.0.0.1:"), said
-    yield urlsplit(said.split()[-1]).netloc
+    line = process.stdout.readline()
+    assert line.startswith("model tiny-1: http://127.0.0.1:"), line
+    yield urlsplit(line.split()[-1]).netloc
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=20)
     assert process.returncode == 0
@@ -139,8 +139,8 @@ def test_decoded_audio_is_returned_as_wav(address, recordings):
     recording = (recordings / "c.ogg").read_bytes()
     status, headers, body = ask(address, "POST", "/api/audio", recording)
     assert (status, headers["content-type"]) == (200, "audio/wav")
-    heard, _ = soundfile.read(io.BytesIO(body), dtype="float32")
-    np.testing.assert_array_equal(heard, audio.decode(recording))
+    returned, _ = soundfile.read(io.BytesIO(body), dtype="float32")
+    np.testing.assert_array_equal(returned, audio.decode(recording))
     assert ask(address, "POST", "/api/audio", b"x")[0] == 422
 
 
@@ -259,7 +259,11 @@ def test_many_recordings_become_a_table_that_sorts_and_downloads(page, downloads
     assert (table[3]["score"], table[3]["error"][:10]) == ("", "unreadable")
 
 
-def test_bad_files_are_told_apart(page, recordings, tmp_path):
+def test_bad_and_odd_files_are_explained(page, recordings, tmp_path):
+    (tmp_path / "cut.wav").write_bytes((recordings / "a <img src=x onerror=alert(1)>.wav").read_bytes()[:-20000])
+    page.drop(tmp_path / "cut.wav")
+    assert page.element("plots").is_displayed()
+    assert page.text("cause").startswith("truncated: the header promises 64036 bytes")
     page.drop(recordings / "notes.wav")
     assert page.text("headline") == "Could not be judged"
     assert "does not look like audio" in page.text("sentence")

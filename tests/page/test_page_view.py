@@ -1,4 +1,4 @@
-"""What the page shows of a recording: the detector's own row, the model's own bands, and words that fit the score."""
+"""The page's data for a recording: the detector's row, the model's bands, and words that fit the score."""
 
 import base64
 import dataclasses
@@ -84,18 +84,18 @@ def test_every_window_and_chunk_is_computed_once(detector, voice, monkeypatch, w
     assert shown["row"]["score"] == pytest.approx(Detector(model).row("", recording).score, abs=1e-5)
 
 
-def test_what_cannot_be_decoded_has_its_row_and_words_alone(detector):
+def test_a_recording_that_cannot_be_decoded_has_only_row_and_words(detector):
     shown = view.view(detector, b"nonsense", limits=audio.DEFAULT_LIMITS)
     assert set(shown) == {"row", "verdict", "threshold"}
     assert shown["row"]["score"] is None
     assert shown["verdict"]["tone"] == "error"
 
 
-def test_the_wav_holds_what_the_model_hears(detector, voice):
+def test_the_wav_holds_the_decoded_samples(detector, voice):
     recording = encoded(voice, "OGG", 44100)
-    heard, rate_hz = soundfile.read(io.BytesIO(view.wav(recording, detector, limits=audio.DEFAULT_LIMITS)))
+    returned, rate_hz = soundfile.read(io.BytesIO(view.wav(recording, detector, limits=audio.DEFAULT_LIMITS)))
     assert rate_hz == 16000
-    np.testing.assert_array_equal(heard.astype(np.float32), audio.decode(recording))
+    np.testing.assert_array_equal(returned.astype(np.float32), audio.decode(recording))
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_the_sentence_states_the_probability(spoof_probability, label, point, se
     assert sentence in verdict(row(3.0, spoof_probability, label), point).sentence
 
 
-def test_without_speech_nothing_is_said_of_the_voice():
+def test_without_speech_there_is_no_verdict_on_the_voice():
     silent = Row("", speech_s=0.13, score=5.0, spoof_probability=0.01, label="no_speech")
     found = verdict(silent, EVEN)
     assert (found.tone, found.headline) == ("no_speech", "No speech to judge")

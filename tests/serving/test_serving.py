@@ -55,7 +55,7 @@ def registered(place, write_model_folder):
 
 @pytest.fixture(scope="module")
 def speech_like() -> np.ndarray:
-    """1.7 s in which the speech detector hears some speech."""
+    """1.7 s in which the speech detector finds some speech."""
     t = np.arange(27200) / 16000
     phase = 2 * np.pi * np.cumsum(120 + 30 * np.sin(5 * t)) / 16000
     wave = sum(np.sin(k * phase) / k for k in range(1, 15)) * (0.6 + 0.4 * np.sin(2 * np.pi * 3 * t))
@@ -91,7 +91,7 @@ def tracked(place, monkeypatch):
 
 
 def same(answer: dict, expected: Row) -> bool:
-    """Whether a row of an answer says what the detector does of the same clip."""
+    """Whether a row of an answer equals the detector's of the same clip."""
     wanted = {**vars(expected), "source": answer["source"], "latency_ms": answer["latency_ms"]}
     return answer == {k: pytest.approx(v, abs=1e-5) if isinstance(v, float) else v for k, v in wanted.items()}
 
@@ -147,7 +147,7 @@ def test_parameters_choose_the_operating_point_threshold_and_timeline(server, re
     assert "this model has eer, min_dcf" in answer["message"]
 
 
-def test_paths_lead_into_the_folder_alone(server, registered, place, speech_like):
+def test_only_paths_in_the_folder_are_read(server, registered, place, speech_like):
     inside = ["inner/a.wav", str(place / "recordings/inner/a.wav"), "inner/../inner/a.wav", "inside.wav"]
     expected = Detector(registered).row("", wav(speech_like))
     found = server.score(dataframe_records=[{"path": path} for path in inside])
@@ -311,7 +311,7 @@ def test_eight_clients_at_once_all_get_the_same_row(server, registered, speech_l
     assert sizes[-1] < 1.2 * sizes[len(sizes) // 2]
 
 
-def test_the_server_says_how_fast_it_is(server, place, speech_like, capsys):
+def test_the_server_logs_its_latency(server, place, speech_like, capsys):
     server.score(dataframe_records=[{"audio": text(wav(speech_like))}] * 5 + [{"audio": "%"}])
     time.sleep(2.5)
     lines = latency.read(place / "latency.jsonl")

@@ -1,4 +1,4 @@
-"""A server's settings come from its environment, and mistakes in it are told."""
+"""A server reads its settings from its environment, and names mistakes in them."""
 
 import pytest
 

@@ -100,8 +100,7 @@ function show(item) {
   $("file").textContent = item.file.name;
   $("headline").textContent = verdict.headline;
   $("sentence").textContent = verdict.sentence;
-  // Error numbers of libraries do not help visitors.
-  const cause = row.error && row.error !== verdict.sentence ? row.error.replace(/ \(.*Errno.*\)$/, "") : "";
+  const cause = row.error === verdict.sentence ? "" : row.error || row.note || "";
   $("cause").textContent = cause;
   $("cause").hidden = !cause;
   const scored = typeof row.score === "number";
