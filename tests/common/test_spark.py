@@ -141,5 +141,5 @@ def test_options_that_lack_another_say_so(options, message, recordings):
 
 
 def test_names_that_spark_cannot_carry_are_refused():
-    with pytest.raises(ConfigError, match=r"a\\udcff.wav: its name is not Unicode, which Spark cannot carry"):
+    with pytest.raises(ConfigError, match=r"a\\udcff.wav: the name is not Unicode, which Spark cannot carry"):
         next(spark_scoring.rows(None, "models:/any/1", ["b.wav", "a\udcff.wav"]))

@@ -72,7 +72,7 @@ def test_data_md_counts_by_subset_attack_speaker_and_package(packages):
         "| klettres-data | 1.0-1 | 1 | 1 | see the file |",
         "| asterisk-core-sounds-it-g722 | 1.0-1 | 1 | 0 | see the file |",
         "| festvox-kallpc16k | 1.0-1 | 0 | 1 | see the file |",
-        "of which is audible: libsonic0 1.0-1.",
+        "audible: libsonic0 1.0-1.",
     ):
         assert line in text.splitlines()
 

@@ -94,9 +94,6 @@ def about(
             f"| {name} | {packages.versions[name]} | {clips[name, True]} | {clips[name, False]} | {licences} |"
         )
     needed = sorted(packages.versions.keys() - {*fetch.RECORDINGS, *fetch.ENGINES, *fetch.VOICES})
-    lines += [
-        "",
-        "Copies count for the package of their human's recordings. The engines also need these packages, none",
-    ]
-    lines.append(f"of which is audible: {', '.join(f'{name} {packages.versions[name]}' for name in needed)}.")
+    lines += ["", "Copies count for the package of their human. The engines also need these packages, none of which is"]
+    lines.append(f"audible: {', '.join(f'{name} {packages.versions[name]}' for name in needed)}.")
     return "\n".join(lines) + "\n"
