@@ -27,7 +27,7 @@ ONE, ZERO = ("1", "1.0", "true"), ("0", "0.0", "false")
 """Labels that mean a class only by ``label_one``."""
 COLUMN_NAMES = {
     "path": ("path", "filepath", "audiopath", "file", "filename", "audio", "wav", "utterance", "id"),
-    "label": ("label", "labels", "target", "class", "key"),
+    "label": ("label", "target", "class", "key"),
     "split": ("split", "subset", "partition"),
     "speaker": ("speaker", "speakerid"),
     **{name: (name.replace("_", ""),) for name in ("utterance_id", "attack")},
@@ -61,13 +61,16 @@ def load(path: Path, label_one: str = "none") -> pd.DataFrame:
     names = _understood(path, list(table.columns))
     if "path" not in names:
         raise CorpusError(f"{path}: column 'path' is missing; found {', '.join(table.columns)}")
+    binary: dict[str, str] = {}
+    if label_one != "none":
+        other = {BONAFIDE: SPOOF, SPOOF: BONAFIDE}[label_one]
+        binary = dict.fromkeys(ONE, label_one) | dict.fromkeys(ZERO, other)
     words = {}
-    if "label" in names:
-        words["label"] = _labels(path, table, names, label_one)
-    if "split" in names:
-        words["split"] = _splits(path, table, names)
-        if not words["split"]:
-            del names["split"]
+    for name, known in (("label", LABEL_WORDS | binary), ("split", SPLIT_WORDS)):
+        if name in names:
+            words[name] = _meanings(path, table, names, name, known)
+            if words[name] is None:
+                del names[name]
     table = table.rename(columns={given: name for name, given in names.items()})
     understood = []
     for name, given in names.items():
@@ -129,31 +132,21 @@ def _understood(path: Path, given: list[str]) -> dict[str, str]:
     return found
 
 
-def _labels(path: Path, table: pd.DataFrame, names: Mapping[str, str], label_one: str) -> dict[str, str]:
-    """Label of each value of the column."""
-    meaning = {value: LABEL_WORDS.get(word(value), "") for value in table[names["label"]].unique()}
-    if label_one != "none":
-        other = {BONAFIDE: SPOOF, SPOOF: BONAFIDE}[label_one]
-        binary = dict.fromkeys(ONE, label_one) | dict.fromkeys(ZERO, other)
-        meaning = {value: label or binary.get(word(value), "") for value, label in meaning.items()}
-    for value, label in meaning.items():
-        if not label and value.strip():
-            first = table[table[names["label"]] == value].iloc[0][names["path"]]
-            if word(value) in (*ONE, *ZERO):
-                raise CorpusError(
-                    f"{path}: label {value!r} of {first} is no class; say which class 1 is: --label_one "
-                    f"{BONAFIDE} or --label_one {SPOOF}"
-                )
-            raise CorpusError(f"{path}: label {value!r} of {first} is none of {', '.join(LABEL_WORDS)}")
-    return meaning
+def _meanings(
+    path: Path, table: pd.DataFrame, names: Mapping[str, str], name: str, words: Mapping[str, str]
+) -> dict[str, str] | None:
+    """Label or subset of each value of a column; None for a column of another name with other words.
 
-
-def _splits(path: Path, table: pd.DataFrame, names: Mapping[str, str]) -> dict[str, str]:
-    """Subset of each value of the column; nothing for a column of another name with other words."""
-    given = table[names["split"]]
-    meaning = {value: SPLIT_WORDS.get(word(value), "") for value in given.unique()}
-    unknown = [value for value, split in meaning.items() if not split and value.strip()]
-    if unknown and word(names["split"]) == "split":
-        first = table[given == unknown[0]].iloc[0][names["path"]]
-        raise CorpusError(f"{path}: split {unknown[0]!r} of {first} is none of {', '.join(SPLIT_WORDS)}")
-    return {} if unknown else meaning
+    Raises ``CorpusError`` for other words in a column of this name, and for labels of 1 and 0 without ``label_one``.
+    """
+    given = table[names[name]]
+    meaning = {value: words.get(word(value), "") for value in given.unique()}
+    unknown = next((value for value, known in meaning.items() if not known and value.strip()), None)
+    if unknown is None:
+        return meaning
+    wrong = f"{path}: {name} {unknown!r} of {table[given == unknown].iloc[0][names['path']]}"
+    if name == "label" and word(unknown) in (*ONE, *ZERO):
+        raise CorpusError(f"{wrong} is no class; name that of 1 by --label_one {BONAFIDE} or --label_one {SPOOF}")
+    if word(names[name]) == name:
+        raise CorpusError(f"{wrong} is none of {', '.join(words)}")
+    return None

@@ -33,7 +33,7 @@ def read(data_dir: Path, parts: tuple[str, ...], label_one: str) -> tuple[pd.Dat
     if "split" in table:
         table = table[table["split"].isin((*parts, ""))]
     if table.empty:
-        raise CorpusError(f"{data_dir}: no row is in {', '.join(parts)}")
+        raise CorpusError(f"{data_dir}: no rows of {', '.join(parts)}")
     given = table["path"].to_numpy().tolist()
     absolute = _absolute(data_dir.parent, given)
     files = _files(absolute)

@@ -126,7 +126,7 @@ def test_damage_is_named(tmp_path, rows):
     with pytest.raises(CorpusError, match=r"1 of 2 rows have no label, the first b\.wav"):
         read(tmp_path / "label.csv")
     rows.assign(split="train").to_csv(tmp_path / "part.csv", index=False)
-    with pytest.raises(CorpusError, match=r"part\.csv: no row is in dev"):
+    with pytest.raises(CorpusError, match=r"part\.csv: no rows of dev"):
         corpora.read(CorpusConfig(corpus="table", data_dir=str(tmp_path / "part.csv"), parts="dev"))
     (tmp_path / "notes.txt").write_text("path,label\n")
     with pytest.raises(CorpusError, match=r"ends in \.csv, \.tsv or \.parquet"):
