@@ -49,7 +49,8 @@ class Mix:
         if self.channel is not None and self.channel < channels:
             block = block[:, self.channel, None]
         elif channels > 1:
-            block = block.mean(axis=1, dtype=np.float32, keepdims=True)
+            # A product is many times faster than the mean over an axis as short as this.
+            block = block @ np.full((channels, 1), 1 / channels, np.float32)
         return self.scaled(block)
 
     def scaled(self, block: np.ndarray) -> np.ndarray:
@@ -115,10 +116,9 @@ class Levels:
     def _add(self, rate_hz: int, block: np.ndarray) -> None:
         """Add the power of each channel, and that of their sum, for each frame of a block."""
         size = round(FRAME_S * rate_hz)
-        frames = block[: len(block) // size * size].reshape(-1, size, self._channels)  # (frames, samples, channels)
-        total = frames.sum(axis=2)
-        powers = [np.einsum("fsc,fsc->fc", frames, frames), np.einsum("fs,fs->f", total, total)[:, None]]
-        self._powers.append(np.concatenate(powers, axis=1) / size)
+        whole = np.ascontiguousarray(block[: len(block) // size * size].T)  # (channels, samples)
+        parts = [part.reshape(-1, size) for part in (*whole, whole.sum(axis=0))]  # each (frames, samples)
+        self._powers.append(np.stack([np.einsum("fs,fs->f", part, part) for part in parts], axis=1) / size)
 
 
 def _is_call(powers: np.ndarray) -> bool:
