@@ -157,7 +157,7 @@ def test_scores_are_those_of_the_keras_model(many, make_model_folder, tiny_model
         assert (row["score"] + 0.5) / 2 == pytest.approx(logit, abs=1e-3)
 
 
-def test_labels_give_metrics_of_what_has_a_score(many, make_model_folder, tmp_path, capsys):
+def test_labels_give_metrics_of_the_scored_recordings(many, make_model_folder, tmp_path, capsys):
     files = sorted(path.name for path in many.iterdir())
     labels = ["bonafide" if number % 3 else "spoof" for number in range(len(files))]
     attacks = ["A1" if label == "spoof" else "-" for label in labels]

@@ -47,10 +47,12 @@ def find(inputs: Sequence[str], label_one: str = "none") -> list[Recording]:
             _report(left)
             raise ConfigError(f"nothing to score in {given}: name audio files, folders, patterns or tables of them")
         for recording in named:
-            known = found.get(recording.path)
-            if known:
-                left.append((recording.path, "given before"))
-            if not known or not known.label:
+            known = found.setdefault(recording.path, recording)
+            if known is recording:
+                continue
+            contradicts = known.label and recording.label not in ("", known.label)
+            left.append((recording.path, "given before" + ", with another label" * bool(contradicts)))
+            if not known.label:
                 found[recording.path] = recording
     _report([(path, reason) for path, reason in left if reason != NO_RECORDING or path not in found])
     return list(found.values())

@@ -25,6 +25,10 @@ def test_patterns_tables_and_doubles(many, tmp_path, capsys):
     assert len(found) == 13
     assert [recording.label for recording in found][:3] == ["bonafide", "spoof", ""]
     assert "\nleft out 5, given before: " in capsys.readouterr().err
+    (tmp_path / "other.csv").write_text("path,label\nmany/01.wav,spoof\n")
+    found = inputs.find([str(tmp_path / "list.tsv"), str(tmp_path / "other.csv")])
+    assert [recording.label for recording in found] == ["bonafide", "spoof"]
+    assert "\nleft out 1, given before, with another label: " in capsys.readouterr().err
     (listed, attacked) = inputs.find([str(tmp_path / "list.tsv")])
     assert (listed.label, attacked.label, attacked.attack) == ("bonafide", "spoof", "A1")
     assert len(inputs.find([f"{tmp_path}/**/1*.wav"])) == 2

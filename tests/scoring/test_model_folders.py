@@ -107,7 +107,7 @@ def test_other_versions_are_refused(make_model_folder, change, message):
         ModelFolder.load(index.parent)
 
 
-def test_missing_folder_and_missing_champion_say_what_to_do(tmp_path):
+def test_missing_folder_and_missing_champion_are_named_with_the_remedy(tmp_path):
     with pytest.raises(ModelFolderError, match=r"bundle\.json is missing\); train one, or check --model"):
         ModelFolder.load(tmp_path)
     with pytest.raises(ModelFolderError, match="no model yet: `make demo`"):

@@ -1,4 +1,4 @@
-"""A file of rows that was left half written goes on, in every format, without losing or doubling a row."""
+"""A half-written file of rows resumes, in every format, and loses or doubles no row."""
 
 import csv
 import json
@@ -47,7 +47,7 @@ def write(path: Path, rows: list[Row], *, finish: bool, made_with: dict = MADE_W
     return found
 
 
-def test_what_is_written_is_what_was_given(path):
+def test_the_file_holds_the_rows_added(path):
     write(path, ROWS, finish=True)
     assert os.listdir(path.parent) == [path.name]
     found = read(path)

@@ -23,7 +23,7 @@ def test_labels_wait_for_speech_and_follow_the_threshold(make_model_folder, voic
     assert strict.line(step).label == "spoof"
 
 
-def test_the_meter_counts_what_the_whole_recording_would(voice):
+def test_the_meter_counts_as_for_the_whole_recording(voice):
     meter = SpeechMeter(1.0)
     probabilities = speech.probabilities(voice)
     for number in range(1, 8):
@@ -42,7 +42,7 @@ def test_the_meter_forgets_at_a_gap(voice):
     assert after[0] == other.add(voice[9000:13000])[0]
 
 
-def test_summary_counts_what_came_too_late():
+def test_summary_counts_missed_deadlines():
     summary = Summary(step_s=0.25)
     for number, latency_ms in enumerate([10.0] * 98 + [240.0, 260.0], 1):
         line = Line(0.25 * number, 0.0, None, "", False, 0.0, latency_ms, int(number == 7))

@@ -1,4 +1,4 @@
-"""Sound from a pipe: WAV and raw samples against libsndfile, and what is neither."""
+"""Audio from a pipe: WAV and raw samples against libsndfile, and other containers."""
 
 import io
 import os

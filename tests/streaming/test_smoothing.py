@@ -1,4 +1,4 @@
-"""Smoothing of a stream's scores: an exponential memory in seconds, and a label that does not chatter."""
+"""Smoothing of a stream's scores: exponential memory in seconds, and a steady label."""
 
 import math
 
@@ -7,7 +7,7 @@ import pytest
 from pipeline.streaming.smoothing import Hysteresis, RunningMean
 
 
-def test_what_lies_a_memory_back_weighs_one_over_e():
+def test_a_score_one_memory_ago_weighs_one_over_e():
     mean = RunningMean(2.0)
     assert mean.value is None
     assert mean.add(1.0, 5.0) == 1.0
