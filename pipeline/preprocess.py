@@ -109,7 +109,8 @@ def _log(folder: Path, config: Config, clips_per_s: float, aside: bool) -> str:
             "speed/preprocess_clips_per_s": clips_per_s,
         }
         mlflow.log_metrics({k: float(v) for k, v in (counts | totals | shortcuts.mlflow_metrics(audit)).items()})
-        groups = table.groupby(["split", "label", "attack", "speaker"])["duration_s"].agg(["size", "sum"])
+        columns = ["split", "label", "attack", "attack_name", "speaker"]
+        groups = table.groupby(columns)["duration_s"].agg(["size", "sum"])
         groups = groups.rename(columns={"size": "clips", "sum": "seconds"}).reset_index()
         mlflow.log_text(groups.to_csv(index=False), "counts.csv")
         mlflow.log_artifact(str(folder / store.REJECTED))

@@ -20,11 +20,13 @@ def write_all(store: Store, folder: Path) -> None:
     """Draw every figure of the Store into ``folder`` as PNG."""
     folder.mkdir(parents=True)
     table = store.manifest
+    spoof = table[table["label"] == SPOOF]
+    named = spoof["attack"].where(spoof["attack_name"] == "", spoof["attack"] + " (" + spoof["attack_name"] + ")")
     drawn = {
         "subsets": largest_groups(table, "split"),
         "durations": durations(table),
         "speakers": largest_groups(table, "speaker"),
-        "attacks": largest_groups(table[table["label"] == SPOOF], "attack"),
+        "attacks": largest_groups(spoof.assign(attack=named), "attack"),
     }
     for label in LABELS:
         rows = np.flatnonzero((table["label"] == label).to_numpy())
