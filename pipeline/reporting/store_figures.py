@@ -129,9 +129,9 @@ def largest_groups(table: pd.DataFrame, column: str) -> Figure:
         left += shown[label].to_numpy()
     if len(shown):
         axes.bar_label(axes.containers[-1], [f"{count:,.0f}" for count in left], padding=2, fontsize=9)
+        axes.legend(loc="lower right")
     axes.set_yticks(range(len(shown)), [name or "unknown" for name in shown.index], fontsize=9)
     more = f", the largest {len(shown)} of {len(counts)}" if len(counts) > len(shown) else ""
     axes.set(xlabel="Clips", title=f"Clips by {column}{more}", ylim=(len(shown) - 0.4, -0.6))
     axes.grid(axis="y", visible=False)
-    axes.legend(loc="lower right")
     return figure
