@@ -16,9 +16,7 @@ REASONS = {
     AudioFault.UNREADABLE: "This does not look like audio, or it is damaged.",
     AudioFault.NOT_FINITE: "The file is damaged: some of its samples are not numbers.",
     AudioFault.TOO_SHORT: "The recording is too short to be judged.",
-    AudioFault.TOO_LONG: (
-        "The recording is too long for this page; python -m pipeline.analyse takes recordings of any length."
-    ),
+    AudioFault.TOO_LONG: "The recording is too long for this page.",
     AudioFault.TOO_LARGE: "The file is too large for this page.",
     AudioFault.SILENT: "The recording is silent.",
 }

@@ -188,7 +188,7 @@ def test_without_speech_there_is_no_verdict_on_the_voice():
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
-        (AudioFault.TOO_LONG, "pipeline.analyse"),
+        (AudioFault.TOO_LONG, "too long for this page"),
         (AudioFault.UNREADABLE, "not look like audio"),
         (AudioFault.REFUSED, "not be read"),
     ],
