@@ -78,11 +78,12 @@ def _rate(lines: Sequence[dict], amount: str) -> float:
 @cli.command(options=LatencyOptions)
 def main(_: Config, options: LatencyOptions) -> int:
     """Print the summary of the lines in all files."""
-    lines = [line for name in options.input for line in read(Path(name))]
-    if not lines:
-        named = ", ".join(options.input) or "no file"
+    lines = {name: read(Path(name)) for name in options.input}
+    empty = [name for name in lines if not lines[name]]
+    if empty or not lines:
+        named = ", ".join(empty) or "--input"
         raise ConfigError(f"no latency lines in {named}: name the file that SPOOF_SERVE_LOG gave to the server")
-    print(table(summarise(lines)))
+    print(table(summarise([line for found in lines.values() for line in found])))
     return 0
 
 

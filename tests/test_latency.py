@@ -75,4 +75,6 @@ def test_the_command_finds_its_lines_among_others(tmp_path, capsys):
         latency.main([str(tmp_path / "none")])
     (tmp_path / "empty").write_text(json.dumps({"a": 1}))
     with pytest.raises(ConfigError, match=r"no latency lines in .*SPOOF_SERVE_LOG"):
-        latency.main([str(tmp_path / "empty")])
+        latency.main([str(tmp_path / "mixed"), str(tmp_path / "empty")])
+    with pytest.raises(ConfigError, match="no latency lines in --input"):
+        latency.main([])
