@@ -109,7 +109,7 @@ def test_truncated_recordings_are_rejected_or_kept_and_listed(recordings, tmp_pa
     assert {name: len(table) for name, table in listed.items()} == {REJECTED: not kept, NOTED: kept}
     row = listed[NOTED if kept else REJECTED].iloc[0]
     assert (row["path"], row["kind"]) == (str(cut), "truncated")
-    assert row["reason"].startswith("truncated: the header promises 16036 bytes, the file holds 8036")
+    assert row["reason"].startswith("truncated: the header promises 16000 bytes, the file holds 8000")
     assert f"{'noted' if kept else 'rejected'} 1: truncated\n" in preprocess.summary(store.folder)
     assert store.manifest.loc[store.manifest["path"] == str(cut), "duration_s"].tolist() == [0.25] * kept
 

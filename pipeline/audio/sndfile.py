@@ -11,10 +11,10 @@ from pipeline.audio.limits import Limits, Source
 from pipeline.audio.notes import Note, NoteKind
 
 BLOCK_SAMPLES = 1 << 16
-PROMISED = re.compile(
-    r"^ *(?:RIFF|FORM|SSND|data|Data Size|riff|Riff size) *: (\d+) \(should be (\d+)\)$", re.MULTILINE
-)
-"""Size in a header beside the size of the file, in libsndfile's log of the headers of WAV, AIFF, AU, W64 and RF64."""
+PROMISED = re.compile(r"^ *(?:data|SSND|Data Size|riff|Riff size) *: (\d+) \(should be (\d+)\)$", re.MULTILINE)
+"""Stated and found size of the samples (WAV, AIFF, AU) or of the file (W64, RF64) in libsndfile's log of the header."""
+TOLERANCE_BYTES = 64
+"""Some programs count the header as samples."""
 UNKNOWN_SIZE = 0x7FFF0000
 """Programs that write into a pipe state at least this size, as they cannot know it."""
 
@@ -36,6 +36,6 @@ def blocks(source: Source, limits: Limits, notes: list[Note]) -> Iterator[tuple[
 
 def _truncated(log: str) -> list[Note]:
     for size, held in PROMISED.findall(log):
-        if int(held) < int(size) < UNKNOWN_SIZE:
+        if int(held) + TOLERANCE_BYTES < int(size) < UNKNOWN_SIZE:
             return [Note(NoteKind.TRUNCATED, f"the header promises {size} bytes, the file holds {held}")]
     return []
