@@ -55,7 +55,7 @@ def _identity(place: str) -> tuple[int, int]:
     try:
         status = os.stat(place)
     except OSError as error:
-        raise _unreadable(place, error) from None
+        raise unreadable(place, error) from None
     return status.st_dev, status.st_ino
 
 
@@ -64,10 +64,11 @@ def _entries(place: str) -> list[os.DirEntry]:
         with os.scandir(place) as entries:
             return sorted(entries, key=lambda entry: entry.name)
     except OSError as error:
-        raise _unreadable(place, error) from None
+        raise unreadable(place, error) from None
 
 
-def _unreadable(place: str, error: OSError) -> CorpusError:
+def unreadable(place: str, error: OSError) -> CorpusError:
+    """Error for a folder that the system does not let this process read."""
     return CorpusError(f"{place}: the folder cannot be read ({error.strerror}); allow it, or move the folder elsewhere")
 
 

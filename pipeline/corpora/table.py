@@ -9,6 +9,7 @@ import pandas as pd
 
 from pipeline.audio import SUFFIXES
 from pipeline.common import tables
+from pipeline.common.walk import unreadable
 from pipeline.errors import CorpusError
 from pipeline.store.manifest import Rejected
 
@@ -47,8 +48,7 @@ def read(data_dir: Path, parts: tuple[str, ...], label_one: str) -> tuple[pd.Dat
         for path, file in zip(absolute, files, strict=True)
         if not file
     ]
-    table["path"] = files
-    table = table[table["path"] != ""]
+    table = table.assign(path=files)[[bool(file) for file in files]]
     contradicted = tables.two_labels(table)
     rejected += [Rejected(path, f"listed under two labels in {data_dir.name}") for path in table["path"][contradicted]]
     table = table[~contradicted]
@@ -83,6 +83,8 @@ def _names(folder: str) -> dict[str, str]:
         with os.scandir(folder) as entries:
             # ``is_file`` of an entry raises for a link that leads in a circle.
             files = [e.name for e in entries if (os.path.isfile(e.path) if e.is_symlink() else e.is_file())]
+    except PermissionError as error:
+        raise unreadable(folder, error) from None
     except OSError:
         return {}
     stems = {name: stem for name in files for stem, suffix in [os.path.splitext(name)] if suffix.lower() in SUFFIXES}

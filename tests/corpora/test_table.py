@@ -1,5 +1,6 @@
 """Tables of recordings: CSV, TSV and Parquet."""
 
+import os
 from pathlib import Path
 
 import pandas as pd
@@ -113,6 +114,16 @@ def test_a_table_without_any_file_gives_place_and_likely_reason(tmp_path, rows, 
     rows.assign(path=[path, "x.wav"]).to_csv(table, index=False)
     with pytest.raises(CorpusError, match=rf"t\.csv: none of its 2 paths is a file; the first, .*: .*{reason}"):
         read(table)
+
+
+def test_an_unreadable_folder_is_an_error(tmp_path, rows, monkeypatch):
+    def refuse(place):
+        raise PermissionError(13, "Permission denied", place)
+
+    rows.to_csv(tmp_path / "t.csv", index=False)
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(CorpusError, match=r"the folder cannot be read \(Permission denied\); allow it"):
+        read(tmp_path / "t.csv")
 
 
 def test_damage_is_named(tmp_path, rows):
