@@ -23,7 +23,7 @@ FRAMES_PER_BLOCK = 64
 TIMED = ("asf", "flac", "flv", "matroska", "mov")
 """Containers whose header states a duration; for others FFmpeg guesses it."""
 TOLERANCE_S = 0.2
-"""Difference between stated and decoded duration that encoders leave."""
+"""Difference between the stated duration and the end of the last packet that encoders leave."""
 
 
 def blocks(source: Source, hint: str, limits: Limits, notes: list[Note]) -> Iterator[tuple[int, np.ndarray]]:
@@ -37,15 +37,9 @@ def blocks(source: Source, hint: str, limits: Limits, notes: list[Note]) -> Iter
         options = {"format_whitelist": FORMATS, "protocol_whitelist": ""}
         with av.open(_opened(source), format=hint or None, options=options, metadata_errors="ignore") as container:
             track = _track(container, notes)
-            decoded_s, is_uncompressed = 0.0, track.codec_context.name.startswith("pcm_")
+            is_uncompressed = track.codec_context.name.startswith("pcm_")
             for rate_hz, block in _gathered(_frames(container, track, notes), limits):
-                decoded_s += len(block) / rate_hz
                 yield rate_hz, block if is_uncompressed else np.clip(block, -OVERSHOOT, OVERSHOOT)
-            stated_s = _stated_s(container, track)
-            if decoded_s + TOLERANCE_S < stated_s and not any(note.kind is NoteKind.TRUNCATED for note in notes):
-                notes.append(
-                    Note(NoteKind.TRUNCATED, f"the header promises {stated_s:.1f} s, the file holds {decoded_s:.1f} s")
-                )
     except (av.FFmpegError, ValueError, OSError) as error:
         reason = getattr(error, "strerror", "") or error  # the whole text names the file with its folder
         raise AudioError(AudioFault.UNREADABLE, f"not audio that libsndfile or FFmpeg can decode ({reason})") from None
@@ -106,10 +100,11 @@ def _frames(
     track: "av.AudioStream",  # noqa: F821
     notes: list[Note],
 ) -> Iterator["av.AudioFrame"]:  # noqa: F821
-    """Frames of a track. A damaged packet is noted at the end and an error before it."""
+    """Frames of a track; its missing or damaged end is noted, damage before that is an error."""
     import av
 
-    failure, decoded = None, 0
+    failure, decoded, end_s = None, 0, 0.0
+    first_s = float((track.start_time or 0) * track.time_base)
     for packet in container.demux(track):
         if failure and packet.size:
             raise failure
@@ -119,10 +114,15 @@ def _frames(
             failure = error
             continue
         decoded += len(frames)
+        if packet.pts is not None:
+            end_s = float((packet.pts + (packet.duration or 0)) * packet.time_base) - first_s
         yield from frames
     if failure and not decoded:
         raise failure
-    if failure:
+    stated_s = _stated_s(container, track)
+    if end_s + TOLERANCE_S < stated_s:
+        notes.append(Note(NoteKind.TRUNCATED, f"the header promises {stated_s:.1f} s, the file holds {end_s:.1f} s"))
+    elif failure:
         notes.append(Note(NoteKind.TRUNCATED, "the last packet is incomplete"))
 
 

@@ -1,7 +1,9 @@
 """Recordings that are odd but sound: joined, cut, with several tracks, with channels that cancel, out of scale."""
 
+import io
 import struct
 
+import av
 import numpy as np
 import pytest
 
@@ -134,6 +136,18 @@ def test_a_file_that_holds_less_than_its_header_promises_is_noted(voice, name):
     assert whole.notes == ()
     assert 0.4 < len(part.samples) / len(whole.samples) < 0.8
     assert [note.kind for note in part.notes] == [NoteKind.TRUNCATED]
+
+
+def test_a_pause_without_packets_is_no_missing_end(voice):
+    file = io.BytesIO()
+    with av.open(file, "w", format="webm") as output:
+        stream = output.add_stream("libopus", rate=48000, layout="mono")
+        for start in [*range(0, 9600, 960), *range(48000, 57600, 960)]:
+            frame = av.AudioFrame.from_ndarray(voice[None, start % 30000 :][:, :960], format="flt", layout="mono")
+            frame.sample_rate, frame.pts = 48000, start
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    assert audio.read(file.getvalue()).notes == ()
 
 
 @pytest.mark.parametrize("size", [0xFFFFFFFF, 0x7FFFF000, 0x7FFFFFFF, 64044])
