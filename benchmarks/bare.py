@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from pipeline import audio
-from pipeline.audio import windows
+from pipeline.audio import speech, windows
 from pipeline.common import parallel
 from pipeline.scoring.detector import BATCH_WINDOWS
 from pipeline.scoring.model_folders import ModelFolder
@@ -16,9 +16,9 @@ from pipeline.scoring.runtimes import LiteRt
 def cut(model: ModelFolder, recording: audio.Source) -> np.ndarray:
     """Windows of a recording as the detector cuts them, ``[windows, clip_samples]``."""
     wave = audio.decode(recording, config=model.config.audio)
-    window = model.config.window
-    starts = windows.starts(len(wave), window.clip_samples, window.windows)
-    return np.stack([windows.cut(wave, start, window) for start in starts])
+    found, window = speech.find(wave), model.config.window
+    starts = windows.counted(found, window.clip_samples, window.windows)
+    return np.stack([windows.cut(wave[: found.end], start, window) for start in starts])
 
 
 class Loops:

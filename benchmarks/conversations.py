@@ -15,17 +15,17 @@ import numpy as np
 from benchmarks import calls
 from pipeline import preprocess
 from pipeline.config import preset
-from pipeline.scoring import model_folders, spoofed_segments
+from pipeline.scoring import model_folders, parties, spoofed_segments
 from pipeline.scoring.detector import Detector
-from pipeline.scoring.timeline import Scorer, ScoreTimeline
+from pipeline.scoring.scored_windows import ScoredWindows
 from pipeline.store.store import Store
 
 TOLERANCE_S = 1.0
 RECALL = 0.8
 SWITCH_COSTS = (0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0)
 Found = list[tuple[float, float]]
-Locate = Callable[[ScoreTimeline, float], Found]
-Scored = list[tuple[ScoreTimeline, tuple[float, float] | None]]
+Locate = Callable[[ScoredWindows, float], Found]
+Scored = list[tuple[ScoredWindows, tuple[float, float] | None]]
 
 
 @dataclass(frozen=True)
@@ -54,10 +54,11 @@ class Point:
         return 2 * self.right / max(self.found + self.true, 1)
 
 
-def plain(scored: ScoreTimeline, threshold: float) -> Found:
+def plain(scored: ScoredWindows, threshold: float) -> Found:
     """Runs of windows whose score lies below the threshold, each window by itself."""
-    edges_s = np.concatenate([[0.0], (scored.times_s[1:] + scored.times_s[:-1]) / 2, [scored.duration_s]])
-    low = (scored.scores < threshold) & scored.spoken
+    times_s = scored.times_s[scored.located]
+    edges_s = np.concatenate([[0.0], (times_s[1:] + times_s[:-1]) / 2, [scored.duration_s]])
+    low = ((scored.scores < threshold) & scored.spoken)[scored.located]
     return [(float(edges_s[first]), float(edges_s[last + 1])) for first, last in spoofed_segments.runs(low)]
 
 
@@ -71,13 +72,13 @@ def smoothed(switch_cost: float) -> Locate:
 def measure(scored: Scored, locate: Locate, threshold: float) -> Point:
     """Count the segments that a method finds in all calls."""
     right = found = true = 0
-    for timeline, truth in scored:
-        located = locate(timeline, threshold)
+    for windows, truth in scored:
+        located = locate(windows, threshold)
         found += len(located)
         if truth:
             true += 1
             right += any(all(abs(a - b) <= TOLERANCE_S for a, b in zip(one, truth, strict=True)) for one in located)
-    hours = sum(timeline.duration_s for timeline, _ in scored) / 3600
+    hours = sum(windows.duration_s for windows, _ in scored) / 3600
     return Point(threshold, right, found, true, (found - right) / hours)
 
 
@@ -103,12 +104,14 @@ def at_recall(points: list[Point], recall: float) -> Point | None:
 
 
 def score_calls(store: Store, subset: str, detector: Detector, *, count: int, hop_s: float, seed: int) -> Scored:
-    """Timelines of calls of a subset, each with its truth."""
+    """Scored windows of calls of a subset, each with its truth."""
     scored = []
     for call in calls.splice(store, subset, calls=count, seed=seed):
-        scorer = Scorer(detector, hop_s=hop_s)
-        scorer.add(call.wave)
-        scored.append((scorer.finish(), call.spoof_s))
+        wave = call.wave[:, None]
+        (party,) = parties.find(
+            lambda wave=wave: [wave], detector, mixed=True, point=detector.model.point(), hop_s=hop_s
+        )
+        scored.append((party.scored, call.spoof_s))
     return scored
 
 
@@ -142,7 +145,7 @@ def main() -> None:
     for cost, points in on_dev.items():
         print(f"dev, switch cost {cost:g}: average precision {average_precision(points):.3f}")
     best = max(SWITCH_COSTS, key=lambda cost: average_precision(on_dev[cost]))
-    minutes = sum(timeline.duration_s for timeline, _ in scored["eval"]) / 60
+    minutes = sum(windows.duration_s for windows, _ in scored["eval"]) / 60
     truths = sum(truth is not None for _, truth in scored["eval"])
     version = detector.model.model_version
     print(f"\n{version}: {options.calls} eval calls, {minutes:.0f} minutes, {truths} of them with 10 s of spoof")

@@ -124,7 +124,7 @@ def parts_ms(model: ModelFolder, paths: list[str]) -> dict[str, float]:
         moments.append(time.thread_time())
         detector.utterance_logit(wave)
         moments.append(time.thread_time())
-        speech.probabilities(wave)
+        speech.find(wave)
         moments.append(time.thread_time())
         for part, (begun, ended) in zip(spent_s, itertools.pairwise(moments), strict=True):
             spent_s[part] += ended - begun

@@ -22,6 +22,9 @@ from pipeline.scoring.detector import Detector
 from pipeline.scoring.parties import Party
 
 JSON, PNG = "analysis.json", "timeline.png"
+LEAST_HOP_S = 0.05
+PASSES = ("levels", "speech", "scores")
+"""Names of the passes over a recording, see ``scoring.timeline``."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class AnalyseOptions:
     )
     operating_point: str = option("", "named threshold of the model (eer, min_dcf); empty: the model's default")
     threshold: float | None = option(None, "score below which speech sounds spoofed; replaces the operating point")
-    hop_s: float = option(0.5, "seconds between scores", least=0.05)
+    hop_s: float = option(0.0, "seconds between scores; 0: half a window, as in score", least=0)
     switch_cost: float = option(
         spoofed_segments.SWITCH_COST,
         "evidence in nats that a switch costs; higher finds fewer and longer segments",
@@ -54,16 +57,25 @@ def main(_: Config, options: AnalyseOptions) -> int:
     if options.output:  # fails before the work if it cannot be written
         folder.mkdir(parents=True, exist_ok=True)
     detector = Detector(model_folders.ModelFolder.load(model_folders.find(options.model)))
-    mix, point = options.channels == "mix", detector.model.point(options.operating_point, options.threshold)
+    model, mix = detector.model, options.channels == "mix"
+    if 0 < options.hop_s < LEAST_HOP_S:
+        raise ConfigError(f"--hop_s {options.hop_s:g}: expected 0, or {LEAST_HOP_S:g} or more")
+    point = model.point(options.operating_point, options.threshold)
     notes: list[audio.Note] = []
-    settings = {"hop_s": options.hop_s, "threshold": point.threshold, "switch_cost": options.switch_cost}
+    passes = iter(PASSES)
+
+    def read() -> Iterator[np.ndarray]:
+        notes.clear()
+        return _logged(audio.blocks(Path(source), mix=mix, notes=notes), next(passes))
+
+    settings = {"hop_s": options.hop_s, "switch_cost": options.switch_cost}
     try:
-        found = parties.find(_logged(audio.blocks(Path(source), mix=mix, notes=notes)), detector, mixed=mix, **settings)
+        found = parties.find(read, detector, mixed=mix, point=point, **settings)
     except AudioError as error:
         raise AudioError(error.kind, error.detail, source) from None
     folder.mkdir(parents=True, exist_ok=True)
-    model = detector.model
-    settings |= {"model_version": model.model_version, "window_s": model.config.window.clip_s}
+    settings |= {"threshold": point.threshold, "model_version": model.model_version}
+    settings |= {"window_s": model.config.window.clip_s}
     settings["notes"] = [str(note) for note in notes]
     (folder / JSON).write_text(json.dumps(parties.as_json(source, found, **settings)), encoding="utf-8")
     from pipeline.reporting import conversation_figure, style
@@ -76,18 +88,19 @@ def main(_: Config, options: AnalyseOptions) -> int:
 
 
 def table(found: Sequence[Party]) -> str:
-    """Speech and spoofed segments of each party, as lines."""
+    """Score, label, speech and spoofed segments of each party, as lines."""
     lines = []
     for party in found:
         name = f"channel {party.channel}" if party.channel else "all channels"
-        lines.append(f"{name}: {clock(party.speech_s)} of speech in {clock(party.timeline.duration_s)}")
+        spoken = f"{clock(party.speech_s)} of speech in {clock(party.scored.duration_s)}"
+        lines.append(f"{name}: {party.row.label}, score {party.row.score:+.2f}, {spoken}")
         lines += [
             f"  {clock(segment.start_s)} to {clock(segment.end_s)}  sounds spoofed, "
             f"score {segment.score:+.2f}, confidence {segment.confidence:.3f}"
             for segment in party.spoofed_segments
         ]
         if not party.spoofed_segments:
-            lines.append("  nothing sounds spoofed")
+            lines.append("  no segment sounds spoofed")
     return "\n".join(lines)
 
 
@@ -99,15 +112,15 @@ def clock(seconds: float) -> str:
     return f"{head}:{rest // 10:02d}.{rest % 10}"
 
 
-def _logged(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """The blocks of a recording; logs their length at intervals."""
+def _logged(blocks: Iterable[np.ndarray], what: str) -> Iterator[np.ndarray]:
+    """The blocks of a recording; logs at intervals what is read and up to where."""
     samples, logged = 0, time.monotonic()
     for block in blocks:
         yield block
         samples += len(block)
         if time.monotonic() - logged >= LOG_EVERY_S:
             logged = time.monotonic()
-            print(f"analyse: {clock(samples / SAMPLE_RATE_HZ)} scored", file=sys.stderr, flush=True)
+            print(f"analyse: {what}, {clock(samples / SAMPLE_RATE_HZ)}", file=sys.stderr, flush=True)
 
 
 def _folder(source: str) -> Path:

@@ -166,7 +166,8 @@ def _compiled(network: "keras.Model") -> Network:  # noqa: F821
 def _scores(model: ModelFolder, store: Store, rows: np.ndarray, network: Network, name: str) -> np.ndarray:
     """Calibrated scores ``[rows]`` of the model's detector with another network in it."""
     waves = (store.waveform(row) for row in rows)
-    logits = track(Detector(model, network=network).utterance_logits(waves), total=len(rows), what=f"score {name}")
+    logits = Detector(model, network=network).utterance_logits(waves, map(store.speech, rows))
+    logits = track(logits, total=len(rows), what=f"score {name}")
     return model.calibration.apply(np.fromiter(logits, np.float64, len(rows)))
 
 

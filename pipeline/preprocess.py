@@ -18,7 +18,7 @@ from pipeline.store import manifest, splits, store
 from pipeline.store.build import build
 from pipeline.store.manifest import Rejected
 
-STAGE_VERSION = 3
+STAGE_VERSION = 4
 """Raised with each change of the code that changes the Store of the same corpus."""
 
 

@@ -19,13 +19,13 @@ from pipeline.common.spark import EngineOptions
 from pipeline.config import BONAFIDE, SPOOF, Config, option
 from pipeline.errors import ConfigError
 from pipeline.scoring import inputs, model_folders, spark_scoring, workers
-from pipeline.scoring.detector import NO_SPEECH, Row
+from pipeline.scoring.detector import NO_SPEECH, PARTLY_SPOOF, Row
 from pipeline.scoring.inputs import Recording
 from pipeline.scoring.model_folders import ModelFolder
 from pipeline.scoring.row_file import Done, RowFile
 
 SOURCE_WIDTH = 44
-HEADING = f"{'file':<{SOURCE_WIDTH}}  {'label':<9} {'score':>7} {'P(spoof)':>9} {'speech':>8} {'length':>8}"
+HEADING = f"{'file':<{SOURCE_WIDTH}}  {'label':<12} {'score':>7} {'P(spoof)':>9} {'speech':>8} {'length':>8}"
 Scorer = Callable[[Sequence[str]], Iterator[Row]]
 """Yields the row of each path, in order."""
 
@@ -69,7 +69,7 @@ def main(_: Config, options: ScoreOptions) -> int:
     else:
         done = _print(recordings, scorer)
     counts = Counter(row.label for row in done)
-    labels = ", ".join(f"{counts[label]} {label}" for label in (BONAFIDE, SPOOF, NO_SPEECH))
+    labels = ", ".join(f"{counts[label]} {label}" for label in (BONAFIDE, PARTLY_SPOOF, SPOOF, NO_SPEECH))
     print(f"{len(done)} recordings: {labels}, {counts['']} could not be scored", file=sys.stderr)
     if any(recording.label for recording in recordings):
         print(_metrics(recordings, done, point.threshold))
@@ -116,7 +116,7 @@ def _line(row: Row) -> str:
         return f"{name:<{SOURCE_WIDTH}}  error     {row.error}"
     note = f"  {row.note}" if row.note else ""
     return (
-        f"{name:<{SOURCE_WIDTH}}  {row.label:<9} {row.score:>+7.2f} {row.spoof_probability:>9.3f} "
+        f"{name:<{SOURCE_WIDTH}}  {row.label:<12} {row.score:>+7.2f} {row.spoof_probability:>9.3f} "
         f"{row.speech_s:>6.1f} s {row.duration_s:>6.1f} s{note}"
     )
 

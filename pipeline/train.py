@@ -16,7 +16,7 @@ from pipeline.store.store import Store
 from pipeline.training import checkpoint
 from pipeline.training.data import Data
 
-STAGE_VERSION = 4
+STAGE_VERSION = 5
 """Raise it when a change of this stage changes the result of the same configuration."""
 
 

@@ -1,8 +1,29 @@
-"""Windows of a model, cut from a recording: one rule for training, evaluation and scoring."""
+"""Windows of a model, cut from a recording, and which of them count: one rule for training and all scoring.
+
+Windows are cut from the part of the recording that speech spans, so silence before and behind changes nothing. Those
+with too little speech do not count, so silence within has no vote.
+"""
 
 import numpy as np
 
+from pipeline.audio.speech import MIN_SPEECH_S, Speech
 from pipeline.config import WindowConfig
+
+
+def counted(found: Speech, clip_samples: int, mode: str = "overlapping") -> list[int]:
+    """First sample of each window that counts for the score of a recording.
+
+    These hold at least ``MIN_SPEECH_S`` of speech; if none does, all windows count. ``mode`` as in ``starts``.
+    """
+    every = within(found, clip_samples, mode)
+    ends = [min(start + clip_samples, found.end) for start in every]
+    seconds = [found.seconds(start, end) for start, end in zip(every, ends, strict=True)]
+    return [start for start, own_s in zip(every, seconds, strict=True) if own_s >= MIN_SPEECH_S] or every
+
+
+def within(found: Speech, clip_samples: int, mode: str = "overlapping") -> list[int]:
+    """First sample of each window of the part of a recording that speech spans; ``mode`` as in ``starts``."""
+    return [found.start + start for start in starts(found.end - found.start, clip_samples, mode)]
 
 
 def starts(samples: int, clip_samples: int, mode: str = "overlapping") -> list[int]:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline import audio
+from pipeline.audio.speech import Speech
 from pipeline.config import BONAFIDE, SAMPLE_RATE_HZ, SPOOF, FrontEndConfig
 from pipeline.metrics.assessment import Evaluation
 from pipeline.reporting import clip_figure, style
@@ -92,21 +93,26 @@ def view(
 
     ``up``: show the window with the highest score, else the one with the lowest.
     """
-    size, scored = model.clip_samples, detector.starts(wave)
-    logits = detector.window_logits(detector.cut(wave, scored))
-    start = scored[int(np.argmax(logits if up else -logits))]
-    window = detector.cut(wave, [start])[0]
+    scored = detector.score_windows(wave, drawn=lambda found: _evenly(found, model.clip_samples))
+    logits = np.where(scored.counted, scored.logits if up else -scored.logits, -np.inf)
+    start = int(scored.starts[np.argmax(logits)])
+    window = detector.cut(wave[: scored.speech.end], [start])[0]
     spectrogram = explainer.spectrogram(window) if explainer else _log_mel(window, model.config.front_end)
-    places = np.unique(np.linspace(0, max(len(wave) - size, 0), POINTS).astype(int)).tolist()
     return View(
         start_s=start / SAMPLE_RATE_HZ,
-        window_s=size / SAMPLE_RATE_HZ,
-        duration_s=len(wave) / SAMPLE_RATE_HZ,
+        window_s=scored.window_s,
+        duration_s=scored.duration_s,
         spectrogram=spectrogram,
         saliency=explainer.saliency(spectrogram) if explainer else None,
-        times_s=(np.array(places) + min(size, len(wave)) / 2) / SAMPLE_RATE_HZ,
-        scores=model.calibration.apply(detector.window_logits(detector.cut(wave, places))),
+        times_s=scored.times_s,
+        scores=scored.scores,
     )
+
+
+def _evenly(found: Speech, clip_samples: int) -> list[int]:
+    """First samples of windows at even steps through the part that speech spans."""
+    last = max(found.start, found.end - clip_samples)
+    return np.unique(np.linspace(found.start, last, POINTS).astype(int)).tolist()
 
 
 def flac(wave: np.ndarray) -> bytes:

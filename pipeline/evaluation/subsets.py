@@ -35,7 +35,8 @@ def evaluate(model: ModelFolder, store: Store, subset: str) -> Evaluation:
     """Score every utterance of a subset and measure the scores."""
     rows = store.subset(subset)
     waves = (store.waveform(row) for row in rows)
-    logits = track(Detector(model).utterance_logits(waves), total=len(rows), what=f"score {subset}")
+    logits = Detector(model).utterance_logits(waves, map(store.speech, rows))
+    logits = track(logits, total=len(rows), what=f"score {subset}")
     logits = np.fromiter(logits, np.float64, len(rows))
     conditions = manifest.conditions(store.manifest)
     columns = ["utterance_id", "label", "attack", "attack_name", "speaker", *conditions]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pipeline.config import BONAFIDE
 from pipeline.errors import AudioFault
 from pipeline.metrics.calibration import OperatingPoint
-from pipeline.scoring.detector import NO_SPEECH, Row
+from pipeline.scoring.detector import NO_SPEECH, PARTLY_SPOOF, Row
 
 UNSURE = "unsure"
 ERROR = "error"
@@ -25,7 +25,7 @@ REASONS = {
 
 @dataclass(frozen=True)
 class Verdict:
-    """``tone`` is bonafide, spoof, unsure, no_speech or error; ``headline`` and ``sentence`` are for people."""
+    """``tone`` is a label of rows, unsure or error; ``headline`` and ``sentence`` are for people."""
 
     tone: str
     headline: str
@@ -38,6 +38,9 @@ def verdict(row: Row, point: OperatingPoint, fault: AudioFault | None = None) ->
         return Verdict(ERROR, "Could not be judged", REASONS.get(fault, "The recording could not be read."))
     if row.label == NO_SPEECH:
         return Verdict(NO_SPEECH, "No speech to judge", f"Only {row.speech_s:.1f} s of it sounds like speech.")
+    if row.label == PARTLY_SPOOF:
+        place = f"{row.worst_start_s:.1f} s to {row.worst_end_s:.1f} s"
+        return Verdict(PARTLY_SPOOF, "Partly fake", f"It sounds live as a whole, and fake from {place}.")
     live = row.label == BONAFIDE
     degree = next((words for least, words in DEGREES if abs(row.score - point.threshold) >= least), "")
     sentence = _of_a_hundred(row.spoof_probability, point.prior_spoof, live)

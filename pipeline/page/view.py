@@ -13,13 +13,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipeline import audio
-from pipeline.audio import speech
+from pipeline.audio.speech import Speech
 from pipeline.config import SAMPLE_RATE_HZ
 from pipeline.errors import AudioError
 from pipeline.page import spectrogram
 from pipeline.page.verdict import verdict
 from pipeline.scoring.detector import Detector
-from pipeline.scoring.timeline import ScoreTimeline
 
 COLUMNS = 1200
 """Most columns of a picture: the width of a wide screen."""
@@ -34,7 +33,7 @@ def view(detector: Detector, recording: bytes, *, limits: audio.Limits) -> dict:
     try:
         decoded = detector.decode(recording, limits=limits)
         wave = decoded.wave
-        scored = detector.score_windows(wave, also=drawn_starts(detector, wave))
+        scored = detector.score_windows(wave, drawn=lambda found: drawn_starts(found, detector.model.clip_samples))
     except Exception as error:  # the page shows any error as that of the recording
         fault = AudioError.of(error)
         row, fault = detector.error_row("", fault), fault.kind
@@ -49,16 +48,15 @@ def view(detector: Detector, recording: bytes, *, limits: audio.Limits) -> dict:
     if fault:
         return shown
     waveform, front_end = outline(wave, COLUMNS), detector.model.config.front_end
-    timeline = ScoreTimeline.of(scored, detector.model, outline=waveform)
-    spoofed = timeline.spoofed_segments(threshold=point.threshold)
+    spoofed = scored.spoofed_segments(threshold=point.threshold)
     levels, band_hz = spectrogram.picture(wave, front_end, columns=COLUMNS)
     return shown | {
-        "times_s": np.round(timeline.times_s, 4).tolist(),
-        "scores": np.round(timeline.scores, 4).tolist(),
-        "spoken": timeline.spoken.tolist(),
-        "window_s": timeline.window_s,
+        "times_s": np.round(scored.times_s, 4).tolist(),
+        "scores": np.round(scored.scores, 4).tolist(),
+        "spoken": scored.spoken.tolist(),
+        "window_s": scored.window_s,
         "spoofed_segments": [dataclasses.asdict(segment) for segment in spoofed],
-        "speech": speech.segments(timeline.chunks),
+        "speech": scored.speech.segments(),
         "waveform": dict(zip(("low", "high"), np.round(waveform.T, 4).tolist(), strict=True)),
         "spectrogram": {
             "kind": spectrogram.kind(front_end),
@@ -71,12 +69,11 @@ def view(detector: Detector, recording: bytes, *, limits: audio.Limits) -> dict:
     }
 
 
-def drawn_starts(detector: Detector, wave: np.ndarray) -> Sequence[int]:
-    """First sample of each window of the score over time."""
-    clip_samples = detector.model.clip_samples
+def drawn_starts(found: Speech, clip_samples: int) -> Sequence[int]:
+    """First sample of each window that is drawn beside those of the score."""
     hop = max(1, clip_samples // FINE_STEPS_PER_CLIP)
-    fine = range(0, max(0, len(wave) - clip_samples) + 1, hop)
-    return fine if len(fine) <= MAX_FINE_WINDOWS else detector.every_start(wave)
+    fine = range(found.start, max(found.start, found.end - clip_samples) + 1, hop)
+    return fine if len(fine) <= MAX_FINE_WINDOWS else ()
 
 
 def outline(wave: np.ndarray, columns: int) -> np.ndarray:

@@ -16,7 +16,6 @@ from matplotlib.ticker import FuncFormatter, MultipleLocator
 from pipeline.reporting import style
 from pipeline.reporting.style import BLUE, GREY, INK, ORANGE
 from pipeline.scoring.parties import Party
-from pipeline.scoring.timeline import ScoreTimeline
 
 ROW_S = (60, 120, 300, 600, 900, 1800, 3600)
 """Lengths of a row that are chosen from, in s."""
@@ -43,7 +42,7 @@ def timeline(parties: Sequence[Party], *, threshold: float, title: str) -> Figur
     threshold : score below which speech sounds spoofed.
     title : name of the recording.
     """
-    duration_s = parties[0].timeline.duration_s
+    duration_s = parties[0].scored.duration_s
     length_s = row_s(duration_s)
     rows = max(1, math.ceil(duration_s / length_s - 1e-9))
     lanes = rows * len(parties)
@@ -65,8 +64,8 @@ def timeline(parties: Sequence[Party], *, threshold: float, title: str) -> Figur
 
 
 def _draw_lane(axes, party: Party, span: tuple[float, float], threshold: float) -> None:
-    scored = party.timeline
-    _draw_outline(axes, scored, span)
+    scored = party.scored
+    _draw_outline(axes, party, span)
     for found in party.spoofed_segments:
         axes.axvspan(found.start_s, found.end_s, facecolor=ORANGE, alpha=0.32, linewidth=0)
         for edge in (found.start_s, found.end_s):
@@ -83,19 +82,19 @@ def _draw_lane(axes, party: Party, span: tuple[float, float], threshold: float) 
     axes.tick_params(axis="y", labelsize=8)
 
 
-def _draw_outline(axes, scored: ScoreTimeline, span: tuple[float, float]) -> None:
+def _draw_outline(axes, party: Party, span: tuple[float, float]) -> None:
     """The waveform behind the score, at the width of a hair."""
-    points = len(scored.outline)
-    step_s = scored.duration_s / points
+    points = len(party.outline)
+    step_s = party.scored.duration_s / points
     first, last = int(span[0] / step_s), min(math.ceil(span[1] / step_s), points)
-    outline = scored.outline[first:last]
+    outline = party.outline[first:last]
     group = max(1, len(outline) // 1500)
     whole = len(outline) - len(outline) % group
     if not whole:
         return
     grouped = outline[:whole].reshape(-1, group, 2)  # (columns, group, low and high)
     times_s = span[0] + (np.arange(len(grouped)) + 0.5) * group * step_s
-    height = SCORE_RANGE / max(float(np.abs(scored.outline).max()), 1e-3)
+    height = SCORE_RANGE / max(float(np.abs(party.outline).max()), 1e-3)
     low, high = grouped[:, :, 0].min(axis=1), grouped[:, :, 1].max(axis=1)
     axes.fill_between(times_s, low * height, high * height, color="#c9ced6", linewidth=0)
 

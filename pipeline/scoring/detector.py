@@ -1,10 +1,11 @@
 """The detector: the one path from audio to score, shared by evaluation, batch scoring, serving, streams and the page.
 
-A recording is cut into windows, the LiteRT model gives each a logit, their mean is calibrated to a log-likelihood
-ratio, and an operating point turns that into a label. No TensorFlow is imported here.
+A recording is cut into windows, the LiteRT model gives each a logit, and the mean over the windows with speech is
+calibrated to a log-likelihood ratio. An operating point turns that into a label. No TensorFlow is imported here.
 """
 
 import dataclasses
+import itertools
 import math
 import queue
 import time
@@ -16,20 +17,24 @@ import numpy as np
 
 from pipeline import audio
 from pipeline.audio import speech, windows
+from pipeline.audio.speech import MIN_SPEECH_S, Speech
 from pipeline.common import parallel
 from pipeline.config import BONAFIDE, SAMPLE_RATE_HZ, SPOOF
 from pipeline.errors import AudioError, AudioFault
 from pipeline.metrics.calibration import OperatingPoint
 from pipeline.scoring.model_folders import ModelFolder
 from pipeline.scoring.runtimes import LiteRt
+from pipeline.scoring.scored_windows import ScoredWindows
+from pipeline.scoring.spoofed_segments import SWITCH_COST
 
 Network = Callable[[np.ndarray], np.ndarray]
 BATCH_WINDOWS = 16
 """Most windows per call of the model: memory stays bounded however long a recording is."""
-NO_SPEECH = "no_speech"
 ANY_LENGTH = "; `python -m pipeline.analyse` takes recordings of any length"
-MIN_SPEECH_S = 0.3
-"""Recordings and windows with less speech get the label ``no_speech`` instead of a guess; they keep their score."""
+NO_SPEECH = "no_speech"
+"""Label of recordings and windows with less than ``MIN_SPEECH_S`` of speech; they keep their score."""
+PARTLY_SPOOF = "partly_spoof"
+"""Label of a recording that is bonafide as a whole and holds a spoofed segment."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,9 @@ class Row:
     ``speech_s`` is the speech between ``start_s`` and ``end_s``; ``duration_s`` and ``latency_ms`` are those of the
     whole recording. ``score`` is a calibrated log-likelihood ratio, higher = bonafide; ``spoof_probability`` holds at
     the prior of the operating point. A recording that cannot be scored has an ``error`` and neither score nor label.
-    ``note`` holds what is odd about a scored recording, see ``audio.Note``; normally empty.
+    ``worst_score`` is that of the worst spoofed segment, or without one of the lowest window with speech, and
+    ``worst_start_s`` to ``worst_end_s`` its place; rows of windows have none. ``note`` holds what is odd about a scored
+    recording, see ``audio.Note``; normally empty.
     """
 
     source: str
@@ -54,6 +61,9 @@ class Row:
     latency_ms: float | None = None
     error: str = ""
     note: str = ""
+    worst_score: float | None = None
+    worst_start_s: float | None = None
+    worst_end_s: float | None = None
 
 
 COLUMNS = tuple(field.name for field in dataclasses.fields(Row))
@@ -61,18 +71,12 @@ COLUMNS = tuple(field.name for field in dataclasses.fields(Row))
 
 
 @dataclass(frozen=True)
-class ScoredWindows:
-    """Everything that the rows of a recording of ``samples`` samples are made from.
+class Plan:
+    """First samples ``[windows]`` of the windows of a recording, rising; see ``ScoredWindows`` for the marks."""
 
-    ``logits`` ``[windows]`` belong to the windows that begin at the samples ``starts``; the recording's score is the
-    mean of the first ``scored``. ``speech`` ``[chunks]`` are probabilities, see ``audio.speech``.
-    """
-
-    samples: int
-    starts: Sequence[int]
-    logits: np.ndarray
-    scored: int
-    speech: np.ndarray
+    starts: np.ndarray
+    counted: np.ndarray
+    located: np.ndarray
 
 
 class Detector:
@@ -92,14 +96,6 @@ class Detector:
         self.model = model
         self._network = network or LiteRt(model.litert, threads or parallel.cores())
 
-    def starts(self, wave: np.ndarray) -> list[int]:
-        """First sample of each window by which the model scores a recording ``[samples]``."""
-        return windows.starts(len(wave), self.model.clip_samples, self.model.config.window.windows)
-
-    def every_start(self, wave: np.ndarray) -> list[int]:
-        """First sample of each overlapping window of a recording ``[samples]``, also of those that do not count."""
-        return windows.starts(len(wave), self.model.clip_samples)
-
     def cut(self, wave: np.ndarray, starts: Sequence[int]) -> np.ndarray:
         """The windows ``[windows, clip_samples]`` of a recording ``[samples]`` that begin at these samples."""
         return np.stack([windows.cut(wave, start, self.model.config.window) for start in starts])
@@ -110,31 +106,59 @@ class Detector:
         return np.concatenate([self._network(part) for part in parts])
 
     def utterance_logit(self, wave: np.ndarray) -> float:
-        """Mean logit over the windows of a recording ``[samples]`` float32 in −1…1."""
-        return float(self._logits_at(wave, self.starts(wave)).mean())
+        """Mean logit over the windows of a recording ``[samples]`` float32 in −1…1 that count."""
+        return next(self.utterance_logits([wave]))
 
-    def utterance_logits(self, waves: Iterable[np.ndarray]) -> Iterator[float]:
-        """Mean logit of each recording, in order; windows of several recordings share a call of the model."""
+    def utterance_logits(
+        self, waves: Iterable[np.ndarray], speeches: Iterable[Speech] | None = None
+    ) -> Iterator[float]:
+        """Mean logit of each recording, in order; windows of several recordings share a call of the model.
+
+        ``speeches`` is the speech of each recording if it is known already.
+        """
+        known = iter(speeches) if speeches is not None else itertools.repeat(None)
         pending: list[np.ndarray] = []
-        sizes: list[int] = []
-        for wave in waves:
-            cut = self.cut(wave, self.starts(wave))
-            pending.append(cut)
-            sizes.append(len(cut))
-            if sum(sizes) >= BATCH_WINDOWS:
-                yield from self._means(pending, sizes)
-                pending, sizes = [], []
-        if sizes:
-            yield from self._means(pending, sizes)
+        for wave, found in zip(waves, known, strict=speeches is not None):
+            found = found or speech.find(wave)
+            starts = windows.counted(found, self.model.clip_samples, self.model.config.window.windows)
+            pending.append(self.cut(wave[: found.end], starts))
+            if sum(map(len, pending)) >= BATCH_WINDOWS:
+                yield from self._means(pending)
+                pending = []
+        if pending:
+            yield from self._means(pending)
 
-    def score_windows(self, wave: np.ndarray, *, also: Iterable[int] = ()) -> ScoredWindows:
+    def plan(self, found: Speech, *, hop_s: float = 0.0, also: Iterable[int] = ()) -> Plan:
+        """Windows of a recording with this speech.
+
+        Spoofed segments are sought in windows ``hop_s`` apart; by default half a window. ``also`` are first samples of
+        further windows, to be drawn.
+        """
+        size, mode = self.model.clip_samples, self.model.config.window.windows
+        counted, located = windows.counted(found, size, mode), windows.within(found, size)
+        if hop_s:
+            located = [*range(found.start, located[-1], round(hop_s * SAMPLE_RATE_HZ)), located[-1]]
+        starts = np.array(sorted({*counted, *located, *also}))
+        return Plan(starts, np.isin(starts, counted), np.isin(starts, located))
+
+    def score_windows(
+        self, wave: np.ndarray, *, drawn: Callable[[Speech], Iterable[int]] | None = None
+    ) -> ScoredWindows:
         """Score the windows of a recording ``[samples]`` float32 in −1…1 at 16 kHz.
 
-        ``also`` are first samples of further windows, which do not count for the recording's score.
+        ``drawn`` gives first samples of further windows from the speech of the recording.
         """
-        scored = self.starts(wave)
-        starts = scored + sorted(set(also) - set(scored))
-        return ScoredWindows(len(wave), starts, self._logits_at(wave, starts), len(scored), speech.probabilities(wave))
+        found = speech.find(wave)
+        plan = self.plan(found, also=drawn(found) if drawn else ())
+        parts = [plan.starts[i : i + BATCH_WINDOWS] for i in range(0, len(plan.starts), BATCH_WINDOWS)]
+        logits = np.concatenate([self._network(self.cut(wave[: found.end], part)) for part in parts])
+        return self.scored(len(wave), found, plan, logits)
+
+    def scored(self, samples: int, found: Speech, plan: Plan, logits: np.ndarray) -> ScoredWindows:
+        """Windows of a recording of ``samples`` samples with their logits ``[windows]``."""
+        scores = self.model.calibration.apply(logits)
+        size = self.model.clip_samples
+        return ScoredWindows(samples, size, plan.starts, logits, scores, plan.counted, plan.located, found)
 
     def row(self, source: str, recording: audio.Source, point: OperatingPoint | None = None) -> Row:
         """The row of one recording, see ``rows``."""
@@ -162,8 +186,7 @@ class Detector:
         started, point = time.perf_counter(), point or self.model.point()
         try:
             decoded = self.decode(recording, limits=limits)
-            wave = decoded.wave
-            scored = self.score_windows(wave, also=self.every_start(wave) if timeline else ())
+            scored = self.score_windows(decoded.wave)
         except Exception as error:  # no recording may end a job
             found, note = [self.error_row(source, AudioError.of(error))], ""
         else:
@@ -181,30 +204,32 @@ class Detector:
         remedy = ANY_LENGTH if error.kind is AudioFault.TOO_LONG else ""
         return Row(source, model_version=self.model.model_version, error=f"{error}{remedy}")
 
-    def whole_row(self, source: str, scored: ScoredWindows, point: OperatingPoint) -> Row:
+    def whole_row(
+        self, source: str, scored: ScoredWindows, point: OperatingPoint, *, switch_cost: float = SWITCH_COST
+    ) -> Row:
         """The row of a recording, without its latency."""
-        logit = float(scored.logits[: scored.scored].mean())
-        return self._row(source, scored, point, logit, 0, scored.samples)
+        segments = scored.spoofed_segments(threshold=point.threshold, switch_cost=switch_cost)
+        row = self._row(source, scored, point, scored.logit, 0, scored.samples)
+        worst_score, start_s, end_s = scored.worst(segments)
+        label = PARTLY_SPOOF if segments and row.label == BONAFIDE else row.label
+        return dataclasses.replace(row, label=label, worst_score=worst_score, worst_start_s=start_s, worst_end_s=end_s)
 
     def window_rows(self, source: str, scored: ScoredWindows, point: OperatingPoint) -> list[Row]:
-        """A row for each scored window, without its latency."""
-        size = self.model.clip_samples
-        return [
-            self._row(source, scored, point, float(logit), start, min(start + size, scored.samples))
-            for start, logit in sorted(zip(scored.starts, scored.logits, strict=True))
-        ]
+        """A row for each window, without its latency."""
+        found = zip(scored.logits.tolist(), scored.starts.tolist(), scored.ends.tolist(), strict=True)
+        return [self._row(source, scored, point, *window) for window in found]
 
     def _row(
         self, source: str, scored: ScoredWindows, point: OperatingPoint, logit: float, start: int, end: int
     ) -> Row:
         score = float(self.model.calibration.apply(logit))
-        speech_s = speech.seconds(scored.speech, start, end)
+        speech_s = scored.speech.seconds(start, end)
         label = BONAFIDE if score >= point.threshold else SPOOF
         return Row(
             source,
             start_s=start / SAMPLE_RATE_HZ,
             end_s=end / SAMPLE_RATE_HZ,
-            duration_s=scored.samples / SAMPLE_RATE_HZ,
+            duration_s=scored.duration_s,
             speech_s=speech_s,
             score=score,
             spoof_probability=spoof_probability(score, point.prior_spoof),
@@ -212,13 +237,9 @@ class Detector:
             model_version=self.model.model_version,
         )
 
-    def _logits_at(self, wave: np.ndarray, starts: Sequence[int]) -> np.ndarray:
-        parts = [starts[i : i + BATCH_WINDOWS] for i in range(0, len(starts), BATCH_WINDOWS)]
-        return np.concatenate([self._network(self.cut(wave, part)) for part in parts])
-
-    def _means(self, pending: list[np.ndarray], sizes: list[int]) -> Iterator[float]:
+    def _means(self, pending: list[np.ndarray]) -> Iterator[float]:
         logits = self.window_logits(np.concatenate(pending))
-        for part in np.split(logits, np.cumsum(sizes)[:-1]):
+        for part in np.split(logits, np.cumsum([len(cut) for cut in pending])[:-1]):
             yield float(part.mean())
 
 

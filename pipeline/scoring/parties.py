@@ -1,18 +1,24 @@
 """Parties of a conversation: one per channel, with score over time, speech and spoofed segments.
 
-Used by ``analyse``. Memory stays bounded: a recording is scored block by block.
+Used by ``analyse``. Memory stays bounded: a recording is read and scored block by block.
 """
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
-from pipeline.audio import speech
-from pipeline.scoring.detector import Detector
-from pipeline.scoring.spoofed_segments import SpoofedSegment
-from pipeline.scoring.timeline import Scorer, ScoreTimeline
+from pipeline.metrics.calibration import OperatingPoint
+from pipeline.scoring.detector import Detector, Row
+from pipeline.scoring.scored_windows import ScoredWindows
+from pipeline.scoring.spoofed_segments import SWITCH_COST, SpoofedSegment
+from pipeline.scoring.timeline import Levels, SpeechFinder, WindowScorer
+
+Taker = TypeVar("Taker", Levels, SpeechFinder, WindowScorer)
+SCORES = ("score", "spoof_probability", "worst_score", "worst_start_s", "worst_end_s")
+"""Numbers of a party's row that ``as_json`` shows."""
 
 
 @dataclass(frozen=True)
@@ -20,13 +26,16 @@ class Party:
     """One channel of a recording, counted from 1; 0 is the average of all channels."""
 
     channel: int
-    timeline: ScoreTimeline
+    row: Row
+    scored: ScoredWindows
     spoofed_segments: list[SpoofedSegment]
+    outline: np.ndarray
+    """Lowest and highest sample of every 50 ms, ``[points, 2]``."""
 
     @property
     def speech(self) -> list[tuple[float, float]]:
         """Start and end, in s, of each segment of speech."""
-        return speech.segments(self.timeline.chunks)
+        return self.scored.speech.segments()
 
     @property
     def speech_s(self) -> float:
@@ -35,49 +44,65 @@ class Party:
 
 
 def find(
-    blocks: Iterable[np.ndarray],
+    read: Callable[[], Iterable[np.ndarray]],
     detector: Detector,
     *,
     mixed: bool,
-    hop_s: float,
-    threshold: float,
-    switch_cost: float,
+    point: OperatingPoint,
+    hop_s: float = 0.0,
+    switch_cost: float = SWITCH_COST,
 ) -> list[Party]:
     """Score every channel of a recording over time.
 
     Parameters
     ----------
-    blocks : the recording, as blocks ``[samples, channels]`` from ``audio.blocks``; ``mixed`` if averaged there.
-    hop_s : seconds between the beginnings of two windows.
-    threshold, switch_cost : see ``spoofed_segments.find``.
+    read : gives the recording, as blocks ``[samples, channels]`` from ``audio.blocks``; called three times.
+    mixed : whether the channels are averaged in the blocks.
+    point : operating point of labels and spoofed segments.
+    hop_s : seconds between the beginnings of two windows; 0: half a window, as in the rows of files.
+    switch_cost : see ``spoofed_segments.find``.
     """
-    scorers: list[Scorer] = []
-    for block in blocks:
-        scorers = scorers or [Scorer(detector, hop_s=hop_s) for _ in range(block.shape[1])]
-        for scorer, samples in zip(scorers, block.T, strict=True):
-            scorer.add(samples)
-    timelines = [scorer.finish() for scorer in scorers]
-    return [
-        Party(number, timeline, timeline.spoofed_segments(threshold=threshold, switch_cost=switch_cost))
-        for number, timeline in enumerate(timelines, 0 if mixed else 1)
-    ]
+    levels = _pass(read, lambda _: Levels())
+    finders = _pass(read, lambda channel: SpeechFinder(levels[channel]))
+    found = [finder.finish() for finder in finders]
+    plans = [detector.plan(own, hop_s=hop_s) for own in found]
+    scorers = _pass(read, lambda channel: WindowScorer(detector, found[channel], plans[channel]))
+    parties = []
+    for channel, scorer in enumerate(scorers):
+        scored = detector.scored(levels[channel].samples, found[channel], plans[channel], scorer.finish())
+        row = detector.whole_row("", scored, point, switch_cost=switch_cost)
+        segments = scored.spoofed_segments(threshold=point.threshold, switch_cost=switch_cost)
+        parties.append(Party(channel if mixed else channel + 1, row, scored, segments, levels[channel].outline))
+    return parties
+
+
+def _pass(read: Callable[[], Iterable[np.ndarray]], make: Callable[[int], Taker]) -> list[Taker]:
+    """One object per channel, to which all samples of the channel were added."""
+    takers: list[Taker] = []
+    for block in read():
+        takers = takers or [make(channel) for channel in range(block.shape[1])]
+        for taker, samples in zip(takers, block.T, strict=True):
+            taker.add(samples)
+    return takers
 
 
 def as_json(source: str, parties: Sequence[Party], **settings: object) -> dict:
     """Content of ``analysis.json``: all parties as plain values, times to the ms."""
     return {
         "source": source,
-        "duration_s": round(parties[0].timeline.duration_s, 3),
+        "duration_s": round(parties[0].scored.duration_s, 3),
         **settings,
         "channels": [
             {
                 "channel": party.channel,
+                "label": party.row.label,
+                **{name: round(getattr(party.row, name), 4) for name in SCORES},
                 "speech_s": round(party.speech_s, 3),
                 "speech": [[round(start, 3), round(end, 3)] for start, end in party.speech],
                 "spoofed": [dataclasses.asdict(found) for found in party.spoofed_segments],
-                "times_s": np.round(party.timeline.times_s, 3).tolist(),
-                "scores": np.round(party.timeline.scores, 4).tolist(),
-                "windows_with_speech": party.timeline.spoken.tolist(),
+                "times_s": np.round(party.scored.times_s, 3).tolist(),
+                "scores": np.round(party.scored.scores, 4).tolist(),
+                "windows_with_speech": party.scored.spoken.tolist(),
             }
             for party in parties
         ],

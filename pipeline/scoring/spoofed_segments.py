@@ -41,7 +41,8 @@ def find(
     scores: np.ndarray,
     spoken: np.ndarray,
     *,
-    duration_s: float,
+    start_s: float,
+    end_s: float,
     window_s: float,
     threshold: float,
     switch_cost: float = SWITCH_COST,
@@ -54,11 +55,11 @@ def find(
         and the last up to the ends.
     scores : calibrated score of each window ``[windows]``, higher = bonafide.
     spoken : whether each window holds enough speech ``[windows]``.
-    duration_s : length of the recording.
+    start_s, end_s : ends of the part of the recording from which windows are cut.
     window_s : length of a window.
     threshold : score below which a window is evidence for spoof.
     """
-    edges_s = np.concatenate([[0.0], (times_s[1:] + times_s[:-1]) / 2, [duration_s]])
+    edges_s = np.concatenate([[start_s], (times_s[1:] + times_s[:-1]) / 2, [end_s]])
     hop_s = float(np.median(np.diff(times_s))) if len(times_s) > 1 else window_s
     gains = min(hop_s / window_s, 1.0) * (threshold - np.clip(scores, -MAX_SCORE, MAX_SCORE)) * spoken
     states = viterbi(gains, switch_cost)

@@ -1,153 +1,146 @@
-"""The score of a recording over time, block by block: memory stays bounded for any length.
+"""Scores of one channel of a recording of any length, block by block in bounded memory.
 
-Used by ``analyse`` and the page. One ``Scorer`` takes one channel: a window every ``hop_s``, the probability of
-speech in every chunk, and the outline of the waveform.
+Used by ``parties``. Three passes read the audio: its levels (``Levels``), its speech (``SpeechFinder``), and the logits
+of the windows that follow from both (``WindowScorer``), which are those of the same recording as a short file.
 """
-
-from dataclasses import dataclass
 
 import numpy as np
 
 from pipeline.audio import speech
-from pipeline.config import SAMPLE_RATE_HZ
-from pipeline.scoring import spoofed_segments
-from pipeline.scoring.detector import BATCH_WINDOWS, MIN_SPEECH_S, Detector, ScoredWindows
-from pipeline.scoring.model_folders import ModelFolder
-from pipeline.scoring.spoofed_segments import SpoofedSegment
+from pipeline.audio.speech import Speech
+from pipeline.scoring.detector import BATCH_WINDOWS, Detector, Plan
 
 OUTLINE_SAMPLES = 800
 """Samples per point of the outline: 50 ms."""
 
 
-@dataclass(frozen=True)
-class ScoreTimeline:
-    """Scores and speech of one channel.
+class _Pieces:
+    """Pieces of ``size`` samples from a stream of blocks."""
 
-    ``times_s``, ``scores`` and ``speech_s`` are ``[windows]``: middle, calibrated score and seconds of speech of each.
-    ``chunks`` are probabilities of speech (see ``audio.speech``), ``outline`` ``[points, 2]`` the lowest and highest
-    sample of every 50 ms.
-    """
+    def __init__(self, size: int):
+        self._size = size
+        self.rest = np.zeros(0, np.float32)
 
-    duration_s: float
-    window_s: float
-    times_s: np.ndarray
-    scores: np.ndarray
-    speech_s: np.ndarray
-    chunks: np.ndarray
-    outline: np.ndarray
-
-    @classmethod
-    def of(cls, scored: ScoredWindows, model: ModelFolder, *, outline: np.ndarray) -> "ScoreTimeline":
-        """The timeline of windows that are already scored."""
-        order = np.argsort(scored.starts)
-        starts = np.array(scored.starts)[order]
-        ends = np.minimum(starts + model.clip_samples, scored.samples)
-        return cls(
-            duration_s=scored.samples / SAMPLE_RATE_HZ,
-            window_s=model.clip_samples / SAMPLE_RATE_HZ,
-            times_s=(starts + ends) / 2 / SAMPLE_RATE_HZ,
-            scores=model.calibration.apply(scored.logits[order]),
-            speech_s=np.array([speech.seconds(scored.speech, *pair) for pair in zip(starts, ends, strict=True)]),
-            chunks=scored.speech,
-            outline=outline,
-        )
-
-    @property
-    def spoken(self) -> np.ndarray:
-        """Whether each window holds enough speech to be judged, ``[windows]``."""
-        return self.speech_s >= MIN_SPEECH_S
-
-    def spoofed_segments(
-        self, *, threshold: float, switch_cost: float = spoofed_segments.SWITCH_COST
-    ) -> list[SpoofedSegment]:
-        """The segments of the channel that sound spoofed, see ``spoofed_segments.find``."""
-        return spoofed_segments.find(
-            self.times_s,
-            self.scores,
-            self.spoken,
-            duration_s=self.duration_s,
-            window_s=self.window_s,
-            threshold=threshold,
-            switch_cost=switch_cost,
-        )
+    def add(self, block: np.ndarray) -> np.ndarray:
+        """Whole pieces ``[pieces, size]`` that the next samples complete."""
+        waiting = np.concatenate([self.rest, block])
+        whole = len(waiting) - len(waiting) % self._size
+        self.rest = waiting[whole:]
+        return waiting[:whole].reshape(-1, self._size)
 
 
-class Scorer:
-    """Scores one channel.
+class Levels:
+    """First pass: length, peak, ends of what sounds, and outline of the waveform."""
 
-    Parameters
-    ----------
-    detector : the model.
-    hop_s : seconds between the beginnings of two windows.
-    """
-
-    def __init__(self, detector: Detector, *, hop_s: float):
-        self._detector = detector
-        self._size = detector.model.clip_samples
-        self._hop = max(1, round(hop_s * SAMPLE_RATE_HZ))
-        self._speech = speech.SpeechDetector()
-        self._held = np.zeros(0, np.float32)
-        self._held_from = self._speech_to = self._outline_to = 0
-        self._starts: list[int] = []
-        self._logits: list[np.ndarray] = []
-        self._chunks: list[np.ndarray] = []
+    def __init__(self):
+        self.samples, self.peak = 0, 0.0
+        self._rising: list[tuple[int, float]] = []  # samples louder than all before, with their level
+        self._falling: list[tuple[int, float]] = []  # samples louder than all behind, with their level
+        self._pieces = _Pieces(OUTLINE_SAMPLES)
         self._outline: list[np.ndarray] = []
 
     def add(self, block: np.ndarray) -> None:
         """Add the next samples ``[samples]``, float32 in −1…1 at 16 kHz."""
-        self._held = np.concatenate([self._held, block])
-        self._add_speech()
-        self._draw_outline()
-        first, end = self._next_start(), self._held_from + len(self._held)
-        while first + (BATCH_WINDOWS - 1) * self._hop + self._size <= end:
-            self._score([first + i * self._hop for i in range(BATCH_WINDOWS)])
-            first = self._next_start()
-        # The last window of the recording may begin before the next regular window.
-        keep = min(first, end - self._size, self._speech_to, self._outline_to)
-        if keep > self._held_from:
-            self._held = self._held[keep - self._held_from :]
-            self._held_from = keep
+        level = np.abs(block)
+        self._rising += self._records(level, above=self.peak)
+        loudest = float(level.max(initial=0.0))
+        while self._falling and self._falling[-1][1] <= loudest:
+            self._falling.pop()
+        backwards = self._records(level[::-1])
+        self._falling += [(self.samples + len(block) - 1 - (i - self.samples), v) for i, v in reversed(backwards)]
+        self.samples += len(block)
+        self.peak = max(self.peak, loudest)
+        self._draw(self._pieces.add(block))
 
-    def finish(self) -> ScoreTimeline:
-        """The timeline, after all samples were added."""
-        samples = self._held_from + len(self._held)
-        self._finish_rest()
-        last = max(0, samples - self._size)
-        rest = list(range(self._next_start(), last + 1, self._hop))
-        if (self._starts + rest)[-1:] != [last]:
-            rest.append(last)
-        self._score(rest)
-        logits, chunks = np.concatenate(self._logits), np.concatenate(self._chunks)
-        scored = ScoredWindows(samples, self._starts, logits, len(logits), chunks)
-        return ScoreTimeline.of(scored, self._detector.model, outline=np.concatenate(self._outline))
+    @property
+    def sounding(self) -> tuple[int, int]:
+        """First sample that sounds, and the one behind the last; see ``speech.of``."""
+        limit = np.float32(speech.SOUNDING * self.peak)
+        first = next(index for index, level in self._rising if level >= limit)
+        return first, next(index for index, level in reversed(self._falling) if level >= limit) + 1
 
-    def _next_start(self) -> int:
-        return len(self._starts) * self._hop
+    @property
+    def outline(self) -> np.ndarray:
+        """Lowest and highest sample of every 50 ms, ``[points, 2]``, after all samples were added."""
+        rest = self._pieces.rest
+        return np.concatenate([*self._outline, *([[[rest.min(), rest.max()]]] if len(rest) else [])])
 
-    def _score(self, starts: list[int]) -> None:
-        for first in range(0, len(starts), BATCH_WINDOWS):
-            part = starts[first : first + BATCH_WINDOWS]
-            cut = self._detector.cut(self._held, [start - self._held_from for start in part])
+    def _records(self, level: np.ndarray, above: float = -1.0) -> list[tuple[int, float]]:
+        """Place in the recording and level of each sample of a block that is louder than all before."""
+        before = np.maximum.accumulate(np.concatenate([[above], level]))[:-1]
+        places = np.flatnonzero(level > before)
+        return list(zip((self.samples + places).tolist(), level[places].tolist(), strict=True))
+
+    def _draw(self, pieces: np.ndarray) -> None:
+        self._outline.append(np.stack([pieces.min(axis=1), pieces.max(axis=1)], axis=1))
+
+
+class SpeechFinder:
+    """Second pass: speech.
+
+    Parameters
+    ----------
+    levels : first pass over the same channel.
+    """
+
+    def __init__(self, levels: Levels):
+        self._levels = levels
+        self._detector = speech.SpeechDetector(levels.peak)
+        self._pieces = _Pieces(speech.CHUNK_SAMPLES)
+        self._found: list[np.ndarray] = []
+        lead = -speech.origin(levels.sounding[0])
+        self._silent = lead + levels.sounding[0]  # samples until the first that sounds
+        self.add(np.zeros(lead, np.float32))
+
+    def add(self, block: np.ndarray) -> None:
+        """Add the next samples ``[samples]``."""
+        whole = self._pieces.add(block).ravel()
+        before, behind = whole[: self._silent], whole[self._silent :]
+        if len(before):
+            self._found.append(self._detector.probabilities(before))
+            self._silent -= len(before)
+            if not self._silent:
+                self._detector.reset()
+        self._found.append(self._detector.probabilities(behind))
+
+    def finish(self) -> Speech:
+        """Speech of the channel, after all samples were added."""
+        rest = self._pieces.rest
+        if len(rest):
+            self._found.append(self._detector.probabilities(np.pad(rest, (0, speech.CHUNK_SAMPLES - len(rest)))))
+        return speech.of(np.concatenate(self._found), self._levels.sounding, self._levels.samples)
+
+
+class WindowScorer:
+    """Third pass: logit of each planned window.
+
+    Parameters
+    ----------
+    detector : the model.
+    found, plan : speech and windows of the channel.
+    """
+
+    def __init__(self, detector: Detector, found: Speech, plan: Plan):
+        self._detector, self._end = detector, found.end
+        self._starts = plan.starts.tolist()
+        self._held, self._held_from = np.zeros(0, np.float32), 0
+        self._logits: list[np.ndarray] = []
+        self._scored = 0
+
+    def add(self, block: np.ndarray) -> None:
+        """Add the next samples ``[samples]``."""
+        self._held = np.concatenate([self._held, block[: max(0, self._end - self._held_from - len(self._held))]])
+        held_to = self._held_from + len(self._held)
+        size = self._detector.model.clip_samples
+        while (batch := self._starts[self._scored : self._scored + BATCH_WINDOWS]) and (
+            held_to == self._end or batch[-1] + size <= held_to
+        ):
+            cut = self._detector.cut(self._held, [start - self._held_from for start in batch])
             self._logits.append(self._detector.window_logits(cut))
-        self._starts += starts
+            self._scored += len(batch)
+        keep_from = min(batch[0], held_to) if batch else held_to
+        self._held, self._held_from = self._held[keep_from - self._held_from :], keep_from
 
-    def _add_speech(self) -> None:
-        waiting = self._held[self._speech_to - self._held_from :]
-        whole = len(waiting) - len(waiting) % speech.CHUNK_SAMPLES
-        self._chunks.append(self._speech.probabilities(waiting[:whole]))
-        self._speech_to += whole
-
-    def _draw_outline(self) -> None:
-        waiting = self._held[self._outline_to - self._held_from :]
-        whole = len(waiting) - len(waiting) % OUTLINE_SAMPLES
-        points = waiting[:whole].reshape(-1, OUTLINE_SAMPLES)  # (points, 800)
-        self._outline.append(np.stack([points.min(axis=1), points.max(axis=1)], axis=1))
-        self._outline_to += whole
-
-    def _finish_rest(self) -> None:
-        waiting = self._held[self._speech_to - self._held_from :]
-        if len(waiting):
-            self._chunks.append(self._speech.probabilities(np.pad(waiting, (0, speech.CHUNK_SAMPLES - len(waiting)))))
-        waiting = self._held[self._outline_to - self._held_from :]
-        if len(waiting):
-            self._outline.append(np.array([[waiting.min(), waiting.max()]], np.float32))
+    def finish(self) -> np.ndarray:
+        """Logits ``[windows]``, after all samples were added."""
+        return np.concatenate(self._logits)

@@ -4,7 +4,8 @@ Columns, all text unless said otherwise: ``utterance_id`` (unique), ``path`` (ab
 ``split`` (train | dev | eval | ""), ``speaker``, ``attack`` ("-" for bonafide), ``attack_name`` (readable), ``corpus``,
 then one column per condition that the corpus knows (``phrase``, ``playback``, ``codec``, ``language`` …).
 Preprocessing adds ``duration_s`` (float), ``sha256`` (of the decoded samples), their place in the Store (``shard``,
-``position``) and the format of the file (``FILE_COLUMNS``). Unknown is "", never a guess.
+``position``), its ``speech`` (``audio.speech.Speech`` as text) and the format of the file (``FILE_COLUMNS``). Unknown
+is "", never a guess.
 """
 
 import fnmatch
@@ -22,7 +23,7 @@ LABELS = (BONAFIDE, SPOOF)
 SUBSETS = ("train", "dev", "eval")
 COLUMNS = ("utterance_id", "path", "label", "split", "speaker", "attack", "attack_name", "corpus")
 FILE_COLUMNS = ("file_format", "file_rate_hz", "file_channels", "file_kbit_s")
-DECODED_COLUMNS = ("duration_s", "sha256", "shard", "position", *FILE_COLUMNS)
+DECODED_COLUMNS = ("duration_s", "sha256", "shard", "position", "speech", *FILE_COLUMNS)
 PREFIXED = ("utterance_id", "speaker", "attack")
 """Columns whose values begin with the name of the corpus in a joined Manifest."""
 

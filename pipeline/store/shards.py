@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import audio
+from pipeline.audio import speech
 from pipeline.common import files
 from pipeline.config import SAMPLE_RATE_HZ, AudioConfig
 from pipeline.errors import AudioError
@@ -63,6 +64,7 @@ def _decoded(task: Task, rows: list[dict]) -> Iterator[np.ndarray]:
             continue
         place = {"shard": task.number, "position": position, "duration_s": duration_s}
         notes = [(note.kind, str(note)) for note in decoded.notes]
-        rows.append(place | {"sha256": audio.sha256(decoded.samples), "notes": notes} | file)
+        found = {"sha256": audio.sha256(decoded.samples), "speech": str(speech.find(decoded.wave)), "notes": notes}
+        rows.append(place | found | file)
         position += 1
         yield decoded.samples

@@ -16,6 +16,8 @@ import pandas as pd
 import pyarrow as pa
 
 from pipeline import audio
+from pipeline.audio import speech
+from pipeline.audio.speech import Speech
 from pipeline.common import files
 from pipeline.config import SAMPLE_RATE_HZ
 from pipeline.errors import StoreError
@@ -71,6 +73,12 @@ class Store:
         Raises ``StoreError`` if the shard has changed since it was written.
         """
         return self._shard(int(self.manifest["shard"].iat[row])).samples(int(self.manifest["position"].iat[row]))
+
+    def speech(self, row: int) -> Speech:
+        """Speech of a Manifest row, as preprocessing found it; Stores without the column are searched each time."""
+        if "speech" in self.manifest:
+            return Speech.parse(self.manifest["speech"].iat[row])
+        return speech.find(self.waveform(row))
 
     def _shard(self, number: int) -> "_Shard":
         """Shard of a number, checked at its first use, which reads it once from disk."""

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.audio import speech
+from pipeline.audio.speech import MIN_SPEECH_S
 from pipeline.config import SAMPLE_RATE_HZ
-from pipeline.scoring.detector import MIN_SPEECH_S, NO_SPEECH, Detector
+from pipeline.scoring.detector import NO_SPEECH, Detector
 from pipeline.serving.latency_log import PERCENTILES, class_of, middle_ms
 from pipeline.streaming.feed import Step
 from pipeline.streaming.smoothing import Hysteresis, RunningMean

@@ -17,20 +17,26 @@ from pipeline.store.store import Store
 
 @dataclass(frozen=True)
 class Plan:
-    """Windows of one epoch in the order of training: Store row and first sample of each, both ``[clips]``."""
+    """Windows in the order in which the network takes them: Store row and first sample of each, both ``[clips]``.
+
+    ``ends`` ``[clips]`` is the sample from which on a recording is left out; by default none is.
+    """
 
     rows: np.ndarray
     starts: np.ndarray
+    ends: np.ndarray | None = None
 
     def first(self, clips: int) -> "Plan":
         """First clips of the plan."""
-        return Plan(self.rows[:clips], self.starts[:clips])
+        return self._part(slice(clips))
 
     def batches(self, batch_size: int) -> Iterator["Plan"]:
         """Cut the plan into batches, the last one possibly smaller."""
         for first in range(0, len(self.rows), batch_size):
-            part = slice(first, first + batch_size)
-            yield Plan(self.rows[part], self.starts[part])
+            yield self._part(slice(first, first + batch_size))
+
+    def _part(self, part: slice) -> "Plan":
+        return Plan(self.rows[part], self.starts[part], None if self.ends is None else self.ends[part])
 
 
 def plan(rows: np.ndarray, bonafide: np.ndarray, samples: np.ndarray, config: Config, epoch: int) -> Plan:
@@ -64,9 +70,10 @@ def plan(rows: np.ndarray, bonafide: np.ndarray, samples: np.ndarray, config: Co
 
 def load(store: Store, chosen: Plan, config: Config) -> np.ndarray:
     """Waveforms of a plan, ``[clips, clip_samples]`` float32 in −1…1."""
+    ends = [None] * len(chosen.rows) if chosen.ends is None else chosen.ends
     cut = [
-        windows.cut(store.samples(row), start, config.window)
-        for row, start in zip(chosen.rows, chosen.starts, strict=True)
+        windows.cut(store.samples(row)[:end], start, config.window)
+        for row, start, end in zip(chosen.rows, chosen.starts, ends, strict=True)
     ]
     return audio.to_float(np.stack(cut))
 
@@ -95,8 +102,9 @@ def dataset(store: Store, chosen: Plan, bonafide: np.ndarray, config: Config) ->
 
 
 def all_windows(store: Store, rows: np.ndarray, config: Config) -> tuple[Plan, np.ndarray]:
-    """Windows that score the rows, and for each window its index into ``rows``."""
-    size = config.window.clip_samples
-    starts = [windows.starts(samples, size, config.window.windows) for samples in store.lengths()[rows]]
+    """Windows that count for the scores of the rows, and for each window its index into ``rows``."""
+    found = [store.speech(row) for row in rows]
+    starts = [windows.counted(own, config.window.clip_samples, config.window.windows) for own in found]
     owner = np.repeat(np.arange(len(rows)), [len(s) for s in starts])
-    return Plan(rows[owner], np.concatenate(starts).astype(np.int64)), owner
+    ends = np.array([own.end for own in found])
+    return Plan(rows[owner], np.concatenate(starts).astype(np.int64), ends[owner]), owner

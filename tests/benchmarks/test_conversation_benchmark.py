@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks import calls, conversations
 from benchmarks.conversations import Point
-from pipeline.scoring.timeline import ScoreTimeline
+from tests.support.made_windows import scored_windows
 
 
 def test_calls_hold_one_speaker_and_one_attack_of_the_subset(synthetic_store):
@@ -33,11 +33,8 @@ def test_calls_hold_one_speaker_and_one_attack_of_the_subset(synthetic_store):
     assert all(np.array_equal(a.wave, b.wave) for a, b in zip(made, again, strict=True))
 
 
-def timeline(scores) -> ScoreTimeline:
-    scores = np.array(scores, float)
-    times_s = 0.5 + np.arange(len(scores))
-    spoken = np.ones(len(scores))
-    return ScoreTimeline(len(scores), 1.0, times_s, scores, spoken, np.ones(1), np.zeros((1, 2)))
+def timeline(scores):
+    return scored_windows(scores, window_s=1.0, hop_s=1.0)
 
 
 def test_plain_thresholds_take_each_window_by_itself():

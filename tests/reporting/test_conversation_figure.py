@@ -4,24 +4,17 @@ import numpy as np
 import pytest
 
 from pipeline.reporting import conversation_figure
+from pipeline.scoring.detector import Row
 from pipeline.scoring.parties import Party
 from pipeline.scoring.spoofed_segments import SpoofedSegment
-from pipeline.scoring.timeline import ScoreTimeline
+from tests.support.made_windows import scored_windows
 
 
-def party(duration_s: float, channel: int = 1, found: tuple[SpoofedSegment, ...] = ()) -> Party:
-    times_s = np.arange(0.5, duration_s - 0.4, 0.5)
+def party(duration_s: float, channel: int = 1, found: tuple[SpoofedSegment, ...] = (), speech: float = 1.0) -> Party:
     outline = np.tile([[-0.1, 0.2]], (int(duration_s * 20), 1))
-    timeline = ScoreTimeline(
-        duration_s,
-        1.0,
-        times_s,
-        np.ones(len(times_s)),
-        np.ones(len(times_s)),
-        np.ones(int(duration_s / 0.032)),
-        outline,
-    )
-    return Party(channel, timeline, list(found))
+    scores, chunks = np.ones(max(1, int(duration_s * 2) - 1)), np.full(int(duration_s / 0.032) + 1, speech)
+    scored = scored_windows(scores, window_s=1.0, hop_s=0.5, duration_s=duration_s, speech=chunks)
+    return Party(channel, Row("call"), scored, list(found), outline)
 
 
 def shaded(axes) -> list[tuple[float, float]]:
@@ -65,8 +58,7 @@ def test_a_name_is_drawn_as_it_is_written():
 
 
 def test_silence_is_drawn_without_a_curve():
-    silent = party(3)
-    silent.timeline.speech_s[:] = 0
+    silent = party(3, speech=0.0)
     figure = conversation_figure.timeline([silent], threshold=0.0, title="a")
-    (curve,) = [line for line in figure.axes[0].lines if len(line.get_xdata()) == len(silent.timeline.times_s)]
+    (curve,) = [line for line in figure.axes[0].lines if len(line.get_xdata()) == len(silent.scored.times_s)]
     assert np.isnan(curve.get_ydata()).all()

@@ -11,8 +11,10 @@ import soundfile
 
 from pipeline import audio
 from pipeline.page import view
-from pipeline.scoring import detector
-from pipeline.scoring.detector import Detector, Pool, ScoredWindows
+from pipeline.scoring import detector, parties
+from pipeline.scoring.detector import Detector, Pool
+from tests.support.made_windows import scored_windows
+from tests.support.talk import talk
 
 
 @pytest.fixture
@@ -62,14 +64,10 @@ def test_a_note_on_the_recording_stands_in_its_rows(loaded, voice):
     assert {window.note for window in loaded.rows("x", cut, point=loaded.model.point(), timeline=True)} == {note}
 
 
-def scored_windows(logits: list[float], *, speech: list[float], samples: int, starts: list[int]) -> ScoredWindows:
-    return ScoredWindows(samples, starts, np.array(logits), len(logits), np.array(speech))
-
-
 def test_label_follows_threshold_and_speech(loaded):
     point = loaded.model.point(threshold=1.5)
     just = 10 * [0.9] + 22 * [0.4]  # 0.32 s of speech
-    alike = {"samples": 16000, "starts": [0]}
+    alike = {"window_s": 1.0, "hop_s": 1.0, "calibration": loaded.model.calibration}
     assert loaded.whole_row("x", scored_windows([1.0], speech=just, **alike), point).label == "bonafide"
     assert loaded.whole_row("x", scored_windows([0.99], speech=just, **alike), point).label == "spoof"
     silent = loaded.whole_row("x", scored_windows([1.0], speech=9 * [0.9] + 23 * [0.4], **alike), point)
@@ -81,7 +79,7 @@ def test_a_window_is_judged_by_its_own_logit_and_speech(loaded):
     chunks = [0.0] * 8 + [1.0] * 12 + [0.0] * 12  # speech from 0.256 to 0.64 s
     rows = loaded.window_rows(
         "x",
-        scored_windows([3.0, -3.0, 3.0], speech=chunks, samples=16000, starts=[0, 4000, 8000]),
+        scored_windows([3.0, -3.0, 3.0], speech=chunks, window_s=0.5, hop_s=0.25),
         loaded.model.point(),
     )
     assert [(r.start_s, r.end_s) for r in rows] == [(0.0, 0.5), (0.25, 0.75), (0.5, 1.0)]
@@ -89,6 +87,72 @@ def test_a_window_is_judged_by_its_own_logit_and_speech(loaded):
     assert [r.label for r in rows] == ["no_speech", "spoof", "no_speech"]
     assert [r.score for r in rows] == pytest.approx([5.5, -6.5, 5.5])
     assert {r.duration_s for r in rows} == {1.0}
+
+
+def test_a_spoofed_segment_makes_a_bonafide_recording_partly_spoof(loaded):
+    point, alike = loaded.model.point(threshold=0.0), {"window_s": 0.5, "hop_s": 0.25}
+    alike |= {"calibration": loaded.model.calibration}
+    logits = [3.0] * 24 + [-3.0] * 6 + [3.0] * 9
+    found = loaded.whole_row("x", scored_windows(logits, **alike), point)
+    assert (found.label, found.score > 0) == ("partly_spoof", True)
+    assert (found.worst_score, found.worst_start_s, found.worst_end_s) == pytest.approx((-6.5, 6.125, 7.625))
+    fake = loaded.whole_row("x", scored_windows([-3.0] * 39, **alike), point)
+    assert (fake.label, fake.worst_score, fake.worst_start_s, fake.worst_end_s) == pytest.approx(("spoof", -6.5, 0, 10))
+    logits[24:30] = [3.0, -0.5, 3.0, 3.0, 3.0, 3.0]
+    live = loaded.whole_row("x", scored_windows(logits, **alike), point)
+    assert (live.label, live.worst_score, live.worst_start_s, live.worst_end_s) == ("bonafide", -1.5, 6.25, 6.75)
+
+
+@pytest.mark.parametrize("silence_db", [-np.inf, -65])
+@pytest.mark.parametrize(("before_s", "behind_s"), [(0, 1), (0, 60), (1.2345, 0), (3, 3)])
+def test_silence_around_a_recording_has_no_vote(loaded, silence_db, before_s, behind_s):
+    rng, level = np.random.default_rng(0), 10 ** (silence_db / 20)
+    ends = [level * rng.standard_normal(int(16000 * s)) for s in (before_s, behind_s)]
+    alone = loaded.whole_row("x", loaded.score_windows(talk()), loaded.model.point())
+    padded = np.concatenate([ends[0], talk(), ends[1]]).astype(np.float32)
+    found = loaded.whole_row("x", loaded.score_windows(padded), loaded.model.point())
+    assert (found.label, found.score) == (alone.label, pytest.approx(alone.score, abs=1e-4))
+    assert (found.worst_score, found.worst_start_s) == pytest.approx(
+        (alone.worst_score, alone.worst_start_s + before_s)
+    )
+
+
+def test_silence_within_a_recording_has_no_vote(loaded):
+    silence = np.zeros(80000, np.float32)
+    scored = loaded.score_windows(np.concatenate([talk(), silence, talk(seed=3)]))
+    assert (scored.spoken == scored.counted).all()
+    assert not scored.spoken.all()
+    assert scored.logit == pytest.approx(scored.logits[scored.spoken].mean())
+    nothing = loaded.score_windows(silence)
+    assert nothing.counted.all()
+
+
+def marked(batch: np.ndarray) -> np.ndarray:
+    """Logits of a network that takes a constant offset for spoof."""
+    return np.where(batch.mean(axis=1) > 0.01, -3.0, 3.0)
+
+
+def test_score_page_and_analysis_agree(loaded, tmp_path):
+    detector = Detector(loaded.model, network=marked)
+    parts = {"live": talk(6), "partly": np.concatenate([talk(6), talk(3, seed=4) + 0.02, talk(6, seed=3)])}
+    parts |= {"fake": talk(4) + 0.02, "silent": np.full(32000, 0.001, np.float32)}
+    parts["padded"] = np.concatenate([parts["partly"], np.zeros(160000, np.float32)])
+    labels = {"live": "bonafide", "partly": "partly_spoof", "fake": "spoof", "silent": "no_speech"}
+    for name, wave in parts.items():
+        path = tmp_path / f"{name}.wav"
+        soundfile.write(path, audio.to_int16(wave), 16000)
+        row = detector.row("", path)
+        shown = view.view(detector, path.read_bytes(), limits=audio.DEFAULT_LIMITS)
+        (party,) = parties.find(
+            lambda path=path: audio.blocks(path), detector, mixed=True, point=detector.model.point()
+        )
+        assert row.label == labels.get(name, "partly_spoof"), name
+        for other in (shown["row"], dataclasses.asdict(party.row)):
+            for field in set(other) - {"latency_ms"}:
+                assert other[field] == pytest.approx(getattr(row, field), abs=1e-5), (name, field)
+        segments = [dataclasses.asdict(found) for found in party.spoofed_segments]
+        assert [s["start_s"] for s in shown["spoofed_segments"]] == [s["start_s"] for s in segments]
+        assert bool(segments) == (row.label in ("spoof", "partly_spoof")), name
 
 
 def test_timeline_shows_the_windows_whose_mean_is_the_score(loaded, voice):
@@ -102,7 +166,7 @@ def test_timeline_shows_the_windows_whose_mean_is_the_score(loaded, voice):
 def test_timeline_shows_every_window_even_where_the_first_alone_is_scored(loaded, voice):
     config = loaded.model.config.replace(windows="first")
     first = Detector(dataclasses.replace(loaded.model, config=config))
-    rows = first.window_rows("x", first.score_windows(voice, also=first.every_start(voice)), first.model.point())
+    rows = first.window_rows("x", first.score_windows(voice), first.model.point())
     assert len(rows) == 7
     assert loaded.model.calibration.apply(first.utterance_logit(voice)) == pytest.approx(rows[0].score, abs=1e-5)
 
@@ -114,12 +178,12 @@ def test_a_pool_scores_from_many_threads_as_one_detector_does(loaded):
     def score(wave: np.ndarray) -> tuple[float, bytes]:
         with pool.detector() as lent:
             scored = lent.score_windows(wave)
-            return float(scored.logits.mean()), scored.speech.tobytes()
+            return float(scored.logits.mean()), scored.speech.chunks.tobytes()
 
     with ThreadPoolExecutor(8) as threads:
         together = list(threads.map(score, waves))
     assert [logit for logit, _ in together] == pytest.approx([loaded.utterance_logit(w) for w in waves], abs=1e-5)
-    assert [chunks for _, chunks in together] == [loaded.score_windows(w).speech.tobytes() for w in waves]
+    assert [chunks for _, chunks in together] == [loaded.score_windows(w).speech.chunks.tobytes() for w in waves]
 
 
 def test_what_cannot_be_decoded_gets_its_error_and_no_score(loaded, tmp_path):

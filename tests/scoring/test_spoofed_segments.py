@@ -1,4 +1,4 @@
-"""Spoofed stretches: the path is the best of all paths, silence says nothing, and edges lie between windows."""
+"""Spoofed segmentes: the path is the best of all paths, silence says nothing, and edges lie between windows."""
 
 import itertools
 import math
@@ -31,21 +31,22 @@ def find(scores, *, spoken=None, threshold=0.0, switch_cost=1.0, hop_s=0.5, wind
         times_s,
         np.array(scores, float),
         np.ones(len(scores), bool) if spoken is None else np.array(spoken, bool),
-        duration_s=times_s[-1] + window_s / 2,
+        start_s=0.0,
+        end_s=times_s[-1] + window_s / 2,
         window_s=window_s,
         threshold=threshold,
         switch_cost=switch_cost,
     )
 
 
-def test_a_stretch_begins_and_ends_midway_between_windows():
+def test_a_segment_begins_and_ends_midway_between_windows():
     (found,) = find([3] * 6 + [-3] * 6 + [3] * 6)
     # Windows 6 to 11 have their middles at 4.0 to 6.5 s.
     assert (found.start_s, found.end_s, found.score) == (3.75, 6.75, -3.0)
     assert found.confidence == pytest.approx(1 / (1 + math.exp(-3)))
 
 
-def test_a_stretch_at_the_edge_reaches_it():
+def test_a_segment_at_the_edge_reaches_it():
     assert [(s.start_s, s.end_s) for s in find([-3] * 4 + [3] * 8)] == [(0.0, 2.75)]
     assert [(s.start_s, s.end_s) for s in find([-3] * 4)] == [(0.0, 3.5)]
     assert [(s.start_s, s.end_s) for s in find([-3])] == [(0.0, 2.0)]

@@ -1,14 +1,18 @@
-"""The score over time: the same however a recording is cut into blocks, and bounded in memory."""
+"""Scores over time: the same however a recording is cut into blocks, those of the detector, and bounded in memory."""
 
 import numpy as np
 import pytest
 
 from pipeline.audio import speech
+from pipeline.metrics.calibration import OperatingPoint
+from pipeline.scoring import parties
 from pipeline.scoring.detector import Detector
-from pipeline.scoring.timeline import OUTLINE_SAMPLES, Scorer
+from pipeline.scoring.timeline import OUTLINE_SAMPLES, Levels, SpeechFinder, WindowScorer
+from tests.support.talk import talk
 
 CLIP = 8000
 """Samples of the tiny model's window."""
+POINT = OperatingPoint(0.0, 0.5)
 
 
 @pytest.fixture
@@ -16,48 +20,80 @@ def detector(make_model_folder) -> Detector:
     return Detector(make_model_folder())
 
 
-def heard(detector, wave, block, hop_s=0.1):
-    scorer = Scorer(detector, hop_s=hop_s)
-    for first in range(0, len(wave), block):
-        scorer.add(wave[first : first + block])
-    return scorer.finish()
+def blocks(wave, size):
+    return [wave[first : first + size] for first in range(0, len(wave), size)]
 
 
-@pytest.mark.parametrize("block", [701, 5000, 65536])
-def test_every_window_is_scored_as_the_detector_scores_it(detector, voice, block):
-    wave = np.concatenate([voice, voice[::-1], voice])[:90123]
-    found = heard(detector, wave, block)
-    starts = [*range(0, 90123 - CLIP, 1600), 90123 - CLIP]
-    logits = detector.window_logits(np.stack([wave[start : start + CLIP] for start in starts]))
-    np.testing.assert_allclose(found.scores, detector.model.calibration.apply(logits), atol=1e-5)
-    np.testing.assert_allclose(found.times_s, (np.array(starts) + CLIP / 2) / 16000)
-    assert (found.duration_s, found.window_s) == (90123 / 16000, 0.5)
-    np.testing.assert_allclose(found.chunks, speech.probabilities(wave), atol=1e-5)
-    expected = [speech.seconds(found.chunks, start, start + CLIP) for start in starts]
-    np.testing.assert_allclose(found.speech_s, expected)
+def scored(detector, wave, size, hop_s=0.0):
+    (party,) = parties.find(
+        lambda: (block[:, None] for block in blocks(wave, size)), detector, mixed=True, point=POINT, hop_s=hop_s
+    )
+    return party
+
+
+SILENCE = np.zeros(20123, np.float32)
+CALL = np.concatenate([SILENCE, talk(), SILENCE, talk(seed=3), SILENCE])
+"""Speech between silences, with a pause in it."""
+
+
+@pytest.mark.parametrize("size", [701, 5000, 65536])
+def test_a_recording_in_blocks_is_scored_as_the_detector_scores_the_whole(detector, size):
+    party, whole = scored(detector, CALL, size), detector.score_windows(CALL)
+    np.testing.assert_array_equal(party.scored.starts, whole.starts)
+    np.testing.assert_allclose(party.scored.logits, whole.logits, atol=1e-5)
+    np.testing.assert_array_equal(party.scored.counted, whole.counted)
+    assert 0 < whole.counted.sum() < len(whole.counted), "windows in the pause do not count"
+    np.testing.assert_allclose(party.scored.speech.chunks, whole.speech.chunks, atol=1e-5)
+    assert (party.scored.speech.start, party.scored.speech.end) == (whole.speech.start, whole.speech.end)
+    row = detector.whole_row("", whole, POINT)
+    assert (party.row.label, party.row.worst_start_s) == (row.label, row.worst_start_s)
+    assert party.row.score == pytest.approx(row.score, abs=1e-5)
+
+
+def test_segments_can_be_sought_at_another_hop(detector):
+    party = scored(detector, CALL, 5000, hop_s=0.1)
+    starts = party.scored.starts[party.scored.located]
+    assert set(np.diff(starts)[:-1]) == {1600}
+    assert starts[-1] == party.scored.speech.end - CLIP
 
 
 def test_a_recording_shorter_than_a_window_is_scored_as_a_whole(detector, voice):
-    found = heard(detector, voice[:3000], 1000)
-    assert found.scores.tolist() == pytest.approx(
-        [float(detector.model.calibration.apply(detector.utterance_logit(voice[:3000])))], abs=1e-5
-    )
-    assert found.times_s.tolist() == [3000 / 2 / 16000]
-    assert len(found.chunks) == 6
+    party = scored(detector, voice[:3000], 1000)
+    expected = float(detector.model.calibration.apply(detector.utterance_logit(voice[:3000])))
+    assert party.scored.scores.tolist() == pytest.approx([expected], abs=1e-5)
 
 
 def test_the_outline_holds_every_extreme(detector, voice):
-    found = heard(detector, voice[:20123], 999)
+    found = scored(detector, voice[:20123], 999).outline
     parts = [voice[first : min(first + OUTLINE_SAMPLES, 20123)] for first in range(0, 20123, OUTLINE_SAMPLES)]
-    np.testing.assert_array_equal(found.outline, [[part.min(), part.max()] for part in parts])
+    np.testing.assert_array_equal(found, [[part.min(), part.max()] for part in parts])
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_what_sounds_is_found_in_blocks_as_in_the_whole(size):
+    rng = np.random.default_rng(size)
+    for _ in range(20):
+        wave = rng.normal(size=200).astype(np.float32) * 10 ** rng.uniform(-3, 0, 200).astype(np.float32)
+        levels = Levels()
+        for block in blocks(wave, size):
+            levels.add(block)
+        loud = np.flatnonzero(np.abs(wave) >= np.float32(speech.SOUNDING * np.abs(wave).max()))
+        assert levels.sounding == (loud[0], loud[-1] + 1)
 
 
 def test_no_more_is_held_than_a_few_windows(detector):
-    scorer = Scorer(detector, hop_s=0.5)
-    rng = np.random.default_rng(0)
-    most = 0
-    for _ in range(40):
-        scorer.add(rng.normal(0, 0.1, 20000).astype(np.float32))
+    rng, levels, samples = np.random.default_rng(0), Levels(), 40 * 20000
+    noise = [rng.normal(0, 0.1, 20000).astype(np.float32) for _ in range(40)]
+    for block in noise:
+        levels.add(block)
+    assert len(levels._rising) + len(levels._falling) < 100
+    finder = SpeechFinder(levels)
+    for block in noise:
+        finder.add(block)
+    found, most = finder.finish(), 0
+    scorer = WindowScorer(detector, found, detector.plan(found))
+    for block in noise:
+        scorer.add(block)
         most = max(most, len(scorer._held))
-    assert most < 16 * 8000 + 2 * CLIP + 20000
-    assert len(scorer.finish().scores) == (40 * 20000 - CLIP) // 8000 + 1
+    assert most < 16 * 4000 + 2 * CLIP + 20000
+    assert len(scorer.finish()) == (samples - CLIP) // 4000 + 1

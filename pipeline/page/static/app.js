@@ -83,7 +83,7 @@ function finish(item, answer) {
 
 // Showing them
 
-const BRIEF = { bonafide: "live", spoof: "fake", unsure: "unclear", no_speech: "no speech", error: "not judged", waiting: "…" };
+const BRIEF = { bonafide: "live", spoof: "fake", partly_spoof: "partly fake", unsure: "unclear", no_speech: "no speech", error: "not judged", waiting: "…" };
 const WAITING = { row: {}, verdict: { tone: "waiting", headline: "Scoring", sentence: "" } };
 
 function choose(item) {
@@ -116,7 +116,7 @@ function show(item) {
   showTime(0, row.duration_s);
   const { kind, seen_by_model: seen } = rest.spectrogram;
   $("seen").textContent = `level, soft to loud (${kind === "logmel" ? "log-mel" : "linear bands"}${seen ? ", as the model sees it" : ""})`;
-  showParts(rest.spoofed_segments, row.duration_s);
+  showParts(rest.spoofed_segments);
   showFacts(row, rest.threshold);
 }
 
@@ -127,11 +127,9 @@ function showMeter(score, threshold) {
   $("meter").setAttribute("aria-label", `Score ${signed(score)} on a scale from fake to live; the threshold is ${signed(threshold)}`);
 }
 
-// A recording that sounds live as a whole may hold a spoofed part: show it next to the verdict.
-function showParts(segments, duration) {
-  const parts = segments.filter((one) => one.end_s - one.start_s < duration - 0.01);
-  const list = parts.map((one) => `${clock(one.start_s)} to ${clock(one.end_s)} (${Math.round(100 * one.confidence)} % sure)`);
-  $("parts").textContent = `Part of it sounds fake: ${list.join(", ")}`;
+function showParts(segments) {
+  const list = segments.map((one) => `${clock(one.start_s)} to ${clock(one.end_s)} (${Math.round(100 * one.confidence)} % sure)`);
+  $("parts").textContent = `Sounds fake: ${list.join(", ")}`;
   $("parts").hidden = !list.length;
 }
 
@@ -153,12 +151,12 @@ function showFacts(row, threshold) {
 
 function showTable() {
   $("batch").hidden = items.length < 2;
-  const counts = { bonafide: 0, spoof: 0, unsure: 0, error: 0 };
+  const counts = { bonafide: 0, spoof: 0, partly_spoof: 0, unsure: 0, error: 0 };
   for (const { answer } of items) {
     if (answer) counts[answer.verdict.tone === "no_speech" ? "unsure" : answer.verdict.tone] += 1;
   }
   const waiting = items.filter((item) => item.state !== "done").length;
-  const parts = [[counts.bonafide, "live"], [counts.spoof, "fake"], [counts.unsure, "unclear"], [counts.error, "not judged"], [waiting, "to come"]];
+  const parts = [[counts.bonafide, "live"], [counts.spoof, "fake"], [counts.partly_spoof, "partly fake"], [counts.unsure, "unclear"], [counts.error, "not judged"], [waiting, "to come"]];
   $("batch-title").textContent = `${items.length} recordings: ` + parts.filter(([n]) => n).map(([n, word]) => `${n} ${word}`).join(", ");
   heads($("heads"), sorting, (next) => {
     sorting = next;
