@@ -31,6 +31,7 @@ def read(data_dir: Path, parts: tuple[str, ...]) -> Reading:
         split = SPLIT_WORDS.get(word(Path(folder.path).name))
         if split:
             rejected.remove(folder)
+        if split in parts:
             found, left = labelled(Path(folder.path), data_dir, split=split)
             rows += found
             rejected += left

@@ -34,7 +34,7 @@ def every(data_dir: Path, name: str, kind: str = "folder") -> list[Path]:
 
 
 def beneath(data_dir: Path, wanted: Callable[[str], bool]) -> list[Path]:
-    """Folders whose name is wanted, level by level; what lies inside one of them is left alone."""
+    """Folders whose name is wanted, level by level; none inside another of them."""
     found = []
     for place, folders, _ in walk(data_dir, []):
         found += [Path(place, name) for name in folders if wanted(name)]
@@ -43,7 +43,7 @@ def beneath(data_dir: Path, wanted: Callable[[str], bool]) -> list[Path]:
 
 
 def _found(data_dir: Path, name: str, kind: str) -> Iterator[Path]:
-    """Files or folders of that name, level by level; what lies inside one of them is left alone."""
+    """Files or folders of that name, level by level; none inside another of them."""
     for place, folders, _ in walk(data_dir, []):
         path = Path(place, name)
         if path.is_dir() if kind == "folder" else path.is_file():

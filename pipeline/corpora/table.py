@@ -110,5 +110,5 @@ def _reason(given: str, folder: Path) -> str:
         if (folder / tail).is_file():
             return f"{folder / tail} is there; paths are relative to the table's folder, so write {tail}"
     if given.startswith("/"):
-        return "no such file on this machine; write where the recordings are here"
+        return "no such file on this machine; write the path that it has here"
     return "paths are relative to the table's folder; move the table to the folder that they start from"
