@@ -5,10 +5,8 @@ from pipeline.audio.decoding import Decoded, blocks, decode, read
 from pipeline.audio.limits import DEFAULT_LIMITS, Limits, Source
 from pipeline.audio.notes import Note, NoteKind
 from pipeline.audio.samples import on_grid, resampled, sha256, to_float, to_int16
-from pipeline.audio.sndfile import BLOCK_SAMPLES
 
 __all__ = [
-    "BLOCK_SAMPLES",
     "DEFAULT_LIMITS",
     "SUFFIXES",
     "Decoded",

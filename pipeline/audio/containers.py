@@ -26,16 +26,13 @@ def headerless_format(source: Source) -> str:
     return "g722" if named else ""
 
 
-def blocks(source: Source, hint: str, limits: Limits, notes: list[Note]) -> Iterator[tuple[int, np.ndarray]]:
+def blocks(source: Source, limits: Limits, notes: list[Note]) -> Iterator[tuple[int, np.ndarray]]:
     """Sample rate in Hz and float32 ``[samples, channels]`` of each block of a recording, part by part.
 
-    Parameters
-    ----------
-    hint : FFmpeg's name of a format without a header, or "".
-    notes : receives the notes; complete after the last block.
-
-    Raises ``AudioError``, also for whatever a decoder raises.
+    ``notes`` receives the notes, complete after the last block. Raises ``AudioError``, also for whatever a decoder
+    raises.
     """
+    hint = headerless_format(source)
     try:
         for part in [source] if hint else parts.split(source, notes):
             yield from _of_part(part, hint, limits, notes)

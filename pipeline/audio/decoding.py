@@ -40,24 +40,12 @@ class Decoded:
         return "; ".join(map(str, self.notes))
 
 
-def decode(
-    source: Source,
-    *,
-    config: AudioConfig = DEFAULT_CONFIG,
-    limits: Limits = DEFAULT_LIMITS,
-    format_hint: str = "",
-) -> np.ndarray:
+def decode(source: Source, *, config: AudioConfig = DEFAULT_CONFIG, limits: Limits = DEFAULT_LIMITS) -> np.ndarray:
     """Decode a recording to float32 ``[samples]`` in −1…1, multiples of 1/32768; otherwise like ``read``."""
-    return read(source, config=config, limits=limits, format_hint=format_hint).wave
+    return read(source, config=config, limits=limits).wave
 
 
-def read(
-    source: Source,
-    *,
-    config: AudioConfig = DEFAULT_CONFIG,
-    limits: Limits = DEFAULT_LIMITS,
-    format_hint: str = "",
-) -> Decoded:
+def read(source: Source, *, config: AudioConfig = DEFAULT_CONFIG, limits: Limits = DEFAULT_LIMITS) -> Decoded:
     """Decode a recording to 16 kHz, with the notes on it; channels are averaged, see ``channels``.
 
     Parameters
@@ -65,7 +53,6 @@ def read(
     source : path, or the bytes of a file.
     config : limits on duration and level.
     limits : limits on the file.
-    format_hint : FFmpeg's name of a headerless format (``g722``); by default taken from the suffix.
 
     Raises
     ------
@@ -74,14 +61,13 @@ def read(
         soon as a limit is passed, so a small file of hours of audio costs no more than one at the limit.
     """
     limits.check_size(source)
-    hint = format_hint or containers.headerless_format(source)
     limits = replace(limits, max_s=min(config.max_s, limits.max_s))
     notes: list[Note] = []
     levels = Levels()
-    samples = _collect(levels.watch(limits.within(containers.blocks(source, hint, limits, notes))), Mix())
+    samples = _collect(levels.watch(limits.within(containers.blocks(source, limits, notes))), Mix())
     mix = levels.mix(notes)
     if mix != Mix():
-        samples = _collect(containers.blocks(source, hint, limits, []), mix)
+        samples = _collect(containers.blocks(source, limits, []), mix)
     _check_level(samples, config)
     return Decoded(samples, tuple(notes))
 
@@ -96,12 +82,12 @@ def blocks(
     levels. Raises ``AudioError`` if the recording is unreadable, empty or not finite; any length and level is allowed.
     """
     limits.check_size(source)
-    hint, notes, levels = containers.headerless_format(source), [] if notes is None else notes, Levels()
-    for _ in levels.watch(containers.blocks(source, hint, limits, [])):
+    notes, levels = [] if notes is None else notes, Levels()
+    for _ in levels.watch(containers.blocks(source, limits, [])):
         if levels.are_plain:
             break
     chosen = levels.mix(notes) if mix else Mix(gain=levels.gain(notes))
-    read = _checked(containers.blocks(source, hint, limits, notes), chosen, mix)
+    read = _checked(containers.blocks(source, limits, notes), chosen, mix)
     yield from map(to_float, resampled_int16(read))
 
 

@@ -9,6 +9,7 @@ import pytest
 import soundfile
 
 from pipeline import audio
+from pipeline.audio.sndfile import BLOCK_SAMPLES
 from pipeline.config import AudioConfig
 from pipeline.errors import AudioError
 from tests.support.recordings import encoded, muxed
@@ -192,7 +193,7 @@ def test_resampling_in_blocks_is_resampling_at_once(rate_hz):
     ("format", "subtype"), [("WAV", "ULAW"), ("FLAC", None), ("MP3", None), ("OGG", "VORBIS"), ("OGG", "OPUS")]
 )
 def test_reading_in_blocks_is_reading_at_once(format, subtype):
-    wave = 0.1 * np.random.default_rng(0).standard_normal(3 * audio.BLOCK_SAMPLES + 77)
+    wave = 0.1 * np.random.default_rng(0).standard_normal(3 * BLOCK_SAMPLES + 77)
     data = encoded(wave, 16000, format, subtype)
     whole = audio.to_int16(soundfile.read(io.BytesIO(data), dtype="float32")[0])
     assert np.abs(audio.read(data).samples - whole.astype(int)).max() <= 1  # MP3's floats differ in their last digit
