@@ -36,20 +36,13 @@ class Guard:
         if scope["type"] != "http" or scope["path"] != SCORING_PATH:
             await self._app(scope, receive, send)
             return
-        started, status = time.perf_counter(), 500
-
-        async def noting_status(message: dict) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
+        started, answer = time.perf_counter(), Answer(send)
         self._requests += 1
         try:
-            await self._guarded(scope, receive, noting_status)
+            await self._guarded(scope, receive, answer)
         finally:
             self._requests -= 1
-            self._log.request(1000 * (time.perf_counter() - started), refused=status >= 400)
+            self._log.request(1000 * (time.perf_counter() - started), refused=answer.status >= 400)
 
     def _logging_at_the_end(self, receive: Receive) -> Receive:
         """Write the last line of the log at shutdown: the server ends by a signal, which skips Python's exit hooks."""
@@ -91,7 +84,7 @@ class Guard:
             # After the body comes only the message that the client has left.
             return next(whole, None) or await receive()
 
-        await self._app(scope, replay, _cleaned(send))
+        await self._app(scope, replay, send)
 
     async def _body(self, receive: Receive) -> bytes | None:
         """The body, or ``None`` if it is too large; nothing of a large one is kept, so its size costs no memory."""
@@ -107,29 +100,29 @@ class Guard:
         return b"".join(parts) if size <= self._max_bytes else None
 
 
-async def _refuse(send: Send, status: int, reason: str) -> None:
-    body = json.dumps({"error_code": "BAD_REQUEST", "message": reason}).encode()
+class Answer:
+    """Send an answer of the application; an error only as its status and reason."""
+
+    def __init__(self, send: Send):
+        self._send, self._error = send, b""
+        self.status = 500
+
+    async def __call__(self, message: dict) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+        if self.status < 400:
+            await self._send(message)
+            return
+        self._error += message.get("body", b"")
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            await _refuse(self._send, self.status, reason(self._error))
+
+
+async def _refuse(send: Send, status: int, message: str) -> None:
+    body = json.dumps({"error_code": "BAD_REQUEST", "message": message}).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
-
-
-def _cleaned(send: Send) -> Send:
-    """Replace each error by its reason only."""
-    status, parts = 0, []
-
-    async def cleaned(message: dict) -> None:
-        nonlocal status
-        if message["type"] == "http.response.start" and message["status"] >= 400:
-            status = message["status"]
-        elif not status:
-            await send(message)
-        else:
-            parts.append(message.get("body", b""))
-            if not message.get("more_body"):
-                await _refuse(send, status, reason(b"".join(parts)))
-
-    return cleaned
 
 
 def reason(body: bytes) -> str:
