@@ -125,12 +125,15 @@ def killed_after(epochs: int, store: Store, config: Config, place: Path) -> chec
     return saved[0][0]
 
 
-def test_killed_again_and_again_ends_as_if_never_stopped(trained, synthetic_store, config, tmp_path):
+def test_killed_again_and_again_ends_as_if_never_stopped(trained, synthetic_store, config, tmp_path, monkeypatch):
     """Kills before the first epoch is complete, in the middle, and after the last; all resume in the first run."""
     _, folder, _, _, history = trained
     runs = {killed_after(epochs, synthetic_store, config, tmp_path).run_id for epochs in (0, 1, EPOCHS)}
-    subprocess.run(command(synthetic_store, config), env=environment(tmp_path), cwd=PROJECT_ROOT, check=True)
-    again = ModelFolder.load(tmp_path / "artifacts" / "models" / folder.name)
+    for name, value in environment(tmp_path).items():
+        monkeypatch.setenv(name, value)
+    mlflow.set_tracking_uri(None)
+    again = ModelFolder.load(train.train(config, synthetic_store.folder))
+    assert again.model_version == folder.name
     assert runs == {again.run_id}
     uninterrupted = ModelFolder.load(folder)
     assert again.dev_eer == pytest.approx(uninterrupted.dev_eer, abs=1e-6)
