@@ -55,14 +55,9 @@ class Settings:
 
     def plain(self) -> dict[str, object]:
         """JSON-able values; without ``require_gpu``, which changes no result."""
-        return {
-            "config": self.config.replace(require_gpu=False).flat(),
-            "params": list(self.params),
-            "objectives": list(self.objectives),
-            "pruner": self.pruner,
-            "store": self.store,
-            "space": {name: json.loads(distribution_to_json(about)) for name, about in self.space.items()},
-        }
+        config = self.config.replace(require_gpu=False).flat()
+        space = {name: json.loads(distribution_to_json(about)) for name, about in self.space.items()}
+        return json.loads(json.dumps(vars(self) | {"config": config, "space": space}))
 
     @classmethod
     def of(cls, plain: Mapping) -> "Settings":
@@ -188,8 +183,7 @@ def quietly() -> None:
 
 def _differences(known: Mapping, wanted: Mapping) -> list[str]:
     """Settings of a study that differ from the wanted ones, as ``option value``."""
-    plain = json.loads(json.dumps(wanted))  # as the storage returns it
-    options = {name: value for name, value in known["config"].items() if plain["config"].get(name) != value}
-    others = {name: value for name, value in known.items() if name not in ("config", "space") and plain[name] != value}
+    options = {name: value for name, value in known["config"].items() if wanted["config"].get(name) != value}
+    others = {name: value for name, value in known.items() if name not in ("config", "space") and wanted[name] != value}
     found = [f"{name} {value}" for name, value in (options | others).items()]
-    return found or (["another search space"] if known["space"] != plain["space"] else [])
+    return found or (["another search space"] if known["space"] != wanted["space"] else [])

@@ -17,18 +17,13 @@ from pipeline.errors import ConfigError
 from pipeline.network.backbones.normalisation import BatchNormalization
 
 INPUT = "spectrogram"
-HALVINGS = {1: 1, 2: 2, 3: 3, 4: 4, 5: 4, 6: 5, 7: 5}
-"""Halvings of frames and bands by number of stages; a network needs at least two to that power of both."""
-LAST_LAYER = {
-    1: "block1a_project_bn",
-    2: "block2b_add",
-    3: "block3b_add",
-    4: "block4c_add",
-    5: "block5c_add",
-    6: "block6d_add",
-    7: "top_activation",
-}
-"""Last layer by number of stages; the seventh stage includes the convolution after it."""
+SMALLEST_SIDES = (2, 4, 8, 16, 16, 32, 32)
+"""Fewest frames and bands for 1 to 7 stages: two to the power of the halvings."""
+LAST_LAYERS = (
+    *("block1a_project_bn", "block2b_add", "block3b_add", "block4c_add", "block5c_add", "block6d_add"),
+    "top_activation",
+)
+"""Last layer of 1 to 7 stages; the seventh stage includes the convolution after it."""
 PICTURE_MAXIMUM = 255.0
 IMAGENET_MEAN, IMAGENET_DEVIATION = 0.449, 0.226
 """Mean over the colour channels of the statistics that ImageNet weights were trained with."""
@@ -40,10 +35,10 @@ def features(spectrogram: keras.KerasTensor, config: ModelConfig) -> keras.Keras
     With all seven stages n is 32 and there are 1280 channels, with four 16 and 80. Raises ``ConfigError`` for a
     spectrogram under n × n, for another number of stages, and for weights that cannot be loaded.
     """
-    if config.stages not in HALVINGS:
-        raise ConfigError(f"--stages {config.stages}: efficientnetb0 has 1 to {max(HALVINGS)}")
+    if not 1 <= config.stages <= len(LAST_LAYERS):
+        raise ConfigError(f"--stages {config.stages}: efficientnetb0 has 1 to {len(LAST_LAYERS)}")
     frames, bands = spectrogram.shape[1:]
-    smallest = 2 ** HALVINGS[config.stages]
+    smallest = SMALLEST_SIDES[config.stages - 1]
     if min(frames, bands) < smallest:
         raise ConfigError(
             f"efficientnetb0 needs {smallest} frames and {smallest} bands at least, and these options give "
@@ -51,7 +46,7 @@ def features(spectrogram: keras.KerasTensor, config: ModelConfig) -> keras.Keras
         )
     pictures = picture(spectrogram, config)
     whole = _load(pictures.shape[1:], config.weights)
-    kept = keras.Model(whole.input, whole.get_layer(LAST_LAYER[config.stages]).output, name="efficientnetb0")
+    kept = keras.Model(whole.input, whole.get_layer(LAST_LAYERS[config.stages - 1]).output, name="efficientnetb0")
     backbone = keras.models.clone_model(kept, clone_function=partial(_own, momentum=config.batch_norm_momentum))
     backbone.set_weights(kept.get_weights())
     for layer in backbone.layers:

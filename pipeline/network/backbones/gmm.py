@@ -46,10 +46,8 @@ class LikelihoodRatio(FixedLayer):
             constant = self.log_weights[number] + 0.5 * ops.sum(
                 ops.log(precisions) - math.log(2 * math.pi) - precisions * ops.square(means), axis=-1
             )
-            each = ops.matmul(ops.square(frames), ops.transpose(-0.5 * precisions))
-            each = (
-                each + ops.matmul(frames, ops.transpose(precisions * means)) + constant
-            )  # (batch, frames, components)
+            squares = ops.matmul(ops.square(frames), ops.transpose(-0.5 * precisions))  # (batch, frames, components)
+            each = squares + ops.matmul(frames, ops.transpose(precisions * means)) + constant
             likelihoods.append(ops.logsumexp(each, axis=-1))  # (batch, frames)
         return ops.mean(likelihoods[1] - likelihoods[0], axis=1, keepdims=True)
 
