@@ -264,7 +264,7 @@ def named_errors() -> Iterator[None]:
         refused = re.search(r"failed with error code \d+|not in a valid JSON format", str(error))
         if error.error_code == "UNAUTHENTICATED":
             given = "another name or password" if "MLFLOW_TRACKING_USERNAME" in os.environ else "a name and a password"
-            problem = f"wants {given}; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+            problem = f"needs {given}; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
         elif error.error_code == "PERMISSION_DENIED" and not refused:
             problem = "does not let this user do that; ask its administrator for the right to edit"
         elif reason := silence(error):

@@ -1,4 +1,4 @@
-"""A tracking server that goes away: training goes on, nothing is lost or doubled, and commands say what is wrong."""
+"""A tracking server that stops: training continues, nothing is lost or doubled, and commands name the problem."""
 
 import os
 import re
@@ -34,7 +34,7 @@ DEADLINE_S = 500
 
 
 class Training:
-    """A real training in a process of its own, reported to a server."""
+    """A real training in a separate process, logged to a server."""
 
     def __init__(self, folder: Path, url: str, store: Path):
         self.folder, self.log = folder, folder / "training.log"
@@ -50,9 +50,9 @@ class Training:
         with self.log.open("w") as log:
             return subprocess.Popen(self._command, cwd=PROJECT_ROOT, env=self._environment, stdout=log, stderr=log)
 
-    def wait_for(self, process: subprocess.Popen, said: str, times: int = 1) -> None:
+    def wait_for(self, process: subprocess.Popen, pattern: str, times: int = 1) -> None:
         deadline = time.monotonic() + DEADLINE_S
-        while len(re.findall(said, self.log.read_text())) < times:
+        while len(re.findall(pattern, self.log.read_text())) < times:
             assert process.poll() is None, self.log.read_text()[-3000:]
             assert time.monotonic() < deadline, self.log.read_text()[-3000:]
             time.sleep(0.005)
@@ -93,10 +93,10 @@ def test_training_outlives_its_server_and_loses_and_doubles_nothing(server, synt
     training.wait_for(process, rf"epoch {missed + 2}/")
     server.kill()
     assert process.wait(DEADLINE_S) == 2
-    said = training.log.read_text()
-    assert f"epoch {EPOCHS}/{EPOCHS}" in said, "training went on to its end"
-    assert re.search(rf"error: the tracking server {server.url} does not answer \(.*refused\); start it", said)
-    assert "Traceback" not in said
+    printed = training.log.read_text()
+    assert f"epoch {EPOCHS}/{EPOCHS}" in printed, "training continued to its end"
+    assert re.search(rf"error: the tracking server {server.url} does not answer \(.*refused\); start it", printed)
+    assert "Traceback" not in printed
 
     run_id, history = training.history()
     (folder,) = (

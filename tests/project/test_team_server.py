@@ -127,16 +127,16 @@ def test_without_a_password_all_is_refused(strangers, smoke, synthetic_store):
     assert status(f"{strangers}/") == 401
     assert status(f"{strangers}/api/2.0/mlflow/experiments/search?max_results=1") == 401
     assert status(f"{strangers}/api/2.0/mlflow-artifacts/artifacts") == 401
-    with pytest.raises(TrackingError, match=f"{strangers} wants a name and a password"):
+    with pytest.raises(TrackingError, match=f"{strangers} needs a name and a password"):
         train.train(smoke, synthetic_store.folder)
-    with pytest.raises(TrackingError, match="wants a name and a password"):
+    with pytest.raises(TrackingError, match="needs a name and a password"):
         model_folders.find("models:/spoof-detector@champion")
 
 
 def test_a_wrong_password_is_refused(strangers, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", MEMBER)
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", ADMIN_PASSWORD)
-    with pytest.raises(TrackingError, match="wants another name or password"):
+    with pytest.raises(TrackingError, match="needs another name or password"):
         model_folders.find("models:/spoof-detector@champion")
 
 
