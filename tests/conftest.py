@@ -15,6 +15,12 @@ from pipeline.store.store import Store
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def no_experiment_of_another_module() -> None:
+    """MLflow leaves the experiment that it last logged to in the environment."""
+    os.environ.pop("MLFLOW_EXPERIMENT_ID", None)
+
+
 @pytest.fixture(autouse=True)
 def own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Artifacts under ``tmp_path``; no tracking server and no run of an outer MLflow leaks in."""
