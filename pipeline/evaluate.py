@@ -45,7 +45,8 @@ class EvaluateOptions:
     )
     subset: str = option(",".join(SUBSETS), "subsets to score, comma separated (train, dev, eval)")
     robustness: bool = option(
-        False, "also measure the EER under noise, codecs, shortness and gain (up to 2,000 trials, each scored 22 times)"
+        False,
+        "also measure the EER under noise, codecs, shortness, gain and silence (up to 2,000 trials, 24 times each)",
     )
     saliency: bool = option(True, "draw the saliency of single clips (loads TensorFlow)")
     output: str = option("", "folder for report, figures and scores; empty: artifacts/evaluations/MODEL")

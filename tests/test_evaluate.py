@@ -183,7 +183,7 @@ def test_against_another_model_and_robustness_are_in_files_run_and_report(everyt
     assert same["rival_right"] == (other & ~own).sum()
 
     sweep = pd.read_csv(everything / "robustness.csv")
-    assert len(sweep) == 1 + 3 * 4 + 3 + 4 + 2
+    assert len(sweep) == 1 + 3 * 4 + 3 + 4 + 2 + 2
     (run,) = mlflow.search_runs(
         filter_string="tags.against = 'toy-2'", output_format="list", search_all_experiments=True
     )

@@ -1,8 +1,8 @@
-"""How a model holds up: its EER when noise, a codec, shortness or level are put between the speaker and it.
+"""Robustness of a model: its EER under noise, codecs, shortness, other levels, and silence around the speech.
 
-The degradations are pure functions of a waveform and, for noise, of a random generator. Each trial draws from a seed of
-its own, and hears the same noise at every SNR, so the points of a curve differ in nothing else. Coded audio is decoded
-as any file is, by ``audio.decode``.
+Degradations are pure functions of a waveform and, for noise, of a random generator. Each trial draws from its own seed
+and gets the same noise at every SNR, so the points of a curve differ in nothing else. Coded audio is decoded by
+``audio.decode``, as any file is.
 """
 
 import io
@@ -35,6 +35,9 @@ CODECS = {
 MU_LAW = "µ-law 8 kHz"
 DURATIONS_S = (0.5, 1.0, 2.0, 4.0)
 GAINS_DB = (-20, 20)
+SILENCES_DB = {"10 s digital": -200.0, "10 s at −65 dB": -65.0}
+"""Level in dB full scale of the noise behind a recording."""
+SILENCE_S = 10.0
 BABBLE_VOICES = 6
 MOST_TRIALS = 2000
 """Trials of a larger subset that are degraded, drawn at random with the share of each class kept."""
@@ -44,7 +47,7 @@ _LIMITS = AudioConfig(min_s=0.0, max_s=3600.0, silence_dbfs=-200.0)
 
 @dataclass(frozen=True)
 class Clip:
-    """A trial to be degraded: samples in −1…1, the seed of its noise, and clips of other speakers for babble."""
+    """Trial to degrade: samples in −1…1, the seed of its noise, and clips of other speakers for babble."""
 
     wave: np.ndarray
     seed: tuple[int, ...]
@@ -61,6 +64,7 @@ def degradations() -> dict[tuple[str, str], Degradation]:
     found |= {("codec", name): partial(_coded, name=name) for name in (*CODECS, MU_LAW)}
     found |= {("duration", f"{s:g} s"): lambda clip, s=s: middle(clip.wave, s) for s in DURATIONS_S}
     found |= {("level", f"{db:+d} dB"): lambda clip, db=db: amplified(clip.wave, db) for db in GAINS_DB}
+    found |= {("silence", name): partial(_silence_behind, level_db=db) for name, db in SILENCES_DB.items()}
     return found
 
 
@@ -168,6 +172,11 @@ def middle(wave: np.ndarray, duration_s: float) -> np.ndarray:
 def amplified(wave: np.ndarray, gain_db: float) -> np.ndarray:
     """A recording louder or softer, clipped at full scale and rounded to 16 bits."""
     return audio.on_grid(wave * 10 ** (gain_db / 20))
+
+
+def _silence_behind(clip: Clip, *, level_db: float) -> np.ndarray:
+    noise = white(round(SILENCE_S * SAMPLE_RATE_HZ), np.random.default_rng(clip.seed)) * 10 ** (level_db / 20)
+    return np.concatenate([clip.wave, audio.on_grid(noise.astype(np.float32))])
 
 
 def _noisy(clip: Clip, *, noise: str, snr_db: float) -> np.ndarray:
