@@ -97,7 +97,7 @@ def mlflow_metrics(table: pd.DataFrame, subset: str) -> dict[str, float]:
     """The EERs of a sweep by their MLflow names: ``eval/robustness/babble/10_dB/eer`` …"""
     found = {}
     for row in table.itertuples():
-        parts = [part.replace("µ", "u").replace("/", "_per_") for part in (row.condition, row.value) if part]
+        parts = [part.replace("µ", "u").replace("−", "-").replace("/", "_per_") for part in (row.condition, row.value) if part]
         stem = "/".join([subset, "robustness", *(part.replace(" ", "_").replace("+", "plus_") for part in parts)])
         values = {"eer": row.eer, "eer_low": row.eer_low, "eer_high": row.eer_high}
         found |= {f"{stem}/{name}": float(value) for name, value in values.items() if np.isfinite(value)}
