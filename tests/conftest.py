@@ -1,6 +1,7 @@
 """What all tests share: artifacts and tracking in a folder of their own, and small real data made once a session."""
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -31,6 +32,22 @@ def own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     # MLflow puts the code of each model that it loads in front of the path, where processes started later find it.
     monkeypatch.setattr(sys, "path", list(sys.path))
+
+
+@pytest.fixture(scope="session")
+def empty_tracking_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """File ``mlflow.db`` with the tables of a tracking store, to copy: MLflow takes seconds to make them."""
+    import mlflow
+
+    path = tmp_path_factory.mktemp("tracking") / "mlflow.db"
+    mlflow.MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture
+def tracking_store(own_places: None, empty_tracking_store: Path, tmp_path: Path) -> None:
+    """Tables in the tracking store of ``own_places``."""
+    shutil.copy(empty_tracking_store, tmp_path)
 
 
 @pytest.fixture(scope="session")

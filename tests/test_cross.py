@@ -43,6 +43,7 @@ def test_the_table_is_a_matrix():
     assert cross_matrix.picture(CELLS).startswith(b"\x89PNG")
 
 
+@pytest.mark.usefixtures("tracking_store")
 def test_a_model_is_trained_on_one_corpus_and_tested_on_all_once(smoke, synthetic_corpus, tmp_path, monkeypatch):
     import mlflow
 
@@ -70,6 +71,7 @@ def test_a_model_is_trained_on_one_corpus_and_tested_on_all_once(smoke, syntheti
     pd.testing.assert_frame_equal(cross.run(config, rows, {}, tmp_path / "again"), table)
 
 
+@pytest.mark.usefixtures("tracking_store")
 def test_models_that_are_there_are_tested_on_all_of_a_corpus_without_splits(make_model_folder, tmp_path, capsys):
     folder = tmp_path / "own"
     for kind in ("bonafide", "spoof"):

@@ -1,6 +1,7 @@
 """Evaluation end to end: a real Store, a real LiteRT model that numpy computes as well, a real tracking store."""
 
 import json
+import shutil
 
 import mlflow
 import pandas as pd
@@ -21,11 +22,9 @@ def litert(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def tracking_uri(tmp_path_factory):
-    """A tracking store made once, as making its tables takes seconds."""
-    uri = f"sqlite:///{tmp_path_factory.mktemp('mlflow') / 'mlflow.db'}"
-    mlflow.MlflowClient(uri).search_experiments()
-    return uri
+def tracking_uri(empty_tracking_store, tmp_path_factory):
+    """One tracking store for all tests of this module."""
+    return f"sqlite:///{shutil.copy(empty_tracking_store, tmp_path_factory.mktemp('mlflow'))}"
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import mlflow
@@ -25,9 +26,12 @@ def refuses(model, path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory, write_model_folder, synthetic_store) -> tuple[Path, ModelFolder, dict[str, float], dict]:
+def exported(
+    tmp_path_factory, empty_tracking_store, write_model_folder, synthetic_store
+) -> tuple[Path, ModelFolder, dict[str, float], dict]:
     """Folder of an export of the tiny network, its model folder, and metrics and table of its MLflow run."""
     place = tmp_path_factory.mktemp("export")
+    shutil.copy(empty_tracking_store, place)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SPOOF_ARTIFACTS", str(place / "artifacts"))
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{place / 'mlflow.db'}")

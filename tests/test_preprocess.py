@@ -176,6 +176,7 @@ def test_dead_process_is_an_error_that_names_the_shard(recordings, tmp_path, mon
         built(recordings, tmp_path / "store")
 
 
+@pytest.mark.usefixtures("tracking_store")
 def test_only_a_changed_corpus_is_read_again(recordings, capsys):
     config = preset("smoke").replace(corpus="folder", data_dir=str(recordings), split_by="stratified")
     first = preprocess.ensure(config)
@@ -187,6 +188,7 @@ def test_only_a_changed_corpus_is_read_again(recordings, capsys):
     assert preprocess.ensure(config) != first
 
 
+@pytest.mark.usefixtures("tracking_store")
 def test_run_holds_counts_figures_and_rejections(recordings):
     config = preset("smoke").replace(corpus="folder", data_dir=str(recordings), split_by="stratified")
     for name in ("empty", "gone"):

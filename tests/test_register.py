@@ -16,6 +16,8 @@ from pipeline.errors import ConfigError
 from pipeline.scoring import model_folders
 from pipeline.scoring.model_folders import ModelFolder
 
+pytestmark = pytest.mark.usefixtures("tracking_store")
+
 
 @pytest.fixture
 def client() -> mlflow.MlflowClient:

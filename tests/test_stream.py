@@ -94,6 +94,7 @@ def test_a_reader_that_has_gone_ends_it_quietly(model):
     assert b"BrokenPipe" not in messages
 
 
+@pytest.mark.usefixtures("tracking_store")
 def test_the_summary_is_logged_when_asked(model, voice, tmp_path, capsys):
     import mlflow
 

@@ -12,6 +12,8 @@ from pipeline.common import provenance
 from pipeline.config import EXPERIMENT, preset
 from pipeline.errors import TrackingError
 
+pytestmark = pytest.mark.usefixtures("tracking_store")
+
 
 def test_a_stage_alone_is_a_run_of_the_project_experiment():
     with tracking.run("name", stage="train", tags={"preset": "smoke"}) as run:

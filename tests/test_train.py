@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from pipeline.store.store import Store
 from pipeline.training import checkpoint, devices, gradient_descent, loop
 from pipeline.training.data import Data
 
+pytestmark = pytest.mark.usefixtures("tracking_store")
 EPOCHS = 3
 QUICK = {"epochs": EPOCHS, "batch_size": 40, "dense_units": 8, "backbone": "lcnn", "augment_strength": 0.1}
 """Small network with random state of every kind: order, crops, augmentation, dropout."""
@@ -34,9 +36,10 @@ def config() -> Config:
 
 
 @pytest.fixture(scope="module")
-def trained(synthetic_store: Store, config: Config, tmp_path_factory: pytest.TempPathFactory):
+def trained(synthetic_store: Store, config: Config, empty_tracking_store, tmp_path_factory: pytest.TempPathFactory):
     """Model folder, its run, files and history, and the folder that they were made in."""
     place = tmp_path_factory.mktemp("trained")
+    shutil.copy(empty_tracking_store, place)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SPOOF_ARTIFACTS", str(place / "artifacts"))
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{place / 'mlflow.db'}")

@@ -4,6 +4,7 @@ import csv
 import errno
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -105,8 +106,9 @@ def test_a_model_folder_that_finds_no_room_leaves_the_one_before(disk, write_mod
     assert model_folders.ModelFolder.load(kept.folder) == kept
 
 
-def test_a_tracking_store_on_a_full_disk_is_named(disk, monkeypatch):
+def test_a_tracking_store_on_a_full_disk_is_named(disk, empty_tracking_store, monkeypatch):
     disk.remount("size=64m")
+    shutil.copy(empty_tracking_store, disk.folder)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{disk.folder / 'mlflow.db'}")
     with tracking.run("before", stage="train"):
         pass

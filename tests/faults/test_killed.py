@@ -27,14 +27,6 @@ SEED = 4
 LONG = (pytest.mark.long, pytest.mark.timeout(7200))
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory) -> Path:
-    """A tracking store that has its tables and nothing else, which takes MLflow seconds to make."""
-    path = tmp_path_factory.mktemp("template") / "mlflow.db"
-    mlflow.MlflowClient(f"sqlite:///{path}").search_experiments()
-    return path
-
-
 def killed(stage: str, folder: Path, argument: Path, count: int) -> list[Path]:
     """Places in which the stage was killed and run again; the uninterrupted one is first."""
     command = [sys.executable, str(PROJECT_ROOT / "tests/support/stages.py"), stage, str(folder), str(argument)]
@@ -52,9 +44,9 @@ COUNTS = [pytest.param(2, id="quick"), pytest.param(25, id="long", marks=LONG)]
 
 
 @pytest.mark.parametrize("count", COUNTS)
-def test_registration(count, template, make_model_folder, tmp_path):
+def test_registration(count, empty_tracking_store, make_model_folder, tmp_path):
     """One version, whole, with its aliases, and the champion's folder where scoring looks."""
-    shutil.copy(template, tmp_path)
+    shutil.copy(empty_tracking_store, tmp_path)
     model = make_model_folder("first")
     whole, *places = killed("register", tmp_path, model.folder, count)
     wanted = None
@@ -72,9 +64,9 @@ def test_registration(count, template, make_model_folder, tmp_path):
 
 
 @pytest.mark.parametrize("count", [pytest.param(1, id="quick"), *COUNTS[1:]])
-def test_evaluation(count, template, make_model_folder, synthetic_store, tmp_path):
+def test_evaluation(count, empty_tracking_store, make_model_folder, synthetic_store, tmp_path):
     """The same scores and figures of merit, in the folder and in the last run, whole."""
-    shutil.copy(template, tmp_path)
+    shutil.copy(empty_tracking_store, tmp_path)
     (tmp_path / "store").symlink_to(synthetic_store.folder)
     whole, *places = killed("evaluate", tmp_path, make_model_folder().folder, count)
     scores = (whole / "artifacts" / "evaluations" / "tiny-1" / "scores.csv").read_bytes()

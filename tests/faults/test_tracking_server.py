@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -65,7 +66,8 @@ class Training:
 
 
 @pytest.fixture
-def server(tmp_path):
+def server(empty_tracking_store, tmp_path):
+    shutil.copy(empty_tracking_store, tmp_path / "server.db")
     made = TrackingServer(tmp_path)
     made.start()
     yield made

@@ -142,7 +142,7 @@ def test_keras_files(kind, sprung, tmp_path, make_model_folder, synthetic_store)
 
 
 @pytest.fixture
-def trapped_version(make_model_folder, sprung, tmp_path) -> str:
+def trapped_version(tracking_store, make_model_folder, sprung, tmp_path) -> str:
     """A registered version that is a trap for whoever loads it as MLflow does, and holds a sound model folder."""
     traps.registered(tmp_path / "trap", sprung)
     shutil.copytree(make_model_folder().folder, tmp_path / "trap" / "artifacts" / "bundle")

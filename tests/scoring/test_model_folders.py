@@ -114,6 +114,7 @@ def test_missing_folder_and_missing_champion_are_named_with_the_remedy(tmp_path)
         model_folders.find("")
 
 
+@pytest.mark.usefixtures("tracking_store")
 def test_a_run_is_found_by_its_id(make_model_folder):
     written = make_model_folder()
     with tracking.run("run", stage="train") as run:
@@ -122,6 +123,7 @@ def test_a_run_is_found_by_its_id(make_model_folder):
     assert ModelFolder.load(model_folders.find(f"runs:/{run.info.run_id}/bundle")).model_version == "tiny-1"
 
 
+@pytest.mark.usefixtures("tracking_store")
 def test_unknown_run_and_registered_model_are_named():
     with pytest.raises(ModelFolderError, match="--model models:/nothing@champion: not found at sqlite"):
         model_folders.find("models:/nothing@champion")

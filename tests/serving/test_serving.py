@@ -5,6 +5,7 @@ import io
 import json
 import math
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -37,8 +38,10 @@ def text(recording: bytes) -> str:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory) -> Path:
-    return tmp_path_factory.mktemp("serving")
+def place(tmp_path_factory, empty_tracking_store) -> Path:
+    place = tmp_path_factory.mktemp("serving")
+    shutil.copy(empty_tracking_store, place)
+    return place
 
 
 @pytest.fixture(scope="module")

@@ -68,6 +68,7 @@ def test_iterations_raise_the_likelihood_and_equal_an_unbroken_fit(data):
     np.testing.assert_allclose(model.get_layer(LAYER).means.numpy()[1], whole.means_, atol=1e-3)
 
 
+@pytest.mark.usefixtures("tracking_store")
 def test_a_trained_mixture_is_a_model_folder_like_any_other(synthetic_store):
     folder = train.train(CONFIG, synthetic_store.folder)
     trained = ModelFolder.load(folder)

@@ -62,6 +62,7 @@ def states(own: optuna.Study) -> list[str]:
     return [one.state.name for one in own.get_trials()]
 
 
+@pytest.mark.usefixtures("tracking_store")
 def test_a_killed_trial_of_this_machine_is_queued_at_once_and_retried_once(own, start):
     with tracking.run("trial 0", stage="trial") as run:
         pass

@@ -1,6 +1,7 @@
 """A whole search: killed, resumed, and concluded through ``mlflow run``; and how a search fails."""
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -25,9 +26,10 @@ EPOCHS = 9
 
 
 @pytest.fixture(scope="module")
-def killed(synthetic_store, tmp_path_factory) -> tuple[Search, list, str]:
+def killed(synthetic_store, empty_tracking_store, tmp_path_factory) -> tuple[Search, list, str]:
     """A search that was killed while its second trial trained, then resumed; its trials and its run when it died."""
     folder = tmp_path_factory.mktemp("search")
+    shutil.copy(empty_tracking_store, folder)
     place = Search(folder, synthetic_store, trials=TRIALS, final_seeds="none", no_pruning="true", epochs=EPOCHS)
     first = place.start()
     before = place.wait(first, lambda trials: finished(trials) and running(trials))
@@ -125,6 +127,7 @@ def test_the_search_is_concluded_by_mlflow_run(killed, tmp_path):
     assert values["epochs"] == 1
 
 
+@pytest.mark.usefixtures("tracking_store")
 def test_five_failures_in_a_row_stop_the_search_with_the_reason(place, tmp_path):
     own = study.create(place, "one", settings(params=("dropout",), config=preset("smoke").replace(epochs=2)))
     with tracking.run("tune", stage="tune") as run:

@@ -1,5 +1,7 @@
 """Two commands, as on two machines, with one study in a real PostgreSQL; one command is killed."""
 
+import shutil
+
 import pytest
 from optuna.trial import TrialState
 
@@ -21,9 +23,10 @@ def url():
 
 
 @pytest.fixture(scope="module")
-def shared(url, synthetic_store, tmp_path_factory) -> tuple[Search, int]:
+def shared(url, synthetic_store, empty_tracking_store, tmp_path_factory) -> tuple[Search, int]:
     """A search that finished with the help of a second command until that was killed; the trial it left."""
     folder = tmp_path_factory.mktemp("shared")
+    shutil.copy(empty_tracking_store, folder)
     place = Search(folder, synthetic_store, url, trials=TRIALS, final_seeds="none", no_pruning="true", epochs=LONG)
     leader = place.start()
     place.wait(leader, running)
