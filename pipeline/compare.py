@@ -101,7 +101,7 @@ def run(
                 rows.append({**about, **_figures(evaluation), **_cost(model_folder, store_folder)})
                 scores[name, seed] = pd.read_csv(evaluation / "scores.csv", keep_default_na=False)
         table = pd.DataFrame(rows)
-        unheard = _without_families(configs, seeds, store_folder, families, scores)
+        by_family = _without_families(configs, seeds, store_folder, families, scores)
         pools = _pools(scores[next(iter(configs)), seeds[0]], evaluation)
         intervals = _intervals(list(configs), seeds, scores, pools)
         differences = _differences(list(configs), seeds, scores, pools)
@@ -109,8 +109,8 @@ def run(
         table.to_csv(folder / "runs.csv", index=False)
         intervals.to_csv(folder / "intervals.csv", index=False)
         differences.to_csv(folder / "differences.csv", index=False)
-        unheard.to_csv(folder / "families.csv", index=False)
-        (folder / "comparison.md").write_text(comparison.markdown(table, intervals, differences, unheard), "utf-8")
+        by_family.to_csv(folder / "families.csv", index=False)
+        (folder / "comparison.md").write_text(comparison.markdown(table, intervals, differences, by_family), "utf-8")
         (folder / "comparison.png").write_bytes(comparison.picture(table, intervals))
         mlflow.log_artifacts(str(folder))
         for name, own in table.groupby("config"):
@@ -137,12 +137,12 @@ def _without_families(
                 model_folder = train.train(config.replace(seed=seed, leave_out=patterns), store_folder)
                 without = pd.read_csv(evaluate.ensure(model_folder, store_folder) / "scores.csv", keep_default_na=False)
                 eers = {}
-                for what, trials in (("heard", scores[name, seed]), ("unheard", without)):
+                for what, trials in (("with", scores[name, seed]), ("without", without)):
                     bonafide, of_family = trials["label"] == BONAFIDE, matching(trials["attack"], patterns)
                     chosen = trials[(trials["subset"] == "eval") & (bonafide | of_family)]
                     eers[what] = metrics.eer(chosen["score"].to_numpy(), chosen["label"] == BONAFIDE)
                 rows.append({"config": name, "family": family, "seed": seed, **eers})
-    return pd.DataFrame(rows, columns=["config", "family", "seed", "heard", "unheard"])
+    return pd.DataFrame(rows, columns=["config", "family", "seed", "with", "without"])
 
 
 def _figures(evaluation: Path) -> dict[str, float]:
@@ -183,11 +183,11 @@ def _pools(trials: pd.DataFrame, evaluation: Path) -> dict[str, np.ndarray]:
     """Trials that each EER is measured on, ``[trials]`` bool; pools without spoof are left out."""
     seen = {group.name for group in EvaluationSummary.read(evaluation).groups("attack", "eval") if group.seen}
     bonafide = (trials["label"] == BONAFIDE).to_numpy()
-    in_eval, heard = (trials["subset"] == "eval").to_numpy(), trials["attack"].isin(seen).to_numpy()
+    in_eval, is_seen = (trials["subset"] == "eval").to_numpy(), trials["attack"].isin(seen).to_numpy()
     pools = {
         "dev": (trials["subset"] == "dev").to_numpy(),
-        "seen": in_eval & (bonafide | heard),
-        "unseen": in_eval & (bonafide | ~heard),
+        "seen": in_eval & (bonafide | is_seen),
+        "unseen": in_eval & (bonafide | ~is_seen),
         "eval": in_eval,
     }
     return {name: chosen for name, chosen in pools.items() if not bonafide[chosen].all()}

@@ -20,14 +20,14 @@ BACKBONES = next(f.metadata["choices"] for f in dataclasses.fields(ModelConfig) 
 NONE = "none"
 AUTO = "auto"
 HEADLINE = ("dev/eer", "eval/eer", "eval/seen/eer", "eval/unseen/eer", "eval/auc", "eval/min_dcf", "eval/cllr")
-"""Metrics of the champion that the run of main carries, so that the first screen of ``mlflow ui`` shows them."""
+"""Metrics of the champion that main's run carries, so that the first screen of ``mlflow ui`` shows them."""
 SMALL = "lcnn"
 """The best small network."""
 
 
 @dataclass(frozen=True)
 class MainOptions:
-    """What to train beside the configured network."""
+    """Networks to train beside the configured one."""
 
     rivals: str = option(
         AUTO,
@@ -38,7 +38,7 @@ class MainOptions:
 
 
 def run(configs: list[Config]) -> None:
-    """All stages, with a training for each configuration on one Store, then what a person wants to know next."""
+    """Run all stages, with a training per configuration on one Store; print the results and the next commands."""
     import mlflow
 
     from pipeline import corpora, evaluate, preprocess, register, score, train

@@ -32,7 +32,7 @@ DIFFERENCES = pd.DataFrame(
     [{"config": "mine", "yardstick": "notebook", "attacks": "seen", "gain": 0.2, "low": 0.05, "high": 0.31}]
 )
 UNHEARD = pd.DataFrame(
-    [{"config": "mine", "family": "tts", "seed": seed, "heard": 0.1, "unheard": 0.2 + 0.1 * seed} for seed in (0, 1)]
+    [{"config": "mine", "family": "tts", "seed": seed, "with": 0.1, "without": 0.2 + 0.1 * seed} for seed in (0, 1)]
 )
 
 
@@ -119,6 +119,6 @@ def test_what_is_trained_is_not_trained_again(synthetic_store, smoke, tmp_path, 
     monkeypatch.setattr(loop, "fit", lambda *_: pytest.fail("trained again"))
     again = compare.run({"one": base}, [1], synthetic_store.folder, tmp_path / "again", families)
     assert again["dev"].item() == table["dev"].iat[1]
-    unheard = pd.read_csv(tmp_path / "again/families.csv")
-    assert list(unheard["config"]) == ["one"]
-    assert unheard[["heard", "unheard"]].map(lambda eer: 0 <= eer <= 1).all(axis=None)
+    families = pd.read_csv(tmp_path / "again/families.csv")
+    assert list(families["config"]) == ["one"]
+    assert families[["with", "without"]].map(lambda eer: 0 <= eer <= 1).all(axis=None)

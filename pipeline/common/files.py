@@ -29,7 +29,7 @@ class BrokenSealError(ValueError):
 def whole_file(path: Path, *, shared: bool = False) -> Iterator[Path]:
     """Yield the name to write a file under; it takes the place of ``path`` when the block ends without an error.
 
-    With ``shared`` each attempt gets a name of its own, for a file that several processes may write at once.
+    With ``shared`` each attempt gets a separate name, for a file that several processes may write at once.
     """
     unfinished = path.with_name(f"{path.name}.{uuid.uuid4().hex}{UNFINISHED}" if shared else f"{path.name}{UNFINISHED}")
     yield unfinished
@@ -65,7 +65,7 @@ def sha256(path: Path) -> str:
 def write_sealed(path: Path, values: dict[str, object]) -> None:
     """Write values as JSON with their checksum, which finds damage such as one flipped bit of a threshold.
 
-    It does not find malice: whoever can write the file can write its checksum too.
+    It does not find malice: anyone who can write the file can write its checksum too.
     """
     kept = {name: value for name, value in values.items() if name != SEAL}
     write_json(path, kept | {SEAL: _checksum(kept)})

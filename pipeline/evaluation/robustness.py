@@ -97,7 +97,11 @@ def mlflow_metrics(table: pd.DataFrame, subset: str) -> dict[str, float]:
     """The EERs of a sweep by their MLflow names: ``eval/robustness/babble/10_dB/eer`` …"""
     found = {}
     for row in table.itertuples():
-        parts = [part.replace("µ", "u").replace("−", "-").replace("/", "_per_") for part in (row.condition, row.value) if part]
+        parts = [
+            part.replace("µ", "u").replace("−", "-").replace("/", "_per_")
+            for part in (row.condition, row.value)
+            if part
+        ]
         stem = "/".join([subset, "robustness", *(part.replace(" ", "_").replace("+", "plus_") for part in parts)])
         values = {"eer": row.eer, "eer_low": row.eer_low, "eer_high": row.eer_high}
         found |= {f"{stem}/{name}": float(value) for name, value in values.items() if np.isfinite(value)}
@@ -105,7 +109,7 @@ def mlflow_metrics(table: pd.DataFrame, subset: str) -> dict[str, float]:
 
 
 def mixed(wave: np.ndarray, noise: np.ndarray, snr_db: float) -> np.ndarray:
-    """A recording with noise at a ratio of their mean powers; both ``[samples]``, turned down only where it clips."""
+    """Recording with noise at a ratio of their mean powers, both ``[samples]``; scaled down if it would clip."""
     power, of_noise = np.mean(wave.astype(np.float64) ** 2), np.mean(noise**2)
     sum_ = wave + noise * np.sqrt(power / max(of_noise, 1e-20) * 10 ** (-snr_db / 10))
     return audio.on_grid(sum_ / max(1.0, np.abs(sum_).max()))
@@ -128,7 +132,7 @@ def pink(samples: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def babble(samples: int, speech: Iterable[np.ndarray], rng: np.random.Generator) -> np.ndarray:
-    """Voices at equal power, each repeated to the length from a place of its own, ``[samples]``."""
+    """Voices at equal power, each repeated to the length from a random place, ``[samples]``."""
     total = np.zeros(samples)
     for wave in speech:
         wave = wave.astype(np.float64)
@@ -138,7 +142,7 @@ def babble(samples: int, speech: Iterable[np.ndarray], rng: np.random.Generator)
 
 
 def coded(wave: np.ndarray, codec: str, container: str, bits_per_s: int, options: dict[str, str]) -> np.ndarray:
-    """A recording after FFmpeg's encoder of that name and this project's decoder."""
+    """Recording after FFmpeg's encoder of that name and this project's decoder."""
     import av
 
     buffer = io.BytesIO()
@@ -163,7 +167,7 @@ def telephone(wave: np.ndarray) -> np.ndarray:
 
 
 def middle(wave: np.ndarray, duration_s: float) -> np.ndarray:
-    """The middle of a recording; all of one that is no longer."""
+    """Middle of a recording; all of one that is not longer."""
     size = round(duration_s * SAMPLE_RATE_HZ)
     start = max(len(wave) - size, 0) // 2
     return wave[start : start + size]
@@ -192,7 +196,7 @@ def _coded(clip: Clip, *, name: str) -> np.ndarray:
 
 
 class _Clips:
-    """The trials of a sweep, read as they are needed."""
+    """Trials of a sweep, each read when it is needed."""
 
     def __init__(self, store: Store, rows: np.ndarray, seed: int):
         self.store, self.rows, self.seed = store, rows, seed

@@ -1,4 +1,4 @@
-"""The picture of one clip: its spectrogram, what in it speaks for which class, and the score over its time."""
+"""Picture of one clip: spectrogram, saliency of its parts, and score over time."""
 
 from dataclasses import dataclass
 
@@ -10,17 +10,17 @@ from matplotlib.figure import Figure
 from pipeline.config import Config, FrontEndConfig
 from pipeline.reporting import style
 
-SPEAKS = LinearSegmentedColormap.from_list("speaks", ["#b35806", "#f1a340", "#ffffff", "#5a8fc7", "#08306b"])
-"""Orange speaks for spoof, blue, darker at the same strength, for bonafide."""
+SALIENCY = LinearSegmentedColormap.from_list("saliency", ["#b35806", "#f1a340", "#ffffff", "#5a8fc7", "#08306b"])
+"""Orange is evidence for spoof; blue, darker at the same strength, is evidence for bonafide."""
 SMOOTHED_FRAMES, SMOOTHED_BANDS = 2.0, 1.0
 
 
 @dataclass(frozen=True)
 class View:
-    """What is drawn of a clip.
+    """Data of the picture.
 
-    ``spectrogram`` ``[frames, bands]`` of the window that begins at ``start_s``, ``saliency`` of the same shape or
-    ``None``; ``times_s`` and ``scores`` of windows over the whole clip, by their middles.
+    ``spectrogram`` ``[frames, bands]`` is of the window that begins at ``start_s``, ``saliency`` of the same shape or
+    ``None``. ``times_s`` and ``scores`` ``[windows]`` are middles and scores of windows over the whole clip.
     """
 
     start_s: float
@@ -34,23 +34,23 @@ class View:
 
 @style.styled
 def draw(seen: View, title: str, *, threshold: float, config: Config) -> Figure:
-    """Spectrogram and saliency of a window of one clip, and below them the score over the whole of it."""
+    """Draw spectrogram and saliency of a window of one clip, and below them the score over the whole clip."""
     panels = 3 if seen.saliency is not None else 2
     figure = Figure(figsize=(7.4, 2.3 * panels + 0.4), layout="constrained")
     axes = figure.subplots(panels, 1, height_ratios=[1.25] * (panels - 1) + [0.9])
     spectrogram = axes[0].imshow(seen.spectrogram.T, cmap="magma", **_extent(seen))
     looks = config.front_end.normalisation == "cmvn" and seen.saliency is not None
     figure.colorbar(spectrogram, ax=axes[0], pad=0.01).set_label("deviations" if looks else "dB")
-    axes[0].set_title("What the model sees" if seen.saliency is not None else "Log-mel spectrogram", fontsize=11)
+    axes[0].set_title("Input of the network" if seen.saliency is not None else "Log-mel spectrogram", fontsize=11)
     if seen.saliency is not None:
         from scipy.ndimage import gaussian_filter
 
         smooth = gaussian_filter(seen.saliency, (SMOOTHED_FRAMES, SMOOTHED_BANDS))
         reach = float(np.quantile(np.abs(smooth), 0.995)) or 1.0
-        picture = axes[1].imshow(smooth.T, cmap=SPEAKS, vmin=-reach, vmax=reach, **_extent(seen))
+        picture = axes[1].imshow(smooth.T, cmap=SALIENCY, vmin=-reach, vmax=reach, **_extent(seen))
         bar = figure.colorbar(picture, ax=axes[1], pad=0.01, ticks=[-reach, 0, reach])
         bar.ax.set_yticklabels(["spoof", "0", "bonafide"])
-        axes[1].set_title("What speaks for which", fontsize=11)
+        axes[1].set_title("Evidence for each class", fontsize=11)
     for panel in axes[:-1]:
         _frequencies(panel, seen, config.front_end)
         panel.grid(False)
@@ -68,7 +68,7 @@ def _extent(seen: View) -> dict:
 
 
 def _frequencies(axes: Axes, seen: View, settings: FrontEndConfig) -> None:
-    """Ticks in Hz where bands have a frequency, else the number of the coefficient."""
+    """Set ticks in Hz if bands have a frequency, else the number of the coefficient."""
     bands = seen.spectrogram.shape[1]
     edges_hz = settings.fmin_hz, settings.fmax_hz
     kind = settings.front_end if seen.saliency is not None else "logmel"

@@ -1,6 +1,6 @@
-"""What a comparison shows: a Markdown table of means over the seeds, and a figure of them and of every training.
+"""Table and figure of a comparison: means over the seeds, and every training.
 
-Pure functions of the table that ``compare`` makes, a row a training.
+Pure functions of the table that ``compare`` makes, a row per training.
 """
 
 import textwrap
@@ -15,11 +15,11 @@ MEASURES = ("dev", "seen", "unseen", "eval")
 TITLES = {"dev": "dev", "seen": "eval, seen attacks", "unseen": "eval, unseen attacks", "eval": "eval"}
 
 
-def markdown(table: pd.DataFrame, intervals: pd.DataFrame, differences: pd.DataFrame, unheard: pd.DataFrame) -> str:
-    """EER in % as mean over the seeds with its interval, cost, and the gains over the yardstick with theirs.
+def markdown(table: pd.DataFrame, intervals: pd.DataFrame, differences: pd.DataFrame, families: pd.DataFrame) -> str:
+    """Markdown table of the mean EER with its interval, of the cost, and of the gains over the yardstick.
 
-    ``intervals`` has a row a configuration and pool of trials, ``unheard`` one a family of attacks, configuration and
-    seed, or none.
+    ``intervals`` has a row per configuration and pool of trials, ``families`` one per family of attacks, configuration
+    and seed; it may be empty.
     """
     seeds = table.groupby("config", sort=False)["seed"].nunique().max()
     ends = {(row.config, row.pool): f" ({100 * row.low:.1f}–{100 * row.high:.1f})" for row in intervals.itertuples()}
@@ -27,7 +27,7 @@ def markdown(table: pd.DataFrame, intervals: pd.DataFrame, differences: pd.DataF
     lines = [
         f"EER in %{mean} (95 % interval over speakers)",
         "",
-        "| configuration | " + " | ".join(TITLES[m] for m in MEASURES) + " | parameters | ms a clip | MB |",
+        "| configuration | " + " | ".join(TITLES[m] for m in MEASURES) + " | parameters | ms per clip | MB |",
         "|---|" + "---|" * (len(MEASURES) + 3),
     ]
     for name, own in table.groupby("config", sort=False):
@@ -40,19 +40,19 @@ def markdown(table: pd.DataFrame, intervals: pd.DataFrame, differences: pd.DataF
         points = f"{100 * abs(row.gain):.1f} points {side}"
         lines += ["", f"{row.config}: {points} {row.yardstick} on {row.attacks} attacks "]
         lines[-1] += f"(95 % interval of the paired difference {100 * low:.1f} to {100 * high:.1f})"
-    if len(unheard):
+    if len(families):
         lines += [
             "",
             "| EER in % on a family of eval | trained with it | trained without it |",
             "|---|---|---|",
         ]
-        for (name, family), own in unheard.groupby(["config", "family"], sort=False):
-            lines.append(f"| {name}, {family} | {_spread(own['heard'])} | {_spread(own['unheard'])} |")
+        for (name, family), own in families.groupby(["config", "family"], sort=False):
+            lines.append(f"| {name}, {family} | {_spread(own['with'])} | {_spread(own['without'])} |")
     return "\n".join(lines) + "\n"
 
 
 def picture(table: pd.DataFrame, intervals: pd.DataFrame) -> bytes:
-    """The figure as PNG: bars are means over the seeds, dots the seeds, lines the intervals over speakers."""
+    """Figure as PNG: bars are means over the seeds, dots the seeds, lines the intervals over speakers."""
     return style.png(_draw(table, intervals))
 
 
@@ -85,7 +85,7 @@ def _draw(table: pd.DataFrame, intervals: pd.DataFrame) -> Figure:
 
 
 def _labels(names: list[str]) -> tuple[list[str], list[str]]:
-    """What tells the configurations apart, a line a change, and the changes that all of them share."""
+    """Label of each configuration, one line per change, and the changes that all of them share."""
     bases, changes = zip(*((base, rest) for base, *rest in (name.split("+") for name in names)), strict=True)
     shared = [one for one in changes[0] if len(names) > 1 and all(one in own for own in changes)]
     own = ([one for one in given if one not in shared] for given in changes)

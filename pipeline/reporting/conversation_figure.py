@@ -1,7 +1,7 @@
-"""The picture of an analysed conversation: waveform, speech and score of each channel, spoofed stretches shaded.
+"""Picture of an analysed conversation: waveform, speech and score of each channel, spoofed segments shaded.
 
-A long recording is broken into rows like lines of text, so that ten seconds can be seen in two hours. Data in, a
-matplotlib ``Figure`` out, in the style of ``figures``.
+A long recording is broken into rows like lines of text, so that ten seconds are visible in two hours. Data in, a
+matplotlib ``Figure`` out, in the look of ``style``.
 """
 
 import math
@@ -18,7 +18,7 @@ from pipeline.reporting.style import BLUE, GREY, INK, ORANGE
 from pipeline.scoring.parties import Party
 
 ROW_S = (60, 120, 300, 600, 900, 1800, 3600)
-"""Lengths of a row that are chosen from, in s."""
+"""Possible lengths of a row, in s."""
 MAX_ROWS = 12
 SCORE_RANGE = 6.0
 LANE_INCHES = 1.15
@@ -26,7 +26,7 @@ TICK_S = {60: 5, 120: 10, 300: 30, 600: 60, 900: 60, 1800: 120, 3600: 300}
 
 
 def row_s(duration_s: float) -> float:
-    """Seconds a row shows: the recording itself where it is short, else the shortest row that needs few enough."""
+    """Seconds per row: the whole of a short recording, else the shortest row with at most ``MAX_ROWS`` of them."""
     if duration_s <= ROW_S[1]:
         return duration_s
     return next((length for length in ROW_S[2:] if duration_s <= MAX_ROWS * length), ROW_S[-1])
@@ -34,7 +34,7 @@ def row_s(duration_s: float) -> float:
 
 @style.styled
 def timeline(parties: Sequence[Party], *, threshold: float, title: str) -> Figure:
-    """Draw what ``analyse`` found.
+    """Draw the parties of a conversation.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def _draw_lane(axes, party: Party, span: tuple[float, float], threshold: float) 
         axes.plot([start_s, end_s], [-SCORE_RANGE] * 2, color=INK, linewidth=3, solid_capstyle="butt")
     inside = (scored.times_s >= span[0] - scored.window_s) & (scored.times_s <= span[1] + scored.window_s)
     scores = np.clip(scored.scores, -SCORE_RANGE, SCORE_RANGE)[inside]
-    # Where there is no speech the score says nothing, and is not drawn.
+    # A score without speech means nothing and is not drawn.
     width = 1.5 if span[1] - span[0] <= ROW_S[1] else 1.0
     axes.plot(scored.times_s[inside], np.where(scored.spoken[inside], scores, np.nan), color=BLUE, linewidth=width)
     axes.axhline(threshold, color=INK, linestyle="--", linewidth=1.0)
@@ -83,7 +83,7 @@ def _draw_lane(axes, party: Party, span: tuple[float, float], threshold: float) 
 
 
 def _draw_outline(axes, party: Party, span: tuple[float, float]) -> None:
-    """The waveform behind the score, at the width of a hair."""
+    """Draw the waveform behind the score."""
     points = len(party.outline)
     step_s = party.scored.duration_s / points
     first, last = int(span[0] / step_s), min(math.ceil(span[1] / step_s), points)

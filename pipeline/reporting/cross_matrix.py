@@ -1,6 +1,6 @@
-"""What a cross-corpus evaluation shows: its matrix as a table, as Markdown and as a figure.
+"""Matrix of a cross-corpus evaluation: as a table, as Markdown and as a figure.
 
-Pure functions of the table that ``cross`` makes, a row a cell: ``trained_on``, ``corpus``, ``phase``, ``bonafide``,
+Pure functions of the table that ``cross`` makes, a row per cell: ``trained_on``, ``corpus``, ``phase``, ``bonafide``,
 ``spoof``, ``eer``, ``eer_low``, ``eer_high``, ``own`` (the model was trained on that corpus) and ``note``.
 """
 
@@ -13,12 +13,12 @@ from matplotlib.patches import Rectangle
 from pipeline.reporting import style
 
 WORST = 50.0
-"""EER, in %, of a model that knows nothing: the end of the colours."""
+"""EER, in %, of a model at chance: the end of the colours."""
 COLOURS = LinearSegmentedColormap.from_list("eer", ["#ffffff", "#cfe3f1", "#6aaed6", style.BLUE])
 
 
 def columns(table: pd.DataFrame) -> pd.Series:
-    """The column of each cell: its corpus, with the phase of the challenge where there is one."""
+    """Column of each cell: its corpus, with the phase of the challenge if it has phases."""
     return (table["corpus"] + " " + table["phase"]).str.strip()
 
 
@@ -30,7 +30,7 @@ def wide(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """EER in % with its interval, * where the model was trained on the corpus."""
+    """EER in % with its interval; * marks models trained on the corpus."""
     cells = table.assign(column=columns(table)).set_index(["trained_on", "column"])
     rows, names = table["trained_on"].unique(), columns(table).unique()
     lines = [
@@ -87,7 +87,7 @@ def _draw(table: pd.DataFrame) -> Figure:
 
 
 def _lines(cell: pd.Series) -> list[str]:
-    """What stands in a cell: the EER and its interval, or why there is none."""
+    """Text of a cell: the EER and its interval, or the reason why there is none."""
     if pd.isna(cell["eer"]):
         return ["–", str(cell["note"]).split(":")[0]]
     text = f"{100 * cell['eer']:.1f}"
@@ -95,5 +95,5 @@ def _lines(cell: pd.Series) -> list[str]:
 
 
 def _broken(name: str) -> str:
-    """A name on a line for each of its corpora, and its phase on one of its own."""
+    """Name with a line per corpus and one for the phase."""
     return name.replace(" ", "\n").replace("+", " +\n")

@@ -65,7 +65,7 @@ def training_curves(
 
 @styled
 def confusion(counts: Confusion, *, title: str = "Confusion matrix", threshold: float | None = None) -> Figure:
-    """Decisions against truth: the count and the share of the row in each cell."""
+    """Draw decisions against truth, with the count and the share of its row in each cell."""
     cells = np.array(
         [[counts.true_bonafide, counts.false_spoof], [counts.false_bonafide, counts.true_spoof]], dtype=float
     )
@@ -89,7 +89,7 @@ def confusion(counts: Confusion, *, title: str = "Confusion matrix", threshold: 
 
 @styled
 def roc(trials: Mapping[str, Trials], *, title: str = "ROC") -> Figure:
-    """Receiver operating characteristic of each named set of trials, with its area."""
+    """Draw the receiver operating characteristic of each named set of trials, with its area."""
     figure = Figure(figsize=FIGURE_SIZE, layout="constrained")
     axes = figure.add_subplot()
     for (name, (scores, labels)), look in zip(trials.items(), LINES, strict=False):
@@ -111,7 +111,7 @@ def roc(trials: Mapping[str, Trials], *, title: str = "ROC") -> Figure:
 
 @styled
 def det(trials: Mapping[str, Trials], *, title: str = "Detection error trade-off") -> Figure:
-    """Miss against false alarm on normal-deviate axes, with the equal-error point of each named set of trials."""
+    """Draw miss against false alarm on normal-deviate axes, with the equal-error point of each named set of trials."""
     figure = Figure(figsize=FIGURE_SIZE, layout="constrained")
     axes = figure.add_subplot()
     draw_det(axes, trials)
@@ -120,7 +120,7 @@ def det(trials: Mapping[str, Trials], *, title: str = "Detection error trade-off
 
 
 def draw_det(axes: Axes, trials: Mapping[str, Trials]) -> None:
-    """Draw what ``det`` shows into axes of the common style."""
+    """Draw ``det`` into axes of the common style."""
     finest = 0.05
     for (name, (scores, labels)), look, marker in zip(trials.items(), LINES, "osD^", strict=False):
         points = metrics.curve(scores, labels)
@@ -160,7 +160,7 @@ def draw_det(axes: Axes, trials: Mapping[str, Trials]) -> None:
 def score_histogram(
     scores: np.ndarray, labels: np.ndarray, *, threshold: float, threshold_name: str = "", title: str = "Scores"
 ) -> Figure:
-    """Share of each class by calibrated score, and the threshold between them."""
+    """Draw the share of each class by calibrated score, and the threshold."""
     figure = Figure(figsize=FIGURE_SIZE, layout="constrained")
     axes = figure.add_subplot()
     low, high = np.quantile(scores, [0.001, 0.999])
@@ -186,7 +186,7 @@ def score_histogram(
 def reliability(
     scores: Mapping[str, np.ndarray], labels: np.ndarray, *, bins: int = 10, title: str = "Reliability"
 ) -> Figure:
-    """Share of bonafide found against the probability that scores state, both at even odds of the classes.
+    """Draw the share of bonafide found against the probability that scores state, both at even odds of the classes.
 
     Parameters
     ----------
@@ -231,9 +231,9 @@ def attack_eer(
     overall: float | None = None,
     title: str = "EER by attack",
 ) -> Figure:
-    """One bar an attack, hardest on top, with its interval; attacks that training never heard are hatched.
+    """Draw one bar per attack with its interval, the hardest on top; attacks that training did not use are hatched.
 
-    At most ``MAX_BARS`` attacks are shown, the hardest ones; the title says so.
+    Only the ``MAX_BARS`` hardest attacks are shown, and the title then states it.
     """
     order = sorted(range(len(names)), key=lambda i: -eers[i])[:MAX_BARS]
     figure = Figure(figsize=(7.4, 1.8 + 0.34 * len(order)), layout="constrained")
@@ -269,7 +269,7 @@ def attack_eer(
 
 
 def _at_whole_ties(points: metrics.Curve) -> tuple[np.ndarray, np.ndarray]:
-    """Miss and false-alarm rate where the threshold passes a score with all trials that share it."""
+    """Miss and false-alarm rates at thresholds between distinct scores."""
     whole = metrics.whole_ties(points)
     return points.miss[whole], points.false_alarm[whole]
 

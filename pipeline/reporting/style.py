@@ -1,4 +1,4 @@
-"""How every figure of the project looks: palette, style, and what figures share.
+"""Look of all figures: palette, style, and what figures share.
 
 Classes and subsets differ in colour, in lightness and in line style or hatching, so that every figure can be read in
 grey and by the colour-blind.
@@ -46,7 +46,7 @@ STYLE = {
     "figure.constrained_layout.w_pad": 0.1,
 }
 FIGURE_SIZE = (5.6, 5.0)
-"""Width and height in inches of the figures that stand side by side."""
+"""Width and height in inches of figures shown side by side."""
 DPI = 150
 
 
@@ -71,7 +71,7 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
 
 
 def title_over_legend(figure: Figure, title: str) -> None:
-    """Title, then the legend in one row, then the axes: nothing can lie on the data."""
+    """Put the title on top, the legend below it in one row, then the axes, so that nothing covers the data."""
     legend = figure.legend(
         title=title,
         title_fontproperties={"weight": "bold", "size": 12},
@@ -86,5 +86,5 @@ def title_over_legend(figure: Figure, title: str) -> None:
 
 
 def signed(value: float) -> str:
-    """Two decimals with a minus sign as wide as a plus."""
+    """Number with two decimals and a minus sign as wide as a plus."""
     return f"{value:.2f}".replace("-0.00", "0.00").replace("-", "−")
