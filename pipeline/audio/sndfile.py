@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pipeline.audio.limits import Limits, Source
+from pipeline.audio.limits import OVERSHOOT, Limits, Source
 from pipeline.audio.notes import Note, NoteKind
 
 BLOCK_SAMPLES = 1 << 16
@@ -29,8 +29,10 @@ def blocks(source: Source, limits: Limits, notes: list[Note]) -> Iterator[tuple[
         limits.check_layout(file.samplerate, file.channels)
         # Otherwise python-soundfile seeks after every block, which restarts the decoder of Opus and MP3.
         file.seekable = lambda: False
+        # Decoders of lossy formats overshoot; only files of floats can have another scale.
+        is_float = file.subtype in ("FLOAT", "DOUBLE")
         while len(block := file.read(BLOCK_SAMPLES, dtype="float32", always_2d=True)):
-            yield file.samplerate, block
+            yield file.samplerate, block if is_float else np.clip(block, -OVERSHOOT, OVERSHOOT)
         notes += _truncated(file.extra_info)
 
 

@@ -53,6 +53,7 @@ ODD: dict[str, tuple[Callable[[np.ndarray], bytes], list[NoteKind]]] = {
     "call.wav": (lambda wave: encoded(call(wave)), [NoteKind.CALL]),
     "int16.wav": (lambda wave: encoded(np.rint(32768 * wave), subtype="FLOAT"), [NoteKind.SCALED]),
     "overshoot.wav": (lambda wave: encoded(3.9 * wave / np.abs(wave).max(), subtype="FLOAT"), []),
+    "overshoot.ogg": (lambda wave: encoded(40 * wave, format="OGG", subtype="VORBIS"), []),
     "wav.raw": (encoded, []),
 }
 """Odd recordings by name: how each is made from a wave ``[samples]`` at 16 kHz, and the kinds of its notes."""
