@@ -14,8 +14,8 @@ from pipeline.audio.silero import CHUNK_SAMPLES, Memory, Silero, read_weights
 from pipeline.config import SAMPLE_RATE_HZ
 
 CHUNK_S = CHUNK_SAMPLES / SAMPLE_RATE_HZ
-SOUNDING = 10 ** (-30 / 20)
-"""Share of the peak from which a sample is no silence: −30 dB."""
+SOUNDING = 10 ** (-36 / 20)
+"""Share of the peak from which a sample is no silence: −36 dB."""
 MARGIN_S = 0.3
 SPEECH_PROBABILITY = 0.5
 JOIN_S = 0.3
