@@ -70,7 +70,7 @@ def test_iterations_raise_the_likelihood_and_equal_an_unbroken_fit(data):
 
 @pytest.mark.usefixtures("tracking_store")
 def test_a_trained_mixture_is_a_model_folder_like_any_other(synthetic_store):
-    folder = train.train(CONFIG, synthetic_store.folder)
+    folder = train.train(CONFIG.replace(components=8), synthetic_store.folder)
     trained = ModelFolder.load(folder)
     wave = batches.load(synthetic_store, batches.Plan(np.array([0]), np.array([0])), CONFIG)
     model = keras.saving.load_model(folder / "model.keras", compile=False)
