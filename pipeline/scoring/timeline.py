@@ -42,7 +42,7 @@ class Levels:
     def add(self, block: np.ndarray) -> None:
         """Add the next samples ``[samples]``, float32 in −1…1 at 16 kHz."""
         level = np.abs(block)
-        self._rising += self._records(level, above=self.peak)
+        self._rising += self._records(level, above=self.peak if self.samples else -1.0)
         loudest = float(level.max(initial=0.0))
         while self._falling and self._falling[-1][1] <= loudest:
             self._falling.pop()

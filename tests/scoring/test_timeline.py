@@ -69,6 +69,19 @@ def test_the_outline_holds_every_extreme(detector, voice):
     np.testing.assert_array_equal(found, [[part.min(), part.max()] for part in parts])
 
 
+def test_a_channel_of_digital_silence_is_a_party_without_speech(detector):
+    silent, spoken = parties.find(
+        lambda: (np.stack([np.zeros_like(block), block], axis=1) for block in blocks(CALL, 5000)),
+        detector,
+        mixed=False,
+        point=POINT,
+    )
+    whole = detector.whole_row("", detector.score_windows(np.zeros_like(CALL)), POINT)
+    assert (silent.channel, silent.row.label, silent.speech) == (1, "no_speech", [])
+    assert silent.row.score == pytest.approx(whole.score, abs=1e-5)
+    assert (spoken.channel, spoken.row.label != "no_speech") == (2, True)
+
+
 @pytest.mark.parametrize("size", [1, 7, 1000])
 def test_what_sounds_is_found_in_blocks_as_in_the_whole(size):
     rng = np.random.default_rng(size)
