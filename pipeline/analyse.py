@@ -23,7 +23,7 @@ from pipeline.scoring.parties import Party
 
 JSON, PNG = "analysis.json", "timeline.png"
 LEAST_HOP_S = 0.05
-PASSES = ("levels", "speech", "scores")
+PASSES = ("extent", "speech", "scores")
 """Names of the passes over a recording, see ``scoring.timeline``."""
 
 

@@ -6,7 +6,7 @@ chunks. Soft recordings are amplified first, as the network misses half of the s
 
 from collections import deque
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -56,10 +56,12 @@ class SpeechDetector:
 
     def _gains(self, samples: np.ndarray) -> np.ndarray:
         """Gain of each chunk, ``[chunks, 1]``, at least 1."""
-        peaks = np.array([self._peak or 0.0])
+        peaks = [self._peak]
         if self._peak is None:
-            own = np.abs(samples.reshape(-1, CHUNK_SAMPLES)).max(axis=1, initial=0.0)
-            peaks = np.array([self._recent.append(peak) or max(self._recent) for peak in own.tolist()])
+            peaks = []
+            for peak in np.abs(samples.reshape(-1, CHUNK_SAMPLES)).max(axis=1, initial=0.0).tolist():
+                self._recent.append(peak)
+                peaks.append(max(self._recent))
         return np.clip(FULL_PEAK / np.maximum(peaks, 1e-9), 1, MAX_GAIN).astype(np.float32)[:, None]
 
 
@@ -77,12 +79,10 @@ class Speech:
     start: int
     end: int
 
-    def seconds(self, start: int, stop: int) -> float:
-        """Seconds of speech between two samples of the recording."""
-        first, last = (start - self.origin) // CHUNK_SAMPLES, -((self.origin - stop) // CHUNK_SAMPLES)
-        edges = self.origin + np.arange(first, last + 1) * CHUNK_SAMPLES
-        inside = np.minimum(edges[1:], stop) - np.maximum(edges[:-1], start)  # (chunks,) samples of each within
-        return float(inside[is_speech(self.chunks[first:last])].sum()) / SAMPLE_RATE_HZ
+    def seconds(self, starts: np.ndarray, stops: np.ndarray) -> np.ndarray:
+        """Seconds of speech between samples of the recording, same shape as ``starts`` and ``stops``."""
+        edges, spoken = self._spoken
+        return (np.interp(stops, edges, spoken) - np.interp(starts, edges, spoken)) / SAMPLE_RATE_HZ
 
     def segments(self, *, join_s: float = JOIN_S) -> list[tuple[float, float]]:
         """Start and end, in s, of each segment of speech; pauses up to ``join_s`` belong to it."""
@@ -105,6 +105,12 @@ class Speech:
         """Inverse of ``str``, with chunks of 0 and 1."""
         origin, start, end, *lengths = map(int, text.split())
         return cls(np.repeat(np.arange(len(lengths)) % 2, lengths).astype(np.float32), origin, start, end)
+
+    @cached_property
+    def _spoken(self) -> tuple[np.ndarray, np.ndarray]:
+        """Ends of the chunks, and samples of speech up to each, both ``[chunks + 1]``."""
+        edges = self.origin + np.arange(len(self.chunks) + 1) * CHUNK_SAMPLES
+        return edges, np.concatenate([[0], np.cumsum(is_speech(self.chunks)) * CHUNK_SAMPLES])
 
     def _edges(self) -> np.ndarray:
         """First chunk of each run of speech and first chunk behind it, in turn."""

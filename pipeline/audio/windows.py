@@ -15,10 +15,9 @@ def counted(found: Speech, clip_samples: int, mode: str = "overlapping") -> list
 
     These hold at least ``MIN_SPEECH_S`` of speech; if none does, all windows count. ``mode`` as in ``starts``.
     """
-    every = within(found, clip_samples, mode)
-    ends = [min(start + clip_samples, found.end) for start in every]
-    seconds = [found.seconds(start, end) for start, end in zip(every, ends, strict=True)]
-    return [start for start, own_s in zip(every, seconds, strict=True) if own_s >= MIN_SPEECH_S] or every
+    every = np.array(within(found, clip_samples, mode))
+    enough = found.seconds(every, np.minimum(every + clip_samples, found.end)) >= MIN_SPEECH_S
+    return (every[enough] if enough.any() else every).tolist()
 
 
 def within(found: Speech, clip_samples: int, mode: str = "overlapping") -> list[int]:

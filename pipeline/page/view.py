@@ -38,7 +38,8 @@ def view(detector: Detector, recording: bytes, *, limits: audio.Limits) -> dict:
         fault = AudioError.of(error)
         row, fault = detector.error_row("", fault), fault.kind
     else:
-        row = dataclasses.replace(detector.whole_row("", scored, point), note=decoded.note)
+        spoofed = scored.spoofed_segments(threshold=point.threshold)
+        row = dataclasses.replace(detector.whole_row("", scored, point, spoofed), note=decoded.note)
     row = dataclasses.replace(row, latency_ms=1000 * (time.perf_counter() - started))
     shown = {
         "row": dataclasses.asdict(row),
@@ -48,7 +49,6 @@ def view(detector: Detector, recording: bytes, *, limits: audio.Limits) -> dict:
     if fault:
         return shown
     waveform, front_end = outline(wave, COLUMNS), detector.model.config.front_end
-    spoofed = scored.spoofed_segments(threshold=point.threshold)
     levels, band_hz = spectrogram.picture(wave, front_end, columns=COLUMNS)
     return shown | {
         "times_s": np.round(scored.times_s, 4).tolist(),

@@ -25,7 +25,7 @@ from pipeline.metrics.calibration import OperatingPoint
 from pipeline.scoring.model_folders import ModelFolder
 from pipeline.scoring.runtimes import LiteRt
 from pipeline.scoring.scored_windows import ScoredWindows
-from pipeline.scoring.spoofed_segments import SWITCH_COST
+from pipeline.scoring.spoofed_segments import SpoofedSegment
 
 Network = Callable[[np.ndarray], np.ndarray]
 BATCH_WINDOWS = 16
@@ -205,10 +205,15 @@ class Detector:
         return Row(source, model_version=self.model.model_version, error=f"{error}{remedy}")
 
     def whole_row(
-        self, source: str, scored: ScoredWindows, point: OperatingPoint, *, switch_cost: float = SWITCH_COST
+        self,
+        source: str,
+        scored: ScoredWindows,
+        point: OperatingPoint,
+        segments: Sequence[SpoofedSegment] | None = None,
     ) -> Row:
-        """The row of a recording, without its latency."""
-        segments = scored.spoofed_segments(threshold=point.threshold, switch_cost=switch_cost)
+        """The row of a recording, without its latency; ``segments`` are its spoofed segments if already found."""
+        if segments is None:
+            segments = scored.spoofed_segments(threshold=point.threshold)
         row = self._row(source, scored, point, scored.logit, 0, scored.samples)
         worst_score, start_s, end_s = scored.worst(segments)
         label = PARTLY_SPOOF if segments and row.label == BONAFIDE else row.label
@@ -223,7 +228,7 @@ class Detector:
         self, source: str, scored: ScoredWindows, point: OperatingPoint, logit: float, start: int, end: int
     ) -> Row:
         score = float(self.model.calibration.apply(logit))
-        speech_s = scored.speech.seconds(start, end)
+        speech_s = float(scored.speech.seconds(start, end))
         label = BONAFIDE if score >= point.threshold else SPOOF
         return Row(
             source,

@@ -14,9 +14,9 @@ from pipeline.metrics.calibration import OperatingPoint
 from pipeline.scoring.detector import Detector, Row
 from pipeline.scoring.scored_windows import ScoredWindows
 from pipeline.scoring.spoofed_segments import SWITCH_COST, SpoofedSegment
-from pipeline.scoring.timeline import Levels, SpeechFinder, WindowScorer
+from pipeline.scoring.timeline import Extent, SpeechFinder, WindowScorer
 
-Taker = TypeVar("Taker", Levels, SpeechFinder, WindowScorer)
+Taker = TypeVar("Taker", Extent, SpeechFinder, WindowScorer)
 SCORES = ("score", "spoof_probability", "worst_score", "worst_start_s", "worst_end_s")
 """Numbers of a party's row that ``as_json`` shows."""
 
@@ -62,17 +62,17 @@ def find(
     hop_s : seconds between the beginnings of two windows; 0: half a window, as in the rows of files.
     switch_cost : see ``spoofed_segments.find``.
     """
-    levels = _pass(read, lambda _: Levels())
-    finders = _pass(read, lambda channel: SpeechFinder(levels[channel]))
+    extents = _pass(read, lambda _: Extent())
+    finders = _pass(read, lambda channel: SpeechFinder(extents[channel]))
     found = [finder.finish() for finder in finders]
     plans = [detector.plan(own, hop_s=hop_s) for own in found]
     scorers = _pass(read, lambda channel: WindowScorer(detector, found[channel], plans[channel]))
     parties = []
     for channel, scorer in enumerate(scorers):
-        scored = detector.scored(levels[channel].samples, found[channel], plans[channel], scorer.finish())
-        row = detector.whole_row("", scored, point, switch_cost=switch_cost)
+        scored = detector.scored(extents[channel].samples, found[channel], plans[channel], scorer.finish())
         segments = scored.spoofed_segments(threshold=point.threshold, switch_cost=switch_cost)
-        parties.append(Party(channel if mixed else channel + 1, row, scored, segments, levels[channel].outline))
+        row = detector.whole_row("", scored, point, segments)
+        parties.append(Party(channel if mixed else channel + 1, row, scored, segments, extents[channel].outline))
     return parties
 
 

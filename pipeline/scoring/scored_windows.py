@@ -4,6 +4,7 @@ Made by ``Detector`` for files and by ``timeline`` for recordings of any length;
 recording derives from it, so they agree.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,8 +46,7 @@ class ScoredWindows:
     @property
     def speech_s(self) -> np.ndarray:
         """Seconds of speech in each window, ``[windows]``."""
-        pairs = zip(self.starts.tolist(), self.ends.tolist(), strict=True)
-        return np.array([self.speech.seconds(start, end) for start, end in pairs])
+        return self.speech.seconds(self.starts, self.ends)
 
     @property
     def spoken(self) -> np.ndarray:
@@ -83,7 +83,7 @@ class ScoredWindows:
             switch_cost=switch_cost,
         )
 
-    def worst(self, segments: list[SpoofedSegment]) -> tuple[float, float, float]:
+    def worst(self, segments: Sequence[SpoofedSegment]) -> tuple[float, float, float]:
         """Score, start and end in s of the worst of the spoofed segments; without one, of the lowest window.
 
         Windows without enough speech are left out unless all are.
@@ -91,6 +91,7 @@ class ScoredWindows:
         if segments:
             lowest = min(segments, key=lambda segment: segment.score)
             return lowest.score, lowest.start_s, lowest.end_s
-        candidates = self.located & self.spoken if (self.located & self.spoken).any() else self.located
+        judged = self.located & self.spoken
+        candidates = judged if judged.any() else self.located
         index = int(np.flatnonzero(candidates)[np.argmin(self.scores[candidates])])
         return float(self.scores[index]), self.starts[index] / SAMPLE_RATE_HZ, self.ends[index] / SAMPLE_RATE_HZ

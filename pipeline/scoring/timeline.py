@@ -1,6 +1,6 @@
 """Scores of one channel of a recording of any length, block by block in bounded memory.
 
-Used by ``parties``. Three passes read the audio: its levels (``Levels``), its speech (``SpeechFinder``), and the logits
+Used by ``parties``. Three passes read the audio: its extent (``Extent``), its speech (``SpeechFinder``), and the logits
 of the windows that follow from both (``WindowScorer``), which are those of the same recording as a short file.
 """
 
@@ -29,7 +29,7 @@ class _Pieces:
         return waiting[:whole].reshape(-1, self._size)
 
 
-class Levels:
+class Extent:
     """First pass: length, peak, ends of what sounds, and outline of the waveform."""
 
     def __init__(self):
@@ -80,16 +80,16 @@ class SpeechFinder:
 
     Parameters
     ----------
-    levels : first pass over the same channel.
+    extent : first pass over the same channel.
     """
 
-    def __init__(self, levels: Levels):
-        self._levels = levels
-        self._detector = speech.SpeechDetector(levels.peak)
+    def __init__(self, extent: Extent):
+        self._extent = extent
+        self._detector = speech.SpeechDetector(extent.peak)
         self._pieces = _Pieces(speech.CHUNK_SAMPLES)
         self._found: list[np.ndarray] = []
-        lead = -speech.origin(levels.sounding[0])
-        self._silent = lead + levels.sounding[0]  # samples until the first that sounds
+        lead = -speech.origin(extent.sounding[0])
+        self._silent = lead + extent.sounding[0]  # samples until the first that sounds
         self.add(np.zeros(lead, np.float32))
 
     def add(self, block: np.ndarray) -> None:
@@ -108,7 +108,7 @@ class SpeechFinder:
         rest = self._pieces.rest
         if len(rest):
             self._found.append(self._detector.probabilities(np.pad(rest, (0, speech.CHUNK_SAMPLES - len(rest)))))
-        return speech.of(np.concatenate(self._found), self._levels.sounding, self._levels.samples)
+        return speech.of(np.concatenate(self._found), self._extent.sounding, self._extent.samples)
 
 
 class WindowScorer:

@@ -7,7 +7,7 @@ from pipeline.audio import speech
 from pipeline.metrics.calibration import OperatingPoint
 from pipeline.scoring import parties
 from pipeline.scoring.detector import Detector
-from pipeline.scoring.timeline import OUTLINE_SAMPLES, Levels, SpeechFinder, WindowScorer
+from pipeline.scoring.timeline import OUTLINE_SAMPLES, Extent, SpeechFinder, WindowScorer
 from tests.support.talk import talk
 
 CLIP = 8000
@@ -87,7 +87,7 @@ def test_what_sounds_is_found_in_blocks_as_in_the_whole(size):
     rng = np.random.default_rng(size)
     for _ in range(20):
         wave = rng.normal(size=200).astype(np.float32) * 10 ** rng.uniform(-3, 0, 200).astype(np.float32)
-        levels = Levels()
+        levels = Extent()
         for block in blocks(wave, size):
             levels.add(block)
         loud = np.flatnonzero(np.abs(wave) >= np.float32(speech.SOUNDING * np.abs(wave).max()))
@@ -95,7 +95,7 @@ def test_what_sounds_is_found_in_blocks_as_in_the_whole(size):
 
 
 def test_no_more_is_held_than_a_few_windows(detector):
-    rng, levels, samples = np.random.default_rng(0), Levels(), 40 * 20000
+    rng, levels, samples = np.random.default_rng(0), Extent(), 40 * 20000
     noise = [rng.normal(0, 0.1, 20000).astype(np.float32) for _ in range(40)]
     for block in noise:
         levels.add(block)
