@@ -92,7 +92,7 @@ def table(found: Sequence[Party]) -> str:
     lines = []
     for party in found:
         name = f"channel {party.channel}" if party.channel else "all channels"
-        spoken = f"{clock(party.speech_s)} of speech in {clock(party.scored.duration_s)}"
+        spoken = f"{clock(party.row.speech_s)} of speech in {clock(party.scored.duration_s)}"
         lines.append(f"{name}: {party.row.label}, score {party.row.score:+.2f}, {spoken}")
         lines += [
             f"  {clock(segment.start_s)} to {clock(segment.end_s)}  sounds spoofed, "

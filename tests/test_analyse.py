@@ -47,6 +47,7 @@ def test_each_channel_of_a_call_is_a_party(model, call, voice, capsys):
         assert party["scores"] == pytest.approx(scored.scores.tolist(), abs=1e-4)
         assert party["times_s"] == scored.times_s.tolist()
         assert party["speech"] == pytest.approx(scored.speech.segments(), abs=1e-3)
+        assert party["speech_s"] == pytest.approx(float(scored.speech.seconds(0, len(channel))), abs=1e-3)
         assert len(party["spoofed"]) == int(scored.spoken.any())
     assert found["duration_s"] == 2.0
     assert (found["model_version"], found["window_s"], found["hop_s"]) == ("tiny-1", 0.5, 0.0)

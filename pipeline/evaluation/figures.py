@@ -150,7 +150,7 @@ def two_systems(
 def robustness_sweep(table: pd.DataFrame, *, subset: str) -> Figure:
     """EER under each kind of degradation, with intervals; a line through all panels marks the clean EER."""
     figure = Figure(figsize=(11.0, 4.2), layout="constrained")
-    panels = figure.subplots(1, 5, sharey=True, width_ratios=[1.6, 1.15, 1.1, 0.7, 0.8])
+    panels = figure.subplots(1, 5, sharey=True, width_ratios=[1.5, 1.35, 1.1, 0.75, 0.85])
     clean = table[table["condition"] == robustness.CLEAN].iloc[0]
     for axes in panels:
         axes.axhspan(100 * clean["eer_low"], 100 * clean["eer_high"], color="#e9e9e9", linewidth=0)
@@ -166,13 +166,14 @@ def robustness_sweep(table: pd.DataFrame, *, subset: str) -> Figure:
         (panels[1], "codec", "Codec", ""),
         (panels[2], "duration", "Middle of the clip kept (s)", " s"),
         (panels[3], "level", "Gain (dB)", " dB"),
-        (panels[4], "silence", "Silence behind", ""),
+        (panels[4], "silence", f"{robustness.SILENCE_S:g} s behind", ""),
     ):
         own = table[table["condition"] == condition]
         look = {"color": style.BLUE, "linestyle": "-" if condition == "duration" else ""}
         _points(axes, own, np.arange(len(own)), look=look, marker="o")
         ticks = [
-            value.removesuffix(unit).replace("-", "−") if unit else value.replace(" ", "\n") for value in own["value"]
+            value.removesuffix(unit).replace("-", "−") if unit else value.replace(" ", "\n", 1)
+            for value in own["value"]
         ]
         axes.set_xticks(range(len(own)), ticks)
         axes.set(xlabel=label, title=condition.capitalize())

@@ -35,7 +35,7 @@ CODECS = {
 MU_LAW = "µ-law 8 kHz"
 DURATIONS_S = (0.5, 1.0, 2.0, 4.0)
 GAINS_DB = (-20, 20)
-SILENCES_DB = {"10 s digital": -200.0, "10 s at −65 dB": -65.0}
+SILENCES_DB = {"zeros": -200.0, "−65 dB": -65.0}
 """Level in dB full scale of the noise behind a recording."""
 SILENCE_S = 10.0
 BABBLE_VOICES = 6

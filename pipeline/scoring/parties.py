@@ -37,11 +37,6 @@ class Party:
         """Start and end, in s, of each segment of speech."""
         return self.scored.speech.segments()
 
-    @property
-    def speech_s(self) -> float:
-        """Seconds of speech."""
-        return sum(end - start for start, end in self.speech)
-
 
 def find(
     read: Callable[[], Iterable[np.ndarray]],
@@ -97,7 +92,7 @@ def as_json(source: str, parties: Sequence[Party], **settings: object) -> dict:
                 "channel": party.channel,
                 "label": party.row.label,
                 **{name: round(getattr(party.row, name), 4) for name in SCORES},
-                "speech_s": round(party.speech_s, 3),
+                "speech_s": round(party.row.speech_s, 3),
                 "speech": [[round(start, 3), round(end, 3)] for start, end in party.speech],
                 "spoofed": [dataclasses.asdict(found) for found in party.spoofed_segments],
                 "times_s": np.round(party.scored.times_s, 3).tolist(),
