@@ -134,8 +134,9 @@ class ModelConfig:
 
     backbone: str = option(
         "efficientnetb0",
-        "network, or gmm: two Gaussian mixtures, fitted without augmentation (preset gmm puts them on LFCC)",
-        choices=("efficientnetb0", "gmm", "lcnn", "rawnet2", "resnet18", "vgg"),
+        "network; whisper and wav2vec2 (HuBERT, WavLM, XLS-R too) are pretrained speech encoders, given by --encoder; "
+        "gmm: two Gaussian mixtures, fitted without augmentation (preset gmm puts them on LFCC)",
+        choices=("efficientnetb0", "gmm", "lcnn", "rawnet2", "resnet18", "vgg", "wav2vec2", "whisper"),
     )
     weights: str = option("none", "initial weights of the backbone: none, imagenet, or a file of Keras weights")
     stages: int = option(4, "stages of efficientnetb0 to keep, 1 to 7 (all); fewer learn faster from few clips")
@@ -148,6 +149,34 @@ class ModelConfig:
         "true: keep EfficientNet's division of its input by 255, meant for pictures; false: undo it, so the network "
         "sees the normalised spectrogram itself",
     )
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """Pretrained speech encoder of the backbones ``whisper`` and ``wav2vec2``, and what of it is trained."""
+
+    encoder: str = option("", "folder of the encoder: config.json and model.safetensors, as their publishers ship them")
+    encoder_layers: int = option(0, "layers of the encoder to keep, the first ones; 0: all", least=0)
+    encoder_trainable: str = option(
+        "none",
+        "part of the encoder to train: none, top:N (the last N layers kept) or all. With none, the features of each "
+        "clip are computed once and kept on disk",
+    )
+    encoder_learning_rate: float = option(1e-5, "highest learning rate of the encoder's trained part")
+    pooling: str = option(
+        "statistics",
+        "frames of the encoder to one vector; statistics: mean and deviation, attentive: both weighted by attention",
+        choices=("statistics", "attentive"),
+    )
+    variants: int = option(
+        4, "epochs of augmented training clips whose features are kept, if the encoder is not trained", least=1
+    )
+    features_gb: float = option(20.0, "most disk space for the features of one training, in GB", least=0)
+
+    @property
+    def frozen(self) -> bool:
+        """Whether no part of the encoder is trained."""
+        return self.encoder_trainable == "none"
 
 
 @dataclass(frozen=True)
@@ -233,6 +262,7 @@ class Config:
     front_end: FrontEndConfig = FrontEndConfig()
     augment: AugmentConfig = AugmentConfig()
     model: ModelConfig = ModelConfig()
+    encoder: EncoderConfig = EncoderConfig()
     window: WindowConfig = WindowConfig()
     train: TrainConfig = TrainConfig()
     device: DeviceConfig = DeviceConfig()
