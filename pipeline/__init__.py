@@ -9,5 +9,5 @@ reporting : figures, tables and pages for people
 training, network : fitting, and the Keras network with its front end
 scoring : the one path from audio to score, without TensorFlow
 corpora, store : readers of corpora, and the Store of decoded audio with its Manifest
-metrics, audio, common : figures of merit, decoding, and files and processes
+metrics, audio, downloads, common : figures of merit, decoding, files from publishers, and files and processes
 """

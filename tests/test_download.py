@@ -1,5 +1,6 @@
-"""Download of a corpus by the command: licence, publisher's server, archives, and a reader that finds it complete."""
+"""Download by the command: licence, publisher's server, archives, and a corpus that its reader finds complete."""
 
+import dataclasses
 import hashlib
 import json
 import tarfile
@@ -9,11 +10,13 @@ import pytest
 
 from pipeline import corpora, download
 from pipeline.common import files
-from pipeline.config import CorpusConfig
-from pipeline.corpora.download.publishers import PUBLISHERS, File, Publisher
+from pipeline.config import CorpusConfig, ModelConfig
+from pipeline.downloads.publishers import CORPORA, ENCODERS, File, Publisher
 from pipeline.errors import ConfigError, DownloadError
 from tests.support.corpus_trees import tree
 from tests.support.publisher_server import Published, Server, serve
+
+BACKBONES = next(f.metadata["choices"] for f in dataclasses.fields(ModelConfig) if f.name == "backbone")
 
 
 @pytest.fixture
@@ -85,7 +88,7 @@ def test_two_at_once_in_a_folder_are_refused(server, tmp_path):
 
 
 def test_the_command_asks_for_the_licence_first(server, tmp_path, monkeypatch, capsys):
-    monkeypatch.setitem(PUBLISHERS, "asvspoof2021_la", publisher(server, records=(), by_hand="fetch the audio"))
+    monkeypatch.setitem(CORPORA, "asvspoof2021_la", publisher(server, records=(), by_hand="fetch the audio"))
     command = ["asvspoof2021_la", str(tmp_path / "corpus")]
     with pytest.raises(ConfigError, match="read the licence, then add --accept_licence true"):
         download.main(command)
@@ -101,8 +104,9 @@ def test_the_command_asks_for_the_licence_first(server, tmp_path, monkeypatch, c
 @pytest.mark.parametrize(
     ("command", "message"),
     [
-        (["asvspoof2019"], "'asvspoof2019': expected a corpus and a folder"),
+        (["asvspoof2019"], "'asvspoof2019': expected a corpus or an encoder, and a folder"),
         (["vctk", "x"], "'vctk' cannot be downloaded; choose one of asvspoof2017, "),
+        (["in_the_wild", "x", "--revision", "v1"], "--revision 'v1': in_the_wild lies in no repository; give none"),
         (["asvspoof2019_pa", "x"], r"download PA\.zip from the page in a browser, and unpack it: https://"),
     ],
 )
@@ -111,15 +115,61 @@ def test_errors_name_why_a_corpus_cannot_be_downloaded(command, message):
         download.main(command)
 
 
-def test_without_a_corpus_the_command_lists_them(capsys):
+def test_without_a_name_the_command_lists_all(capsys):
     assert download.main([]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines[1:]] == list(PUBLISHERS)
+    assert [line.split()[0] for line in lines] == ["corpus", *CORPORA, "encoder", *ENCODERS]
+
+
+ENCODER = {"config.json": b'{"model_type": "whisper"}', "model.safetensors": bytes(range(256)) * 40}
+
+
+@pytest.fixture
+def hub(server) -> Server:
+    """The repository of an encoder, whose weights break off every 4,000 bytes."""
+    weights, config = ENCODER["model.safetensors"], ENCODER["config.json"]
+    blob = hashlib.sha1(f"blob {len(config)}".encode() + bytes(1) + config).hexdigest()
+    large = {"size": len(weights), "lfs": {"sha256": hashlib.sha256(weights).hexdigest()}}
+    siblings = [
+        {"rfilename": "config.json", "size": len(config), "blobId": blob},
+        {"rfilename": "model.safetensors", "blobId": "0" * 40, **large},
+    ]
+    for commit in ("c1", "c2"):
+        stated = json.dumps({"sha": commit, "siblings": siblings}).encode()
+        server.files[f"/api/models/who/speech/revision/{commit}?blobs=true"] = Published(stated)
+        server.files |= {f"/who/speech/resolve/{commit}/{name}": Published(own) for name, own in ENCODER.items()}
+    server.files["/who/speech/resolve/c1/model.safetensors"].breaks_after = 4000
+    return server
+
+
+def test_an_encoder_is_fetched_from_one_commit_resumed_and_checked(hub, tmp_path):
+    source = Publisher("MIT", "https://page.example", repository="who/speech", backbone="whisper")
+    download.fetch(source, tmp_path / "encoder", revision="c1", hub=hub.url)
+    assert {name: (tmp_path / "encoder" / name).read_bytes() for name in ENCODER} == ENCODER
+    asked = len(hub.asked)
+    assert ("/who/speech/resolve/c1/model.safetensors", "bytes=8000-") in hub.asked
+    (tmp_path / "encoder" / "config.json").unlink()
+    download.fetch(source, tmp_path / "encoder", revision="c2", hub=hub.url)
+    assert [path for path, _ in hub.asked[asked:]] == [
+        "/api/models/who/speech/revision/c2?blobs=true",
+        "/who/speech/resolve/c2/config.json",
+    ], "the same weights at another commit are not fetched again"
+
+
+def test_the_command_ends_with_the_options_of_the_encoder(hub, tmp_path, monkeypatch, capsys):
+    source = Publisher("MIT", "https://page.example", repository="who/speech", backbone="whisper")
+    monkeypatch.setitem(ENCODERS, "whisper-base", source)
+    monkeypatch.setattr(download.fetch, "__kwdefaults__", download.fetch.__kwdefaults__ | {"hub": hub.url})
+    command = ["whisper-base", str(tmp_path / "encoder"), "--revision", "c2", "--accept_licence", "true"]
+    assert download.main(command) == 0
+    assert f"complete: --backbone whisper --encoder {tmp_path / 'encoder'}" in capsys.readouterr().out
 
 
 def test_the_table_names_corpora_that_can_be_read_and_checksums_that_can_be_checked():
-    assert set(PUBLISHERS) < set(corpora.READERS)
-    files = [file for publisher in PUBLISHERS.values() for file in publisher.files]
+    assert set(CORPORA) < set(corpora.READERS)
+    assert {publisher.backbone for publisher in ENCODERS.values()} <= set(BACKBONES)
+    assert not set(CORPORA) & set(ENCODERS)
+    files = [file for publisher in CORPORA.values() for file in publisher.files]
     assert len({file.url for file in files}) == len(files)
     lengths = {"md5": 32, "sha256": 64}
     for file in files:

@@ -11,7 +11,7 @@ from pipeline.config import PROJECT_ROOT
 PIPELINE = PROJECT_ROOT / "pipeline"
 ORDER = (
     *("page", "streaming", "serving", "evaluation", "registry", "reporting", "training", "network", "scoring"),
-    *("corpora", "store", "metrics", "audio", "common"),
+    *("corpora", "store", "metrics", "audio", "downloads", "common"),
 )
 """From the highest to the lowest."""
 SHARED = ("tracking", "config", "errors")

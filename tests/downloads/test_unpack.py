@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.corpora.download import unpack
+from pipeline.downloads import unpack
 from pipeline.errors import DownloadError
 
 

@@ -1,18 +1,18 @@
 """Download from a real server that breaks off, cannot resume, states wrong lengths or serves another file."""
 
 import hashlib
-import json
 
 import pytest
 
-from pipeline.corpora.download import transfer
-from pipeline.corpora.download.publishers import File
+from pipeline.downloads import transfer
+from pipeline.downloads.publishers import File
 from pipeline.errors import DownloadError
 from tests.support.publisher_server import Published, Server, serve
 
 CONTENT = bytes(range(256)) * 1000
 MD5 = f"md5:{hashlib.md5(CONTENT).hexdigest()}"
 SHA256 = f"sha256:{hashlib.sha256(CONTENT).hexdigest()}"
+GIT = f"git:{hashlib.sha1(b'blob 256000' + bytes(1) + CONTENT).hexdigest()}"
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def file(server: Server, size: int | None = len(CONTENT), checksum: str = MD5) -
     return File("a.bin", f"{server.url}/a.bin", size, checksum)
 
 
-@pytest.mark.parametrize(("size", "checksum"), [(len(CONTENT), MD5), (None, SHA256), (None, "")])
+@pytest.mark.parametrize(("size", "checksum"), [(len(CONTENT), MD5), (None, SHA256), (None, GIT), (None, "")])
 def test_a_file_is_fetched_as_it_was_published(server, tmp_path, size, checksum):
     server.files["/a.bin"] = Published(CONTENT)
     assert transfer.fetch(file(server, size, checksum), tmp_path).read_bytes() == CONTENT
@@ -141,41 +141,3 @@ def test_a_web_page_in_place_of_the_file_is_named(server, tmp_path):
     server.files["/a.bin"] = Published(b"<html>please log in</html>", kind="text/html; charset=utf-8")
     with pytest.raises(DownloadError, match=r"answers with a web page, not with a\.bin; download it by hand"):
         transfer.fetch(file(server, None, ""), tmp_path)
-
-
-def record(server: Server, **changes: object) -> bytes:
-    stated = {"key": "a.bin", "size": len(CONTENT), "checksum": MD5, "links": {"self": f"{server.url}/a.bin"}}
-    return json.dumps({"files": [stated | changes]}).encode()
-
-
-def test_a_record_states_its_files(server, tmp_path):
-    server.files["/api/records/12"] = Published(record(server))
-    assert transfer.record_files("12", zenodo=server.url) == [file(server)]
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"<html>", "not the description of a record"),
-        (b'{"files": [{"key": "a"}]}', "not the description of a record"),
-        (None, "the server answers 404"),
-    ],
-)
-def test_an_answer_that_is_no_record_is_named(server, content, message):
-    if content:
-        server.files["/api/records/12"] = Published(content)
-    with pytest.raises(DownloadError, match=message):
-        transfer.record_files("12", zenodo=server.url)
-
-
-@pytest.mark.parametrize("name", ["../a", "/etc/a", "..", "a/b", ".downloading"])
-def test_a_record_names_no_place_but_the_folder(server, name):
-    server.files["/api/records/12"] = Published(record(server, key=name))
-    with pytest.raises(DownloadError, match="which is no name for a file"):
-        transfer.record_files("12", zenodo=server.url)
-
-
-def test_a_record_leads_to_no_other_server_unencrypted(server):
-    server.files["/api/records/12"] = Published(record(server, links={"self": "http://elsewhere.example/a"}))
-    with pytest.raises(DownloadError, match="which is not encrypted"):
-        transfer.record_files("12", zenodo=server.url)

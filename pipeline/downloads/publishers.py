@@ -1,6 +1,6 @@
-"""Publishers of the field's corpora: licence, page, and the files that anyone may download.
+"""Publishers of the field's corpora and of speech encoders: licence, page, and the files that anyone may download.
 
-Sizes and checksums are those that the publishers state; Zenodo's are read from the record at each download. ``by_hand``
+Sizes and checksums are those that the publishers state; Zenodo's and the Hub's are read at each download. ``by_hand``
 names what a program cannot download.
 """
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class File:
-    """A file to download; size and checksum (``md5:…`` or ``sha256:…``) if its publisher states them."""
+    """A file to download; size and checksum (``md5:…``, ``sha256:…`` or ``git:…``) if its publisher states them."""
 
     name: str
     url: str
@@ -19,14 +19,25 @@ class File:
 
 @dataclass(frozen=True)
 class Publisher:
-    """Source of a corpus: files, numbers of Zenodo records, and what is left to do by hand."""
+    """Source of a corpus or an encoder.
+
+    ``files`` have fixed addresses, ``records`` are numbers on Zenodo, ``repository`` is the name of an encoder's on the
+    Hugging Face Hub, for the ``backbone`` of that name; ``by_hand`` is left to do.
+    """
 
     licence: str
     page: str
     size: str = ""
     files: tuple[File, ...] = ()
     records: tuple[str, ...] = ()
+    repository: str = ""
+    backbone: str = ""
     by_hand: str = ""
+
+    @property
+    def reachable(self) -> bool:
+        """Whether a program can download some of it."""
+        return bool(self.files or self.records or self.repository)
 
 
 DATASHARE = "https://datashare.ed.ac.uk/server/api/core/bitstreams"
@@ -44,7 +55,7 @@ def _asvspoof2021(track: str, record: str, md5: str, size: str = "") -> Publishe
     )
 
 
-PUBLISHERS = {
+CORPORA = {
     "asvspoof2017": Publisher(
         licence="CC BY-NC 4.0, https://creativecommons.org/licenses/by-nc/4.0/",
         page="https://datashare.ed.ac.uk/handle/10283/3055",
@@ -117,3 +128,27 @@ PUBLISHERS = {
     ),
 }
 """Publisher of each corpus."""
+
+
+def _encoder(backbone: str, repository: str, size: str, licence: str = "Apache 2.0") -> Publisher:
+    page = f"https://huggingface.co/{repository}"
+    return Publisher(licence=licence, page=page, size=size, repository=repository, backbone=backbone)
+
+
+ENCODERS = {
+    "whisper-tiny": _encoder("whisper", "openai/whisper-tiny", "0.2 GB"),
+    "whisper-base": _encoder("whisper", "openai/whisper-base", "0.3 GB"),
+    "whisper-small": _encoder("whisper", "openai/whisper-small", "1.0 GB"),
+    "whisper-medium": _encoder("whisper", "openai/whisper-medium", "3.1 GB"),
+    "whisper-large-v3": _encoder("whisper", "openai/whisper-large-v3", "3.1 GB"),
+    "wav2vec2-base": _encoder("wav2vec2", "facebook/wav2vec2-base", "0.4 GB"),
+    "xls-r-300m": _encoder("wav2vec2", "facebook/wav2vec2-xls-r-300m", "1.3 GB"),
+    "hubert-base": _encoder("wav2vec2", "facebook/hubert-base-ls960", "0.4 GB"),
+    "wavlm-base-plus": _encoder(
+        "wav2vec2",
+        "microsoft/wavlm-base-plus",
+        "0.4 GB",
+        "CC BY-SA 3.0, https://github.com/microsoft/UniSpeech/blob/main/LICENSE",
+    ),
+}
+"""Publisher of each speech encoder; sizes follow from the number of parameters."""

@@ -6,46 +6,25 @@ both resume from the end of that file.
 
 import hashlib
 import http.client
-import json
 import re
 import shutil
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from pipeline.common.progress import track
-from pipeline.corpora.download.publishers import File
+from pipeline.downloads.publishers import File
 from pipeline.errors import DownloadError
 
-ZENODO = "https://zenodo.org"
 CHUNK_BYTES = 1 << 20
 ATTEMPTS = 5
 """Connections without a byte, in a row, after which the download fails."""
 TIMEOUT_S = 60.0
 PAUSE_S = 2.0
-RECORD_BYTES = 8 << 20
-"""Limit on the length of a record's description."""
-
-
-def record_files(record: str, *, zenodo: str = ZENODO) -> list[File]:
-    """Files of a Zenodo record with the sizes and checksums that it states."""
-    address = f"{zenodo}/api/records/{record}"
-    try:
-        with _open(address, {}) as response:
-            found = json.loads(response.read(RECORD_BYTES))
-        files = [File(f["key"], f["links"]["self"], int(f["size"]), f["checksum"]) for f in found["files"]]
-    except (OSError, http.client.HTTPException) as error:
-        raise DownloadError(f"{address}: {_reason(error)}; try again later") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise DownloadError(f"{address}: not the description of a record ({error!r}); download by hand") from None
-    for file in files:
-        if Path(file.name).name != file.name or file.name.startswith("."):
-            raise DownloadError(f"{address}: a file is called {file.name!r}, which is no name for a file")
-        if not file.url.startswith(("https:", zenodo)):
-            raise DownloadError(f"{address}: {file.name} is at {file.url}, which is not encrypted")
-    return files
+CHECKSUMS = ("md5", "sha256", "git")
 
 
 def fetch(file: File, folder: Path, *, pause_s: float = PAUSE_S) -> Path:
@@ -62,11 +41,11 @@ def fetch(file: File, folder: Path, *, pause_s: float = PAUSE_S) -> Path:
             break
         except (OSError, http.client.HTTPException) as error:
             if isinstance(error, urllib.error.HTTPError) and error.code < 500 and error.code not in (408, 429):
-                raise DownloadError(f"{file.url}: {_reason(error)}; check whether its page has moved it") from None
+                raise DownloadError(f"{file.url}: {reason(error)}; check whether its page has moved it") from None
             failures = 0 if _size(part) > before else failures + 1
             if failures == ATTEMPTS:
                 raise DownloadError(
-                    f"{file.url}: {_reason(error)}, {ATTEMPTS} times in a row after {_size(part):,} bytes; the same "
+                    f"{file.url}: {reason(error)}, {ATTEMPTS} times in a row after {_size(part):,} bytes; the same "
                     "command resumes there"
                 ) from None
             time.sleep(pause_s * 2**failures if failures else 0)
@@ -85,7 +64,7 @@ def _receive(file: File, part: Path) -> None:
     if have and have == file.size_bytes:
         return
     try:
-        response = _open(file.url, _remaining(part, have) if have else {})
+        response = opened(file.url, _remaining(part, have) if have else {})
     except urllib.error.HTTPError as error:
         if error.code != 416:
             raise
@@ -94,7 +73,7 @@ def _receive(file: File, part: Path) -> None:
         part.unlink()
         raise ConnectionError("the server has fewer bytes than were fetched; begun again") from None
     with response:
-        start, total = _extent(response, have)
+        start, total = _extent(file, response)
         _check_response(file, response, total)
         if start not in (0, have):
             raise DownloadError(f"{file.url}: bytes from {have:,} on were asked for, those from {start:,} on came")
@@ -129,12 +108,12 @@ def _chunks(response: http.client.HTTPResponse, needed: int) -> Iterator[bytes]:
         yield chunk
 
 
-def _extent(response: http.client.HTTPResponse, have: int) -> tuple[int, int]:
+def _extent(file: File, response: http.client.HTTPResponse) -> tuple[int, int]:
     """First byte of the answer and length of the whole file; a server that cannot resume sends the whole file."""
     ranged = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", response.headers.get("Content-Range", ""))
     if response.status == 206 and ranged:
         return int(ranged[1]), int(ranged[2])
-    length = response.headers.get("Content-Length", "")
+    length = response.headers.get("Content-Length") or str(file.size_bytes)
     if not length.isdecimal():
         raise DownloadError(f"{response.url}: the server does not state the length of the file; download it by hand")
     return 0, int(length)
@@ -158,10 +137,9 @@ def _verify(file: File, part: Path) -> None:
     if not file.checksum:
         return
     method, _, published = file.checksum.partition(":")
-    if method not in ("md5", "sha256"):
-        raise DownloadError(f"{file.url}: checksum {file.checksum!r} is neither md5 nor sha256")
-    with part.open("rb") as source:
-        found = hashlib.file_digest(source, method).hexdigest()
+    if method not in CHECKSUMS:
+        raise DownloadError(f"{file.url}: checksum {file.checksum!r} is none of {', '.join(CHECKSUMS)}")
+    found = _digest(part, method)
     if found != published.lower():
         part.unlink()
         raise DownloadError(
@@ -170,7 +148,15 @@ def _verify(file: File, part: Path) -> None:
         )
 
 
-def _open(url: str, headers: dict[str, str]) -> http.client.HTTPResponse:
+def _digest(path: Path, method: str) -> str:
+    with path.open("rb") as source:
+        if method == "git":  # a file's name in Git: SHA-1 of its kind, size and contents
+            return hashlib.sha1(b"blob %d\0" % _size(path) + source.read()).hexdigest()
+        return hashlib.file_digest(source, method).hexdigest()
+
+
+def opened(url: str, headers: Mapping[str, str] = MappingProxyType({})) -> http.client.HTTPResponse:
+    """Answer of a server to a request with these headers; raises ``OSError`` if it refuses."""
     request = urllib.request.Request(url, headers={"User-Agent": "spoof-detector", **headers})
     return urllib.request.urlopen(request, timeout=TIMEOUT_S)
 
@@ -179,7 +165,8 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.is_file() else 0
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """Why a request failed, for messages."""
     if isinstance(error, urllib.error.HTTPError):
         return f"the server answers {error.code} {error.reason}"
     return str(getattr(error, "reason", error) or type(error).__name__)

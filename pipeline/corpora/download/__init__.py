@@ -1,1 +1,0 @@
-"""Corpora from their publishers: addresses, download of files, unpacking of archives."""

@@ -1,0 +1,1 @@
+"""Corpora and speech encoders from their publishers: addresses, download of files, unpacking of archives."""
