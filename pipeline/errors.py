@@ -75,3 +75,7 @@ class TrackingError(ProjectError):
 
 class DownloadError(ProjectError):
     """A file cannot be fetched, differs from what its publisher states, or cannot be unpacked safely."""
+
+
+class EncoderError(ProjectError):
+    """The folder of a pretrained encoder is missing or damaged, or its weights do not fit its configuration."""
