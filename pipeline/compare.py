@@ -32,7 +32,7 @@ class CompareOptions:
     """Configurations, seeds and Store to compare."""
 
     configs: str = option(
-        "notebook,gmm,demo,demo-lcnn",
+        "notebook,gmm,default,demo,demo-lcnn",
         "presets and YAML files, each with any number of +option=value, comma separated; the first is the yardstick",
     )
     seeds: str = option("0,1,2", "seeds of each, comma separated")

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from pipeline import cli, tracking
-from pipeline.config import PRESETS, PROJECT_ROOT, REGISTERED_MODEL, SECTIONS, Config, ModelConfig, option
+from pipeline.config import PRESETS, PROJECT_ROOT, REGISTERED_MODEL, SECTIONS, Config, ModelConfig, option, preset
 from pipeline.errors import ConfigError
 
 BACKBONES = next(f.metadata["choices"] for f in dataclasses.fields(ModelConfig) if f.name == "backbone")
@@ -23,6 +23,8 @@ HEADLINE = ("dev/eer", "eval/eer", "eval/seen/eer", "eval/unseen/eer", "eval/auc
 """Metrics of the champion that main's run carries, so that the first screen of ``mlflow ui`` shows them."""
 SMALL = "lcnn"
 """The best small network."""
+RIVALS = {"demo": "demo-lcnn", "default": "logspec+backbone=lcnn"}
+"""Rival by preset, on the front end that measured best with it; of other presets it is ``SMALL``."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class MainOptions:
         AUTO,
         "further networks, comma separated: backbones, trained with the same settings, or presets, each with any "
         f"number of +option=value; the registry's rule makes one of all champion. {AUTO}: demo-lcnn for the preset "
-        f"demo, else {SMALL}; none: no other",
+        f"demo, {SMALL} on logspec for the preset default, else {SMALL}; none: no other",
     )
 
 
@@ -97,15 +99,21 @@ def _headline(champion: "ModelFolder") -> dict[str, float]:  # noqa: F821
 
 
 def rivals(config: Config, given: str) -> list[Config]:
-    """Configurations of further networks; raises ``ConfigError`` for an unknown network, preset or option."""
+    """Configurations of further networks; raises ``ConfigError`` for an unknown network, preset or option.
+
+    All share corpus and limits of recordings. A preset gets what ``config`` changes in its own preset, except for the
+    options that the rival's preset names.
+    """
     if given == AUTO:
-        given = "demo-lcnn" if config.preset == "demo" else SMALL
-        given = NONE if config.model.backbone == SMALL else given
+        given = NONE if config.model.backbone == SMALL else RIVALS.get(config.preset, SMALL)
     found: dict[str, Config] = {}
+    own = preset(config.preset).flat()
+    changed = {name: value for name, value in config.flat().items() if value != own[name]}
     for rival in (name.strip() for name in given.split(",") if name.strip() != NONE):
         name, *changes = rival.split("+")
         if name in PRESETS:
-            base = dataclasses.replace(config.replace(**PRESETS[name]), preset=name)
+            base = preset(name).replace(**{o: value for o, value in changed.items() if o not in PRESETS[name]})
+            base = dataclasses.replace(base, corpus=config.corpus, audio=config.audio)
         elif name in BACKBONES:
             base = config.replace(backbone=name)
         else:

@@ -140,7 +140,7 @@ def test_own_options_and_positional_values():
         (["--balance", "yes"], "--balance 'yes': expected true or false"),
         (["--crop", "middle"], "--crop 'middle': choose one of random, first"),
         (["--subset", "test"], "--subset 'test': choose one of train, dev, eval"),
-        (["--preset", "fast"], "unknown preset 'fast'; choose one of default, demo, demo-lcnn, smoke, gmm, notebook"),
+        (["--preset", "fast"], "unknown preset 'fast'; choose one of default, logspec, demo, demo-lcnn, smoke, gmm"),
         (["--threads", "0"], "--threads '0': expected 1 or more"),
         (["--split_seed", "-1"], "--split_seed '-1': expected 0 or more"),
         (["--threshold", "high"], "--threshold 'high': expected number"),

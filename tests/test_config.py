@@ -46,8 +46,30 @@ def test_notebook_is_the_original_notebooks_training():
     assert (config.train.schedule, config.train.epochs, config.train.keep) == ("constant", 10, "last")
 
 
+def test_default_is_the_published_design():
+    config = preset("default")
+    assert (config.front_end.front_end, config.model.backbone, config.model.stages) == ("logmel", "efficientnetb0", 7)
+    assert (config.model.dense_units, config.model.weights, config.model.rescale_input) == (256, "none", False)
+
+
+MEASURED = {
+    "logspec": {"front_end": "logspec", "stages": 4, "clip_s": 4.0, "batch_size": 32, "epochs": 60},
+    "demo": {"front_end": "logspec", "stages": 4, "clip_s": 2.0, "batch_size": 8, "epochs": 6},
+    "demo-lcnn": {"front_end": "logspec", "backbone": "lcnn", "clip_s": 1.0, "batch_size": 8, "epochs": 38},
+    "gmm": {"front_end": "lfcc", "backbone": "gmm", "components": 64, "clip_s": 4.0, "epochs": 10},
+    "notebook": {"front_end": "logmel", "n_mels": 128, "stages": 7, "normalisation": "peak", "rescale_input": True},
+}
+"""Options of the networks whose accuracy is documented."""
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_presets_with_documented_accuracy_keep_their_networks(name):
+    common = {"weights": "none", "n_bands": 100, "n_coefficients": 20, "dense_units": 256, "learning_rate": 1e-3}
+    assert preset(name).flat().items() >= (common | MEASURED[name]).items()
+
+
 def test_unknown_preset_names_the_known_ones():
-    with pytest.raises(ConfigError, match="'demmo'; choose one of default, demo, demo-lcnn, smoke, gmm, notebook"):
+    with pytest.raises(ConfigError, match="'demmo'; choose one of default, logspec, demo, demo-lcnn, smoke, gmm"):
         preset("demmo")
 
 

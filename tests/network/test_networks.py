@@ -38,8 +38,10 @@ def test_logit_is_float32_under_mixed_precision(config):
 
 
 def test_backbone_has_the_published_size():
-    model = networks.build(preset("default").replace(stages=7))
+    model = networks.build(preset("default"))
     backbone = model.get_layer("efficientnetb0")
+    head = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
+    assert [layer.kernel.shape for layer in head] == [(1280, 256), (256, 1)]
     # 4,049,571 for three input channels (Keras' documentation); one channel saves 2 * 32 * 9 kernel values and the
     # mean and variance of two channels, 4 values.
     assert backbone.count_params() == 4_049_571 - 2 * 32 * 9 - 4
