@@ -41,7 +41,7 @@ def norm(name: str, layer: keras.layers.LayerNormalization) -> dict[str, Weight]
 
 
 def assign(weights: dict[str, Weight], tensors: dict[str, Callable[[], np.ndarray]], extra: Iterable[str]) -> None:
-    """Assign a published tensor to each weight; raises ``EncoderError`` that names what is missing, extra or misfits."""
+    """Assign a published tensor to each weight; raises ``EncoderError`` naming what is missing, unknown or misfits."""
     for problem, names in (("missing", sorted(weights.keys() - tensors.keys())), ("unknown", sorted(extra))):
         if names:
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
