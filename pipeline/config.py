@@ -225,6 +225,20 @@ class TrainConfig:
         "epochs without a better dev EER before training stops; 0: never, as most is learnt near the end of the cosine",
     )
     keep: str = option("best", "epoch whose weights are kept: best on dev EER, or last", choices=("best", "last"))
+    init: str = option(
+        "",
+        "model to start from, of the same front end and backbone: model folder, runs:/ID or models:/NAME@ALIAS; a head "
+        "of another shape starts anew. Empty: fresh weights, or those of --weights",
+    )
+    freeze: str = option(
+        "none",
+        "part whose weights stay as they started; backbone: all but the layers after it",
+        choices=("none", "backbone"),
+    )
+    freeze_epochs: int = option(0, "epochs after which the frozen part is trained too; 0: never", least=0)
+    ema: float = option(
+        0.0, "decay per step of the average of the weights that dev measures and that is kept; 0: none", least=0
+    )
     seed: int = option(0, "seed of everything random in training", least=0)
 
 

@@ -4,7 +4,7 @@ A killed training resumes after its last epoch, in the same MLflow run, with the
 fingerprint of configuration and Store. Only dev chooses: the epoch that is kept, the calibration, the thresholds.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline import cli, preprocess, tracking
@@ -13,7 +13,7 @@ from pipeline.config import SECTIONS, Config, artifacts_dir, fingerprint, option
 from pipeline.metrics import calibration
 from pipeline.scoring import model_folders
 from pipeline.store.store import Store
-from pipeline.training import checkpoint
+from pipeline.training import checkpoint, parent
 from pipeline.training.data import Data
 
 STAGE_VERSION = 5
@@ -31,6 +31,7 @@ def train(config: Config, store_folder: Path) -> Path:
     """Return the model folder of a configuration on a Store; train it if it does not exist yet."""
     calibration.check_name(config.decision.operating_point)
     store = Store.open(store_folder)
+    start = parent.find(config)
     key = fingerprint(
         STAGE_VERSION,
         store.fingerprint,
@@ -38,7 +39,7 @@ def train(config: Config, store_folder: Path) -> Path:
         config.augment,
         config.model,
         config.window,
-        config.train,
+        replace(config.train, init=parent.checksum(start) if start else ""),
     )
     version = f"{config.preset}-{key}"
     folder = artifacts_dir() / "models" / version
@@ -62,10 +63,14 @@ def train(config: Config, store_folder: Path) -> Path:
     known_run = saved[0].run_id if saved and tracking.exists(saved[0].run_id) else None
     name = tracking.model_name(config, store.name)
     tags = {"model_version": version, **tracking.tags(config, store)}
+    if start:
+        tags |= {"parent": start.model_version, "parent_sha256": parent.checksum(start)}
     with tracking.run(name, stage="train", run_id=known_run, tags=tags) as run:
         if known_run is None:
             _log_start(config, data, device, key)
-        progress, weights = fit(config, data, device, run.info.run_id, state_file=state_file, saved=saved)
+        # An alias may point elsewhere by now.
+        fixed = config.replace(init=str(start.folder) if start else "")
+        progress, weights = fit(fixed, data, device, run.info.run_id, state_file=state_file, saved=saved)
         finish(config, data, progress, weights, folder, version, key)
     return folder
 

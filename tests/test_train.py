@@ -264,3 +264,27 @@ def test_another_operating_point_needs_no_other_training(trained, synthetic_stor
         train.train(config.replace(operating_point="far"), synthetic_store.folder)
     train.train(config, synthetic_store.folder)
     assert ModelFolder.load(folder).operating_point == "eer"
+
+
+def test_a_parent_counts_by_its_weights_and_not_by_its_place(trained, synthetic_store, config, tmp_path, monkeypatch):
+    _, folder, *_ = trained
+    elsewhere = tmp_path / "copy"
+    shutil.copytree(folder, elsewhere)
+    given = []
+
+    def stopped(config, *_, **__):
+        given.append(config.train.init)
+        raise EnoughError
+
+    monkeypatch.setattr(loop, "fit", stopped)
+    for init in (folder, elsewhere, ""):
+        with pytest.raises(EnoughError):
+            train.train(config.replace(init=str(init)), synthetic_store.folder)
+    tags = [run.data.tags for run in mlflow.search_runs(search_all_experiments=True, output_format="list")]
+    assert given == [str(folder), str(elsewhere), ""]
+    fresh, moved, first = (run["model_version"] for run in tags)
+    assert first == moved != fresh
+    checksum = ModelFolder.load(folder).sha256["model.keras"]
+    assert [(run.get("parent"), run.get("parent_sha256")) for run in tags] == [
+        (None, None), *[(folder.name, checksum)] * 2
+    ]  # fmt: skip

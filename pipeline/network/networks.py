@@ -25,6 +25,8 @@ BACKBONES = {
     "resnet18": resnet18,
     "vgg": vgg,
 }
+HEAD = ("dense", "logit")
+"""Layers with weights that ``head`` adds behind a backbone."""
 
 
 def takes_waveform(config: Config) -> bool:

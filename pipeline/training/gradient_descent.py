@@ -1,21 +1,52 @@
 """Gradient descent: the compiled model of a configuration, and one epoch of it."""
 
+import itertools
 from collections.abc import Callable
 
 import keras
 
 from pipeline.common.progress import track
-from pipeline.config import Config
-from pipeline.network import networks
+from pipeline.config import Config, TrainConfig
+from pipeline.errors import ConfigError
+from pipeline.network import inheritance, networks
+from pipeline.training import averaging, parent
 from pipeline.training.data import Data
 
 
 def build(config: Config, steps: int) -> keras.Model:
-    """Build a model with fresh weights, compiled with optimiser and loss; ``steps`` per epoch.
+    """Build a model with fresh weights or its parent's, compiled with optimiser and loss; ``steps`` per epoch.
 
     In the scope of several devices the model is copied to each (``training.devices``).
     """
     settings = config.train
+    if not 0 <= settings.ema < 1:
+        raise ConfigError(f"--ema {settings.ema:g}: expected a decay of 0 to under 1, such as 0.999")
+    model = networks.build(config)
+    if start := parent.find(config):
+        parent.give_weights(start, model, config)
+    if config.device.sync_batch_norm and model.distribute_strategy.num_replicas_in_sync > 1:
+        networks.synchronise_batch_norm(model)
+    if settings.pseudo_spoofs:
+        from pipeline.training.pseudo_spoofs import PseudoSpoofing
+
+        model = PseudoSpoofing(model, share=settings.pseudo_spoofs, seed=settings.seed)
+    model.average = averaging.WeightAverage(model, settings.ema) if settings.ema else None
+    model.frozen_until, model.after_thaw = 0, None
+    if settings.freeze == "backbone":
+        model.frozen_until = min(settings.freeze_epochs or settings.epochs, settings.epochs)
+    if model.frozen_until < settings.epochs:
+        _compile(model, _optimizer(settings, (settings.epochs - model.frozen_until) * steps, steps))
+    if model.frozen_until:
+        # Adam corrects for the zeros its moments start from by the count of its steps, so what is trained later has an
+        # optimiser that starts later.
+        model.after_thaw = model.optimizer
+        for layer in inheritance.layers(model):
+            layer.trainable = layer.name in networks.HEAD
+        _compile(model, _optimizer(settings, model.frozen_until * steps, steps))
+    return model
+
+
+def _optimizer(settings: TrainConfig, total_steps: int, steps: int) -> keras.Optimizer:
     rate = settings.learning_rate
     if settings.schedule == "cosine":
         warmup = max(1, round(settings.warmup_epochs * steps))
@@ -23,35 +54,45 @@ def build(config: Config, steps: int) -> keras.Model:
             initial_learning_rate=0.0,
             warmup_target=rate,
             warmup_steps=warmup,
-            decay_steps=max(1, settings.epochs * steps - warmup),
+            decay_steps=max(1, total_steps - warmup),
         )
-    model = networks.build(config)
-    if config.device.sync_batch_norm and model.distribute_strategy.num_replicas_in_sync > 1:
-        networks.synchronise_batch_norm(model)
-    if settings.pseudo_spoofs:
-        from pipeline.training.pseudo_spoofs import PseudoSpoofing
-
-        model = PseudoSpoofing(model, share=settings.pseudo_spoofs, seed=settings.seed)
     optimizer = keras.optimizers.Adam(rate, weight_decay=settings.weight_decay or None)
     optimizer.exclude_from_weight_decay(var_names=["bias", "beta", "gamma"])
+    return optimizer
+
+
+def _compile(model: keras.Model, optimizer: keras.Optimizer) -> None:
     # Keras would choose XLA on a GPU, which cannot compile shapes that depend on random draws.
     model.compile(optimizer, keras.losses.BinaryCrossentropy(from_logits=True), jit_compile=False)
-    model.optimizer.build(model.trainable_variables)
-    return model
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
+
+
+def _thaw(model: keras.Model) -> None:
+    """Train all layers from here on."""
+    for layer in inheritance.layers(model):
+        layer.trainable = True
+    with model.distribute_strategy.scope():
+        _compile(model, model.after_thaw)
+    model.after_thaw = None
 
 
 def state(model: keras.Model) -> list[keras.Variable]:
     """Variables that the next epoch depends on."""
-    return [*model.variables, *model.optimizer.variables]
+    others = [part.variables for part in (model.average, model.after_thaw) if part]
+    return [*model.variables, *model.optimizer.variables, *itertools.chain(*others)]
 
 
 def epoch_runner(model: keras.Model, data: Data, config: Config, devices: int = 1) -> Callable[[int], float]:
     """Return the function that fits one epoch: epoch number in, mean loss in nats out."""
 
     def epoch(number: int) -> float:
+        if model.after_thaw and number >= model.frozen_until:
+            _thaw(model)
         batches = data.epoch(number, devices)
         bar = StepProgress(int(batches.cardinality()), f"epoch {number + 1}/{config.train.epochs}")
-        fitted = model.fit(batches, callbacks=[bar], verbose=0, shuffle=False)
+        callbacks = [bar, model.average] if model.average else [bar]
+        fitted = model.fit(batches, callbacks=callbacks, verbose=0, shuffle=False)
         return float(fitted.history["loss"][0])
 
     return epoch

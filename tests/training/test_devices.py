@@ -70,7 +70,7 @@ print(json.dumps({
     name: {count: fitted(config, count, change) for count in counts}
     for name, counts, config, change in (
         ("frozen", (1, 2), base, freeze),
-        ("synchronised", (1, 2), base, lambda model: None),
+        ("synchronised", (1, 2), base.replace(ema=0.8), lambda model: None),
         ("consecutive", (2,), base.replace(sync_batch_norm=False), lambda model: None),
         ("augmented", (2,), base.replace(augment_strength=0.5, dropout=0.5, pseudo_spoofs=0.5), lambda model: None),
     )

@@ -1,0 +1,133 @@
+"""Starting from a parent, frozen layers and the average of weights, on a network that compiles in a second."""
+
+import keras
+import numpy as np
+import pytest
+
+from pipeline.errors import ConfigError, ModelFolderError
+from pipeline.metrics.calibration import Calibration, OperatingPoint
+from pipeline.network import networks
+from pipeline.scoring import model_folders
+from pipeline.training import checkpoint, devices, gradient_descent, loop, parent
+from pipeline.training.averaging import WeightAverage
+from pipeline.training.data import Data
+
+pytestmark = pytest.mark.usefixtures("tracking_store")
+
+
+class Small:
+    INPUT = "spectrogram"
+
+    @staticmethod
+    def features(x, config):
+        maps = keras.layers.Conv1D(4, 3, strides=2)(x)
+        return keras.layers.GlobalAveragePooling1D()(keras.layers.BatchNormalization(momentum=0.9)(maps))
+
+
+@pytest.fixture
+def config(smoke, monkeypatch):
+    monkeypatch.setitem(networks.BACKBONES, "small", Small)
+    return smoke.replace(backbone="small", dense_units=4, batch_size=40, epochs=3, warmup_epochs=0.5)
+
+
+@pytest.fixture
+def folder(config, tmp_path):
+    """Model folder of the small network with random weights."""
+    keras.utils.set_random_seed(9)
+    (tmp_path / "any.tflite").write_bytes(b"none")
+    networks.build(config).save(tmp_path / "parent.keras")
+    return model_folders.write(
+        tmp_path / "parent", litert=tmp_path / "any.tflite", keras=tmp_path / "parent.keras", config=config,
+        calibration=Calibration(1.0, 0.0), operating_points={"eer": OperatingPoint(0.0, 0.5, 0.1, 0.1)},
+        operating_point="eer", model_version="parent-1", run_id="", fingerprint="f", versions={}, dev_trials="d",
+        dev_eer=0.1,
+    ).folder  # fmt: skip
+
+
+class StoppedError(Exception):
+    """Ends a training."""
+
+
+def fitted(config, store, *, state_file=None, stop_after=0):
+    """History, kept weights and model after a training; ``stop_after`` ends it as a kill would."""
+
+    def after_epoch(progress):
+        if progress.epoch == stop_after:
+            raise StoppedError
+
+    device, data = devices.prepare(config), Data.of(store, config)
+    saved = checkpoint.load(state_file) if state_file else None
+    return loop.fit(config, data, device, "", state_file=state_file, saved=saved, after_epoch=after_epoch)
+
+
+def test_stops_before_and_after_the_thaw_change_nothing(config, folder, synthetic_store, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop.tracking, "log_epochs", lambda *_, **__: None)
+    config = config.replace(init=str(folder), freeze="backbone", freeze_epochs=1, ema=0.9, keep="last")
+    progress, weights = fitted(config, synthetic_store)
+    for stop_after in (1, 2):
+        with pytest.raises(StoppedError):
+            fitted(config, synthetic_store, state_file=tmp_path / "state.npz", stop_after=stop_after)
+    resumed, others = fitted(config, synthetic_store, state_file=tmp_path / "state.npz")
+    for name in ("train/batch_loss", "dev/loss"):
+        assert [e[name] for e in resumed.history] == pytest.approx([e[name] for e in progress.history], abs=1e-6)
+    for one, other in zip(weights, others, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def test_a_frozen_backbone_keeps_its_weights_and_statistics_until_the_thaw(config, folder, synthetic_store):
+    config = config.replace(init=str(folder), freeze="backbone", freeze_epochs=1)
+    devices.prepare(config)
+    model = gradient_descent.build(config, 4)
+    run_epoch = gradient_descent.epoch_runner(model, Data.of(synthetic_store, config), config)
+
+    def moved(number):
+        before = {w.path: w.numpy() for w in model.weights}
+        run_epoch(number)
+        return {path.split("/")[0] for w in model.weights if not np.array_equal(before[path := w.path], w.numpy())}
+
+    assert moved(0) == {"dense", "logit"}
+    assert {name.rstrip("_0123456789") for name in moved(1)} == {"conv1d", "batch_normalization", "dense", "logit"}
+    assert model.optimizer.iterations == Data.of(synthetic_store, config).steps(), "the moments start with the thaw"
+
+
+def test_the_average_follows_its_formula_and_is_what_the_model_holds_between_epochs():
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, kernel_initializer="ones", use_bias=False)])
+    model.compile(keras.optimizers.SGD(0.25), lambda y, p: p, jit_compile=False)  # the weight falls by 0.25 a step
+    average = WeightAverage(model, decay=0.5)
+    weight, expected = 1.0, 1.0
+    for begin in (0, 3):  # resumes from the weight itself
+        model.fit(np.ones((3, 1)), np.ones((3, 1)), batch_size=1, callbacks=[average], verbose=0)
+        for step in range(begin + 1, begin + 4):
+            weight -= 0.25
+            decay = min(0.5, (1 + step) / (10 + step))
+            expected = decay * expected + (1 - decay) * weight
+        assert model.get_weights()[0].item() == pytest.approx(expected, abs=1e-6)
+        assert average.variables[0].numpy().item() == pytest.approx(weight, abs=1e-6)
+
+
+def test_a_parent_of_another_kind_is_refused_by_its_first_difference(config, folder, capsys):
+    def start(**options):
+        changed = config.replace(init=str(folder), **options)
+        parent.give_weights(parent.find(changed), networks.build(changed), changed)
+        return capsys.readouterr().out
+
+    assert start() == "starting from the weights of parent-1\n"
+    assert "dense and logit of the head start anew" in start(dense_units=5)
+    with pytest.raises(ConfigError, match="--backbone is vgg here and small there"):
+        start(backbone="vgg")
+    with pytest.raises(ConfigError, match="--n_mels is 40 here and 32 there"):
+        start(n_mels=40)
+
+
+def test_options_of_the_start_that_contradict_are_refused(config, folder):
+    for options, problem in (
+        ({"freeze": "backbone"}, "--freeze backbone: without --init MODEL or --weights"),
+        ({"backbone": "gmm", "init": str(folder)}, "gmm is fitted anew"),
+    ):
+        with pytest.raises(ConfigError, match=problem):
+            parent.find(config.replace(**options))
+    with pytest.raises(ConfigError, match="--ema 1: expected a decay"):
+        gradient_descent.build(config.replace(ema=1.0), 1)
+    (folder / "model.keras").unlink()
+    with pytest.raises(ModelFolderError, match=r"model\.keras, which --init starts from, is missing"):
+        parent.find(config.replace(init=str(folder)))
