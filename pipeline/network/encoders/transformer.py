@@ -10,6 +10,7 @@ import keras
 from keras import layers, ops
 
 from pipeline.network.encoders import weights
+from pipeline.network.encoders.position_bias import PositionGate
 from pipeline.network.encoders.weights import Weight
 
 
@@ -22,8 +23,8 @@ def gelu(x):
 class TransformerBlock(keras.Layer):
     """Self-attention and two dense layers, each added to its input.
 
-    Input shape ``[batch, frames, channels]``, and optionally a bias of the attention ``[batch or 1, heads, frames,
-    frames]`` or a function from the attention's input to it; output shape ``[batch, frames, channels]``, float32.
+    Input shape ``[batch, frames, channels]``, for a gated block also the position bias ``[1, heads, frames, frames]``;
+    output shape ``[batch, frames, channels]``, float32.
 
     Parameters
     ----------
@@ -32,6 +33,7 @@ class TransformerBlock(keras.Layer):
     norm_first : normalise before attention and dense layers, else after the sums.
     key_bias : whether keys have a bias, as all but Whisper's do.
     epsilon : added to the variance by the normalisation.
+    gated : whether the block takes a position bias and gates it, as WavLM's do.
 
     Example
     -------
@@ -40,10 +42,20 @@ class TransformerBlock(keras.Layer):
     TensorShape([1, 50, 8])
     """
 
-    def __init__(self, *, heads: int, hidden: int, norm_first: bool, key_bias: bool, epsilon: float, **kwargs):
+    def __init__(
+        self,
+        *,
+        heads: int,
+        hidden: int,
+        norm_first: bool,
+        key_bias: bool,
+        epsilon: float,
+        gated: bool = False,
+        **kwargs,
+    ):
         super().__init__(autocast=False, **kwargs)
         self.heads, self.hidden, self.norm_first, self.key_bias = heads, hidden, norm_first, key_bias
-        self.epsilon = epsilon
+        self.epsilon, self.gated = epsilon, gated
 
     def build(self, input_shape, bias_shape=None):
         channels = input_shape[-1]
@@ -61,6 +73,9 @@ class TransformerBlock(keras.Layer):
             layer.build(input_shape)
         self.widen.build(input_shape)
         self.narrow.build((*input_shape[:-1], self.hidden))
+        if self.gated:
+            self.gate = PositionGate(heads=self.heads, name="gate")
+            self.gate.build(input_shape)
 
     def call(self, x, bias=None):
         if self.norm_first:
@@ -81,7 +96,7 @@ class TransformerBlock(keras.Layer):
         scores = ops.matmul(queries * width**-0.5, ops.transpose(keys, (0, 1, 3, 2)))  # (batch, heads, frames, frames)
         scores = ops.cast(scores, "float32")
         if bias is not None:
-            scores = scores + ops.cast(bias, "float32")
+            scores = scores + self.gate(x) * bias
         attention = ops.cast(ops.softmax(scores, axis=-1), self.compute_dtype)
         mixed = ops.transpose(ops.matmul(attention, values), (0, 2, 1, 3))  # (batch, frames, heads, width)
         return ops.cast(self.output_dense(ops.reshape(mixed, (-1, frames, channels))), "float32")
@@ -104,8 +119,8 @@ class TransformerBlock(keras.Layer):
             named |= weights.dense(names[part], layer)
         for part, layer in norms.items():
             named |= weights.norm(names[part], layer)
-        return named
+        return named | (self.gate.named_weights(names["attention"]) if self.gated else {})
 
     def get_config(self):
-        own = ("heads", "hidden", "norm_first", "key_bias", "epsilon")
+        own = ("heads", "hidden", "norm_first", "key_bias", "epsilon", "gated")
         return {**super().get_config(), **{name: getattr(self, name) for name in own}}
