@@ -153,6 +153,10 @@ class ModelConfig:
     )
 
 
+ENCODERS = ("wav2vec2", "whisper")
+"""Backbones that are pretrained speech encoders."""
+
+
 @dataclass(frozen=True)
 class EncoderConfig:
     """Pretrained speech encoder of the backbones ``whisper`` and ``wav2vec2``, and what of it is trained."""
@@ -284,6 +288,11 @@ class Config:
     device: DeviceConfig = DeviceConfig()
     decision: DecisionConfig = DecisionConfig()
     preset: str = "default"
+
+    @property
+    def has_encoder(self) -> bool:
+        """Whether the backbone is a pretrained encoder."""
+        return self.model.backbone in ENCODERS
 
     def flat(self) -> dict[str, object]:
         """Option name to value over all sections, and the name of the preset."""

@@ -40,6 +40,7 @@ def train(config: Config, store_folder: Path) -> Path:
         config.model,
         config.window,
         replace(config.train, init=parent.checksum(start) if start else ""),
+        *_encoder(config),
     )
     version = f"{config.preset}-{key}"
     folder = artifacts_dir() / "models" / version
@@ -73,6 +74,15 @@ def train(config: Config, store_folder: Path) -> Path:
         progress, weights = fit(fixed, data, device, run.info.run_id, state_file=state_file, saved=saved)
         finish(config, data, progress, weights, folder, version, key)
     return folder
+
+
+def _encoder(config: Config) -> list[object]:
+    """What the result depends on of a pretrained encoder: its contents in place of its folder."""
+    if not config.has_encoder:
+        return []
+    from pipeline.network.encoders.folder import EncoderFolder
+
+    return [replace(config.encoder, encoder=EncoderFolder.read(config.encoder.encoder).digest)]
 
 
 def _logged(trained: model_folders.ModelFolder) -> bool:

@@ -2,8 +2,9 @@
 
 A model takes waveforms ``[batch, samples]`` in −1…1 and returns one logit per window ``[batch, 1]``, higher = bonafide.
 Augmentation, front end, backbone and head are layers of it. A backbone is a module with ``INPUT`` (``spectrogram`` or
-``waveform``) and ``features(x, config)``, or ``logit(x, config)`` if it needs no head. If it halves a spectrogram,
-``SMALLEST_SIDE`` is the fewest frames and bands that it takes.
+``waveform``) and one of three functions: ``features(x, config)``; ``logit(x, config)`` if it needs no head; or, for a
+pretrained encoder, ``states(x, config)``, whose head is a model in the model, so that it can be trained by itself.
+If a backbone halves a spectrogram, ``SMALLEST_SIDE`` is the fewest frames and bands that it takes.
 """
 
 from functools import partial
@@ -15,7 +16,8 @@ from pipeline.config import Config, ModelConfig
 from pipeline.errors import ConfigError, ModelFolderError
 from pipeline.network import front_end
 from pipeline.network.augmentation import chain
-from pipeline.network.backbones import efficientnetb0, gmm, lcnn, rawnet2, resnet18, vgg
+from pipeline.network.backbones import efficientnetb0, gmm, lcnn, rawnet2, resnet18, vgg, whisper
+from pipeline.network.encoders import pooling
 
 BACKBONES = {
     "efficientnetb0": efficientnetb0,
@@ -24,9 +26,12 @@ BACKBONES = {
     "rawnet2": rawnet2,
     "resnet18": resnet18,
     "vgg": vgg,
+    "whisper": whisper,
 }
 HEAD = ("dense", "logit")
 """Layers with weights that ``head`` adds behind a backbone."""
+ENCODER_HEAD = "head"
+"""Name of the model that is the head behind an encoder."""
 
 
 def takes_waveform(config: Config) -> bool:
@@ -48,11 +53,13 @@ def build(config: Config) -> keras.Model:
         x = chain.spectrogram(x, config.augment)  # (batch, frames, bands)
     check(config.model.backbone, x.shape[1:], config.model)
     backbone = BACKBONES[config.model.backbone]
-    logit = (
-        backbone.logit(x, config.model)
-        if hasattr(backbone, "logit")
-        else head(backbone.features(x, config.model), config.model)
-    )
+    if config.has_encoder:
+        summary = pooling.summarise(backbone.states(x, config.encoder), config.encoder)
+        logit = encoder_head(summary.shape[1:], config)(summary)
+    elif hasattr(backbone, "logit"):
+        logit = backbone.logit(x, config.model)
+    else:
+        logit = head(backbone.features(x, config.model), config.model)
     return keras.Model(waveform, logit, name=config.model.backbone)
 
 
@@ -86,6 +93,22 @@ def synchronise_batch_norm(model: keras.Model) -> None:
             layer.synchronized = True
         elif isinstance(layer, keras.Model):
             synchronise_batch_norm(layer)
+
+
+def encoder_head(shape: tuple[int, ...], config: Config) -> keras.Model:
+    """Build the model from what ``pooling.summarise`` returns, ``[batch, *shape]``, to the logit ``[batch, 1]``."""
+    summary = keras.Input(shape, dtype="float32", name=pooling.SUMMARY)
+    return keras.Model(summary, head(pooling.pool(summary, config.encoder), config.model), name=ENCODER_HEAD)
+
+
+def trained_part(model: keras.Model, config: Config) -> keras.Model:
+    """Part of a model that training changes: the head behind a frozen encoder, otherwise the whole model."""
+    return model.get_layer(ENCODER_HEAD) if config.has_encoder and config.encoder.frozen else model
+
+
+def before_head(model: keras.Model) -> keras.Model:
+    """Model from the waveform to what the head behind an encoder takes; shares the layers of ``model``."""
+    return keras.Model(model.inputs, model.get_layer(pooling.SUMMARY).output)
 
 
 def head(features: keras.KerasTensor, config: ModelConfig) -> keras.KerasTensor:

@@ -28,14 +28,15 @@ class Plan:
 
     def first(self, clips: int) -> "Plan":
         """First clips of the plan."""
-        return self._part(slice(clips))
+        return self.part(slice(clips))
 
     def batches(self, batch_size: int) -> Iterator["Plan"]:
         """Cut the plan into batches, the last one possibly smaller."""
         for first in range(0, len(self.rows), batch_size):
-            yield self._part(slice(first, first + batch_size))
+            yield self.part(slice(first, first + batch_size))
 
-    def _part(self, part: slice) -> "Plan":
+    def part(self, part: slice) -> "Plan":
+        """Part of the plan."""
         return Plan(self.rows[part], self.starts[part], None if self.ends is None else self.ends[part])
 
 
@@ -48,24 +49,29 @@ def plan(rows: np.ndarray, bonafide: np.ndarray, samples: np.ndarray, config: Co
     bonafide : which of them are bonafide, ``[clips]`` bool.
     samples : length of each, ``[clips]``.
     epoch : number of the epoch; each has another order and other crops.
-
-    With ``balance`` each batch holds bonafide and spoof in turn, each class going through all its clips before it
-    repeats one.
     """
     rng = np.random.default_rng([config.train.seed, epoch])
-    if config.train.balance:
-        order = np.empty(len(rows), dtype=np.int64)
-        for offset, members in enumerate((np.flatnonzero(bonafide), np.flatnonzero(~bonafide))):
-            places = len(order[offset::2])
-            rounds = [rng.permutation(members) for _ in range(-(-places // len(members)))]
-            order[offset::2] = np.concatenate(rounds)[:places]
-    else:
-        order = rng.permutation(len(rows))
-    starts = np.zeros(len(order), dtype=np.int64)
+    chosen = order(bonafide, config.train.balance, rng)
+    starts = np.zeros(len(chosen), dtype=np.int64)
     if config.train.crop == "random":
-        spare = np.maximum(samples[order] - config.window.clip_samples, 0)
+        spare = np.maximum(samples[chosen] - config.window.clip_samples, 0)
         starts = rng.integers(0, spare + 1)
-    return Plan(rows[order], starts)
+    return Plan(rows[chosen], starts)
+
+
+def order(bonafide: np.ndarray, balance: bool, rng: np.random.Generator) -> np.ndarray:
+    """Draw the order of an epoch, as many indexes as clips; ``bonafide`` ``[clips]`` bool.
+
+    With ``balance`` bonafide and spoof take turns, each class going through all its clips before it repeats one.
+    """
+    if not balance:
+        return rng.permutation(len(bonafide))
+    drawn = np.empty(len(bonafide), dtype=np.int64)
+    for offset, members in enumerate((np.flatnonzero(bonafide), np.flatnonzero(~bonafide))):
+        places = len(drawn[offset::2])
+        rounds = [rng.permutation(members) for _ in range(-(-places // len(members)))]
+        drawn[offset::2] = np.concatenate(rounds)[:places]
+    return drawn
 
 
 def load(store: Store, chosen: Plan, config: Config) -> np.ndarray:

@@ -54,9 +54,12 @@ class Data:
 
     def epoch(self, number: int, devices: int = 1) -> "tf.data.Dataset":  # noqa: F821
         """Batches of an epoch; ``devices`` can share each of them evenly."""
-        chosen = batches.plan(self.train, self.bonafide[self.train], self.samples[self.train], self.config, number)
-        chosen = chosen.first(self._shared(devices))
+        chosen = self.plan(number, self.config).first(self._shared(devices))
         return batches.dataset(self.store, chosen, self.bonafide, self.config)
+
+    def plan(self, number: int, config: Config) -> batches.Plan:
+        """Windows of an epoch."""
+        return batches.plan(self.train, self.bonafide[self.train], self.samples[self.train], config, number)
 
     def _shared(self, devices: int) -> int:
         """Clips per epoch, a multiple of ``devices``: each part of a batch counts the same, whatever its size."""

@@ -13,9 +13,9 @@ from pipeline.config import Config
 from pipeline.metrics import calibration
 from pipeline.network import formats, networks, summary
 from pipeline.scoring import model_folders
-from pipeline.training import loop
 from pipeline.training.checkpoint import Progress
 from pipeline.training.data import Data
+from pipeline.training.logits import utterance_logits
 
 
 def finish(
@@ -24,8 +24,8 @@ def finish(
     """Write the model folder of the kept weights and log it to the active run."""
     keras.config.set_dtype_policy("float32")
     model = networks.build(config)
-    model.set_weights(weights)
-    logits = loop.utterance_logits(model, data.store, data.dev, config)
+    networks.trained_part(model, config).set_weights(weights)
+    logits = utterance_logits(model, data.store, data.dev, config)
     labels = data.bonafide[data.dev]
     fitted = calibration.fit(logits, labels)
     scores = fitted.apply(logits)

@@ -12,6 +12,9 @@ from pipeline.network import inheritance, networks
 from pipeline.training import averaging, parent
 from pipeline.training.data import Data
 
+ENCODER = "encoder"
+"""Name of the layer that is a pretrained encoder."""
+
 
 def build(config: Config, steps: int) -> keras.Model:
     """Build a model with fresh weights or its parent's, compiled with optimiser and loss; ``steps`` per epoch.
@@ -19,17 +22,22 @@ def build(config: Config, steps: int) -> keras.Model:
     In the scope of several devices the model is copied to each (``training.devices``).
     """
     settings = config.train
+<<<<<<< HEAD
     if not 0 <= settings.ema < 1:
         raise ConfigError(f"--ema {settings.ema:g}: expected a decay of 0 to under 1, such as 0.999")
     model = networks.build(config)
     if start := parent.find(config):
         parent.give_weights(start, model, config)
+=======
+    model = networks.build(config)
+>>>>>>> 652cd96 (Train the head of a frozen encoder on features that are computed once)
     if config.device.sync_batch_norm and model.distribute_strategy.num_replicas_in_sync > 1:
         networks.synchronise_batch_norm(model)
     if settings.pseudo_spoofs:
         from pipeline.training.pseudo_spoofs import PseudoSpoofing
 
         model = PseudoSpoofing(model, share=settings.pseudo_spoofs, seed=settings.seed)
+<<<<<<< HEAD
     model.average = averaging.WeightAverage(model, settings.ema) if settings.ema else None
     model.frozen_until, model.after_thaw = 0, None
     if settings.freeze == "backbone":
@@ -47,6 +55,15 @@ def build(config: Config, steps: int) -> keras.Model:
 
 
 def _optimizer(settings: TrainConfig, total_steps: int, steps: int) -> keras.Optimizer:
+=======
+    compile_for(model, config, steps)
+    return model
+
+
+def compile_for(model: keras.Model, config: Config, steps: int) -> None:
+    """Compile a model with optimiser and loss; ``steps`` per epoch."""
+    settings = config.train
+>>>>>>> 652cd96 (Train the head of a frozen encoder on features that are computed once)
     rate = settings.learning_rate
     if settings.schedule == "cosine":
         warmup = max(1, round(settings.warmup_epochs * steps))
@@ -56,6 +73,7 @@ def _optimizer(settings: TrainConfig, total_steps: int, steps: int) -> keras.Opt
             warmup_steps=warmup,
             decay_steps=max(1, total_steps - warmup),
         )
+<<<<<<< HEAD
     optimizer = keras.optimizers.Adam(rate, weight_decay=settings.weight_decay or None)
     optimizer.exclude_from_weight_decay(var_names=["bias", "beta", "gamma"])
     return optimizer
@@ -75,6 +93,30 @@ def _thaw(model: keras.Model) -> None:
     with model.distribute_strategy.scope():
         _compile(model, model.after_thaw)
     model.after_thaw = None
+=======
+    encoder = config.encoder.encoder_learning_rate / settings.learning_rate
+    optimizer = TwoRates(rate, encoder, weight_decay=settings.weight_decay or None)
+    optimizer.exclude_from_weight_decay(var_names=["bias", "beta", "gamma", ENCODER])
+    # Keras would choose XLA on a GPU, which cannot compile shapes that depend on random draws.
+    model.compile(optimizer, keras.losses.BinaryCrossentropy(from_logits=True), jit_compile=False)
+    model.optimizer.build(model.trainable_variables)
+
+
+class TwoRates(keras.optimizers.Adam):
+    """Adam that trains the variables of the layer ``ENCODER`` with ``encoder`` times the learning rate."""
+
+    def __init__(self, learning_rate, encoder: float, **kwargs):
+        super().__init__(learning_rate, **kwargs)
+        self._encoder = encoder
+
+    def build(self, variables):
+        self._factors = [self._encoder if variable.path.startswith(f"{ENCODER}/") else 1.0 for variable in variables]
+        super().build(variables)
+
+    def update_step(self, gradient, variable, learning_rate):
+        factor = self._factors[self._get_variable_index(variable)]
+        super().update_step(gradient, variable, learning_rate * factor)
+>>>>>>> 652cd96 (Train the head of a frozen encoder on features that are computed once)
 
 
 def state(model: keras.Model) -> list[keras.Variable]:

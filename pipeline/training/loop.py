@@ -8,22 +8,20 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
-import keras
 import numpy as np
 
 from pipeline import metrics, tracking
 from pipeline.config import Config
 from pipeline.errors import ProjectError
 from pipeline.metrics import calibration
-from pipeline.store.store import Store
-from pipeline.training import batches, checkpoint, expectation_maximisation, gradient_descent
+from pipeline.network import networks
+from pipeline.training import checkpoint, expectation_maximisation, frozen_encoder, gradient_descent
 from pipeline.training.checkpoint import Progress
 from pipeline.training.data import Data
 from pipeline.training.devices import Device
-
-MIN_SCORED_S = 64.0
-"""Least seconds of audio per batch when scoring: training batches are small, and slow to score."""
+from pipeline.training.logits import Scorer, scorer
 
 
 def fit(
@@ -46,7 +44,7 @@ def fit(
     after_epoch : called with the progress after each epoch; may end the training with an exception.
     """
     settings = config.train
-    method = expectation_maximisation if config.model.backbone == "gmm" else gradient_descent
+    method = _method(config)
     steps = data.steps(device.count)
     with device.scope():
         model = method.build(config, steps)
@@ -67,15 +65,16 @@ def fit(
         flush=True,
     )
     run_epoch = method.epoch_runner(model, data, config, device.count)
+    score_rows = getattr(method, "scorer", scorer)(model, data, config)
     try:
         while progress.epoch < settings.epochs and not _out_of_patience(progress, settings.patience):
-            measured = _epoch(model, run_epoch, data, config, progress.epoch)
+            measured = _epoch(score_rows, run_epoch, data, config, progress.epoch)
             score = [measured["dev/eer"], measured["dev/loss"]]
             better = progress.best_epoch < 0 or score < progress.best_score
             if better:
                 progress.best_epoch, progress.best_score = progress.epoch, score
             if better or settings.keep == "last":
-                best = [v.numpy() for v in model.weights]
+                best = [v.numpy() for v in networks.trained_part(model, config).weights]
             print(_line(progress.epoch, settings.epochs, measured, better), flush=True)
             progress.history.append(measured)
             progress.epoch += 1
@@ -89,18 +88,19 @@ def fit(
     return progress, best
 
 
-def utterance_logits(model: keras.Model, store: Store, rows: np.ndarray, config: Config) -> np.ndarray:
-    """Mean logit over the windows of each row, ``[rows]`` float64."""
-    chosen, owner = batches.all_windows(store, rows, config)
-    batch_size = max(config.train.batch_size, round(MIN_SCORED_S / config.window.clip_s))
-    unlabelled = np.zeros(len(store), dtype=bool)
-    data = batches.dataset(store, chosen, unlabelled, config.replace(batch_size=batch_size))
-    logits = model.predict(data, verbose=0).astype(np.float64)[:, 0]  # (windows,)
-    return np.bincount(owner, weights=logits) / np.bincount(owner)
+def _method(config: Config) -> ModuleType:
+    """Module that builds the model of a configuration and fits it."""
+    if config.has_encoder and config.encoder.frozen:
+        return frozen_encoder
+    return expectation_maximisation if config.model.backbone == "gmm" else gradient_descent
 
 
 def _epoch(
-    model: keras.Model, run_epoch: Callable[[int], float], data: Data, config: Config, epoch: int
+    score_rows: Scorer,
+    run_epoch: Callable[[int], float],
+    data: Data,
+    config: Config,
+    epoch: int,
 ) -> dict[str, float]:
     """Fit one epoch and measure the train sample and dev."""
     started = time.monotonic()
@@ -111,7 +111,7 @@ def _epoch(
     # The sample shows the fit and chooses nothing. Overlapping windows of dev would take twice as long.
     windows_of_dev = "first" if config.window.windows == "first" else "consecutive"
     for name, rows, windows in (("train", data.sample, "first"), ("dev", data.dev, windows_of_dev)):
-        logits = utterance_logits(model, data.store, rows, config.replace(windows=windows))
+        logits = score_rows(rows, config.replace(windows=windows))
         labels = data.bonafide[rows]
         measured |= {
             f"{name}/loss": metrics.cross_entropy(logits, labels),

@@ -35,7 +35,7 @@ class SpeechEncoder(keras.Layer):
     def __init__(self, *, settings: Mapping[str, object], layers: int, train: str = "none", **kwargs):
         super().__init__(autocast=False, **kwargs)
         self.settings = self.SETTINGS(**settings)
-        self.layers, self.train = layers, train
+        self.kept, self.train = layers, train
         if not 1 <= layers <= self.settings.blocks:
             raise ConfigError(f"--encoder_layers {layers}: this encoder has 1 to {self.settings.blocks}")
         trained_blocks(train, layers)
@@ -57,12 +57,12 @@ class SpeechEncoder(keras.Layer):
         raise NotImplementedError
 
     def compute_output_shape(self, input_shape):
-        return (input_shape[0], self.layers + 1, self.frames(input_shape[1]), self.settings.channels)
+        return (input_shape[0], self.kept + 1, self.frames(input_shape[1]), self.settings.channels)
 
     @property
     def is_whole(self) -> bool:
         """Whether all blocks are kept."""
-        return self.layers == self.settings.blocks
+        return self.kept == self.settings.blocks
 
     def load(self, tensors: Mapping[str, np.ndarray]) -> None:
         """Assign published tensors to the built layer; raises ``EncoderError`` for a missing, unknown or misshapen one.
@@ -86,21 +86,21 @@ class SpeechEncoder(keras.Layer):
 
     def train_part(self, what: str) -> None:
         """Train ``none``, ``top:N`` (the last N blocks kept) or ``all``; raises ``ConfigError`` for anything else."""
-        count = trained_blocks(what, self.layers)
+        count = trained_blocks(what, self.kept)
         self.train = what
         self.trainable = what != "none"
         if count is not None:
-            trained = {id(weight) for block in self.blocks[self.layers - count :] for weight in block.weights}
+            trained = {id(weight) for block in self.blocks[self.kept - count :] for weight in block.weights}
             for weight in self.trainable_weights:
                 weight.trainable = id(weight) in trained
 
     def get_config(self):
         settings = {name: getattr(self.settings, name) for name in self.SETTINGS.__dataclass_fields__}
-        return {**super().get_config(), "settings": settings, "layers": self.layers, "train": self.train}
+        return {**super().get_config(), "settings": settings, "layers": self.kept, "train": self.train}
 
     def _is_left_out(self, name: str) -> bool:
         """Whether a tensor without prefix belongs to the blocks that are not kept, or is of use in pretraining only."""
-        dropped = [f"{self.BLOCKS}{number}." for number in range(self.layers, self.settings.blocks)]
+        dropped = [f"{self.BLOCKS}{number}." for number in range(self.kept, self.settings.blocks)]
         if not self.is_whole:
             dropped.append(self.LAST_NORM)
         return name.startswith((*dropped, *self.UNUSED))
