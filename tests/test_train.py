@@ -23,6 +23,7 @@ from pipeline.scoring.model_folders import ModelFolder
 from pipeline.store.store import Store
 from pipeline.training import checkpoint, devices, gradient_descent, loop
 from pipeline.training.data import Data
+from pipeline.training.logits import scorer, utterance_logits
 
 pytestmark = pytest.mark.usefixtures("tracking_store")
 EPOCHS = 3
@@ -87,7 +88,7 @@ def test_the_exported_model_scores_as_the_keras_model(trained, synthetic_store, 
     _, folder, *_ = trained
     model = keras.saving.load_model(folder / "model.keras", compile=False)
     rows = synthetic_store.subset("eval")[:12]
-    of_keras = loop.utterance_logits(model, synthetic_store, rows, config)
+    of_keras = utterance_logits(model, synthetic_store, rows, config)
     waves = (synthetic_store.waveform(row) for row in rows)
     np.testing.assert_allclose(list(Detector(ModelFolder.load(folder)).utterance_logits(waves)), of_keras, atol=1e-3)
 
@@ -189,12 +190,14 @@ def test_dev_is_scored_without_overlap_while_training(synthetic_store, smoke):
     model = gradient_descent.build(config, data.steps())
 
     def loss(mode: str) -> float:
-        logits = loop.utterance_logits(model, synthetic_store, data.dev, config.replace(windows=mode))
+        logits = utterance_logits(model, synthetic_store, data.dev, config.replace(windows=mode))
         return metrics.cross_entropy(logits, data.bonafide[data.dev])
 
     losses = {mode: loss(mode) for mode in ("all", "consecutive", "first")}
     for own, used in (("all", "consecutive"), ("consecutive", "consecutive"), ("first", "first")):
-        found = loop._epoch(model, lambda number: 0.0, data, config.replace(windows=own), 0)["dev/loss"]
+        found = loop._epoch(scorer(model, data, config), lambda number: 0.0, data, config.replace(windows=own), 0)[
+            "dev/loss"
+        ]
         assert [mode for mode in losses if found == pytest.approx(losses[mode], rel=1e-5)] == [used], own
 
 

@@ -30,8 +30,8 @@ BACKBONES = {
 }
 HEAD = ("dense", "logit")
 """Layers with weights that ``head`` adds behind a backbone."""
-ENCODER_HEAD = "head"
-"""Name of the model that is the head behind an encoder."""
+ENCODER, ENCODER_HEAD = "encoder", "head"
+"""Names of a pretrained encoder's layer, and of the model that is the head behind it."""
 
 
 def takes_waveform(config: Config) -> bool:

@@ -22,7 +22,7 @@ from pipeline.errors import ConfigError, ProjectError
 from pipeline.network import networks
 from pipeline.network.augmentation.layer import Augmentation
 from pipeline.network.encoders.folder import EncoderFolder
-from pipeline.training import batches, pseudo_spoofs
+from pipeline.training import batches, parent, pseudo_spoofs
 from pipeline.training.batches import Plan
 from pipeline.training.data import Data
 
@@ -135,12 +135,18 @@ def key(data: Data, config: Config) -> str:
     encoder = EncoderFolder.read(config.encoder.encoder).digest
     settings = (config.model.backbone, config.encoder.encoder_layers, config.encoder.pooling)
     drawn = (config.train.crop, config.train.balance, config.train.leave_out, config.train.pseudo_spoofs)
-    return fingerprint(VERSION, data.store.fingerprint, encoder, *settings, config.augment, config.window, *drawn)
+    start = parent.find(config)
+    weights = [parent.checksum(start)] if start else []
+    return fingerprint(
+        VERSION, data.store.fingerprint, encoder, *weights, *settings, config.augment, config.window, *drawn
+    )
 
 
 def _make_room(own: Path, most: int) -> None:
     """Delete features of others until they take ``most`` bytes at most, except for those in use."""
-    others = sorted((path.parent for path in own.parent.glob(f"*/{LOCK}")), key=lambda path: (path / LOCK).stat().st_mtime)
+    others = sorted(
+        (path.parent for path in own.parent.glob(f"*/{LOCK}")), key=lambda path: (path / LOCK).stat().st_mtime
+    )
     sizes = {path: _size(path) for path in others if path != own}
     for path in list(sizes):
         if sum(sizes.values()) <= most:

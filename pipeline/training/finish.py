@@ -13,6 +13,7 @@ from pipeline.config import Config
 from pipeline.metrics import calibration
 from pipeline.network import formats, networks, summary
 from pipeline.scoring import model_folders
+from pipeline.training import parent
 from pipeline.training.checkpoint import Progress
 from pipeline.training.data import Data
 from pipeline.training.logits import utterance_logits
@@ -23,7 +24,7 @@ def finish(
 ) -> None:
     """Write the model folder of the kept weights and log it to the active run."""
     keras.config.set_dtype_policy("float32")
-    model = networks.build(config)
+    model = parent.build(config, quietly=True)
     networks.trained_part(model, config).set_weights(weights)
     logits = utterance_logits(model, data.store, data.dev, config)
     labels = data.bonafide[data.dev]

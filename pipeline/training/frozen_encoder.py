@@ -10,8 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from pipeline.config import Config
+from pipeline.errors import ConfigError
 from pipeline.network import networks
-from pipeline.training import batches, gradient_descent, logits
+from pipeline.training import batches, gradient_descent, logits, parent
 from pipeline.training.data import Data
 from pipeline.training.features import Features, Part
 
@@ -21,8 +22,10 @@ SCORED = 256
 
 def build(config: Config, steps: int) -> keras.Model:
     """Build the whole network and compile its head; ``steps`` per epoch."""
-    model = networks.build(config)
-    gradient_descent.compile_for(networks.trained_part(model, config), config, steps)
+    if config.train.freeze != "none":
+        raise ConfigError(f"--freeze {config.train.freeze}: --encoder_trainable says what of an encoder is trained")
+    model = parent.build(config)
+    gradient_descent.prepare(networks.trained_part(model, config), config, steps)
     return model
 
 
@@ -42,8 +45,8 @@ def epoch_runner(model: keras.Model, data: Data, config: Config, devices: int = 
         variant = number % config.encoder.variants
         if variant not in variants:
             variants[variant] = features.epoch(variant)
-        fitted = head.fit(_batches(variants[variant], config, number), verbose=0, shuffle=False)
-        return float(fitted.history["loss"][0])
+        chosen = _batches(variants[variant], config, number)
+        return gradient_descent.fit(head, chosen, f"epoch {number + 1}/{config.train.epochs}")
 
     return epoch
 

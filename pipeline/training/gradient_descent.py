@@ -6,14 +6,12 @@ from collections.abc import Callable
 import keras
 
 from pipeline.common.progress import track
-from pipeline.config import Config, TrainConfig
+from pipeline.config import Config
 from pipeline.errors import ConfigError
 from pipeline.network import inheritance, networks
+from pipeline.network.encoders.speech_encoder import SpeechEncoder
 from pipeline.training import averaging, parent
 from pipeline.training.data import Data
-
-ENCODER = "encoder"
-"""Name of the layer that is a pretrained encoder."""
 
 
 def build(config: Config, steps: int) -> keras.Model:
@@ -21,49 +19,39 @@ def build(config: Config, steps: int) -> keras.Model:
 
     In the scope of several devices the model is copied to each (``training.devices``).
     """
-    settings = config.train
-<<<<<<< HEAD
-    if not 0 <= settings.ema < 1:
-        raise ConfigError(f"--ema {settings.ema:g}: expected a decay of 0 to under 1, such as 0.999")
-    model = networks.build(config)
-    if start := parent.find(config):
-        parent.give_weights(start, model, config)
-=======
-    model = networks.build(config)
->>>>>>> 652cd96 (Train the head of a frozen encoder on features that are computed once)
+    model = parent.build(config)
     if config.device.sync_batch_norm and model.distribute_strategy.num_replicas_in_sync > 1:
         networks.synchronise_batch_norm(model)
-    if settings.pseudo_spoofs:
+    if config.train.pseudo_spoofs:
         from pipeline.training.pseudo_spoofs import PseudoSpoofing
 
-        model = PseudoSpoofing(model, share=settings.pseudo_spoofs, seed=settings.seed)
-<<<<<<< HEAD
+        model = PseudoSpoofing(model, share=config.train.pseudo_spoofs, seed=config.train.seed)
+    prepare(model, config, steps)
+    return model
+
+
+def prepare(model: keras.Model, config: Config, steps: int) -> None:
+    """Compile a model, whole or a head, with what freezes and averages its weights; ``steps`` per epoch."""
+    settings = config.train
+    if not 0 <= settings.ema < 1:
+        raise ConfigError(f"--ema {settings.ema:g}: expected a decay of 0 to under 1, such as 0.999")
     model.average = averaging.WeightAverage(model, settings.ema) if settings.ema else None
     model.frozen_until, model.after_thaw = 0, None
     if settings.freeze == "backbone":
         model.frozen_until = min(settings.freeze_epochs or settings.epochs, settings.epochs)
     if model.frozen_until < settings.epochs:
-        _compile(model, _optimizer(settings, (settings.epochs - model.frozen_until) * steps, steps))
+        _compile(model, _optimizer(config, (settings.epochs - model.frozen_until) * steps, steps))
     if model.frozen_until:
         # Adam corrects for the zeros its moments start from by the count of its steps, so what is trained later has an
         # optimiser that starts later.
         model.after_thaw = model.optimizer
         for layer in inheritance.layers(model):
             layer.trainable = layer.name in networks.HEAD
-        _compile(model, _optimizer(settings, model.frozen_until * steps, steps))
-    return model
+        _compile(model, _optimizer(config, model.frozen_until * steps, steps))
 
 
-def _optimizer(settings: TrainConfig, total_steps: int, steps: int) -> keras.Optimizer:
-=======
-    compile_for(model, config, steps)
-    return model
-
-
-def compile_for(model: keras.Model, config: Config, steps: int) -> None:
-    """Compile a model with optimiser and loss; ``steps`` per epoch."""
+def _optimizer(config: Config, total_steps: int, steps: int) -> keras.Optimizer:
     settings = config.train
->>>>>>> 652cd96 (Train the head of a frozen encoder on features that are computed once)
     rate = settings.learning_rate
     if settings.schedule == "cosine":
         warmup = max(1, round(settings.warmup_epochs * steps))
@@ -73,10 +61,27 @@ def compile_for(model: keras.Model, config: Config, steps: int) -> None:
             warmup_steps=warmup,
             decay_steps=max(1, total_steps - warmup),
         )
-<<<<<<< HEAD
-    optimizer = keras.optimizers.Adam(rate, weight_decay=settings.weight_decay or None)
-    optimizer.exclude_from_weight_decay(var_names=["bias", "beta", "gamma"])
+    encoder = config.encoder.encoder_learning_rate / settings.learning_rate
+    optimizer = TwoRates(rate, encoder, weight_decay=settings.weight_decay or None)
+    optimizer.exclude_from_weight_decay(var_names=["bias", "beta", "gamma", networks.ENCODER])
     return optimizer
+
+
+class TwoRates(keras.optimizers.Adam):
+    """Adam that trains the variables of a pretrained encoder with ``encoder`` times the learning rate."""
+
+    def __init__(self, learning_rate, encoder: float, **kwargs):
+        super().__init__(learning_rate, **kwargs)
+        self._encoder = encoder
+
+    def build(self, variables):
+        within = f"{networks.ENCODER}/"
+        self._factors = [self._encoder if variable.path.startswith(within) else 1.0 for variable in variables]
+        super().build(variables)
+
+    def update_step(self, gradient, variable, learning_rate):
+        factor = self._factors[self._get_variable_index(variable)]
+        super().update_step(gradient, variable, learning_rate * factor)
 
 
 def _compile(model: keras.Model, optimizer: keras.Optimizer) -> None:
@@ -87,36 +92,15 @@ def _compile(model: keras.Model, optimizer: keras.Optimizer) -> None:
 
 
 def _thaw(model: keras.Model) -> None:
-    """Train all layers from here on."""
+    """Train all layers from here on, of a pretrained encoder the part that is to be trained."""
     for layer in inheritance.layers(model):
-        layer.trainable = True
+        if isinstance(layer, SpeechEncoder):
+            layer.train_part(layer.train)
+        else:
+            layer.trainable = True
     with model.distribute_strategy.scope():
         _compile(model, model.after_thaw)
     model.after_thaw = None
-=======
-    encoder = config.encoder.encoder_learning_rate / settings.learning_rate
-    optimizer = TwoRates(rate, encoder, weight_decay=settings.weight_decay or None)
-    optimizer.exclude_from_weight_decay(var_names=["bias", "beta", "gamma", ENCODER])
-    # Keras would choose XLA on a GPU, which cannot compile shapes that depend on random draws.
-    model.compile(optimizer, keras.losses.BinaryCrossentropy(from_logits=True), jit_compile=False)
-    model.optimizer.build(model.trainable_variables)
-
-
-class TwoRates(keras.optimizers.Adam):
-    """Adam that trains the variables of the layer ``ENCODER`` with ``encoder`` times the learning rate."""
-
-    def __init__(self, learning_rate, encoder: float, **kwargs):
-        super().__init__(learning_rate, **kwargs)
-        self._encoder = encoder
-
-    def build(self, variables):
-        self._factors = [self._encoder if variable.path.startswith(f"{ENCODER}/") else 1.0 for variable in variables]
-        super().build(variables)
-
-    def update_step(self, gradient, variable, learning_rate):
-        factor = self._factors[self._get_variable_index(variable)]
-        super().update_step(gradient, variable, learning_rate * factor)
->>>>>>> 652cd96 (Train the head of a frozen encoder on features that are computed once)
 
 
 def state(model: keras.Model) -> list[keras.Variable]:
@@ -131,13 +115,17 @@ def epoch_runner(model: keras.Model, data: Data, config: Config, devices: int = 
     def epoch(number: int) -> float:
         if model.after_thaw and number >= model.frozen_until:
             _thaw(model)
-        batches = data.epoch(number, devices)
-        bar = StepProgress(int(batches.cardinality()), f"epoch {number + 1}/{config.train.epochs}")
-        callbacks = [bar, model.average] if model.average else [bar]
-        fitted = model.fit(batches, callbacks=callbacks, verbose=0, shuffle=False)
-        return float(fitted.history["loss"][0])
+        return fit(model, data.epoch(number, devices), f"epoch {number + 1}/{config.train.epochs}")
 
     return epoch
+
+
+def fit(model: keras.Model, batches: "tf.data.Dataset", what: str) -> float:  # noqa: F821
+    """Fit a prepared model on the batches of an epoch; returns the mean loss in nats."""
+    bar = StepProgress(int(batches.cardinality()), what)
+    callbacks = [bar, model.average] if model.average else [bar]
+    fitted = model.fit(batches, callbacks=callbacks, verbose=0, shuffle=False)
+    return float(fitted.history["loss"][0])
 
 
 class StepProgress(keras.callbacks.Callback):

@@ -38,8 +38,20 @@ def checksum(parent: ModelFolder) -> str:
     return parent.sha256[model_folders.KERAS]
 
 
-def give_weights(parent: ModelFolder, model: "keras.Model", config: Config) -> None:  # noqa: F821
-    """Give a built model the weights of its parent, and print what starts anew.
+def build(config: Config, *, quietly: bool = False) -> "keras.Model":  # noqa: F821
+    """Build the model of a configuration, with the weights of its parent if ``--init`` names one."""
+    from pipeline.network import networks
+
+    model = networks.build(config)
+    if start := find(config):
+        message = give_weights(start, model, config)
+        if not quietly:
+            print(message, flush=True)
+    return model
+
+
+def give_weights(parent: ModelFolder, model: "keras.Model", config: Config) -> str:  # noqa: F821
+    """Give a built model the weights of its parent; returns a line that says so, and what starts anew.
 
     Raises ``ConfigError`` that names the first difference of front end or backbone.
     """
@@ -54,7 +66,7 @@ def give_weights(parent: ModelFolder, model: "keras.Model", config: Config) -> N
     except ConfigError as error:
         raise ConfigError(f"--init {init}: {error}; {remedy}") from None
     rest = f"; {' and '.join(anew)} of the head start anew, for their shapes differ" if anew else ""
-    print(f"starting from the weights of {parent.model_version}{rest}", flush=True)
+    return f"starting from the weights of {parent.model_version}{rest}"
 
 
 def _difference(config: Config, other: Config, *, front_end: bool) -> str:

@@ -21,11 +21,12 @@ import keras
 import tensorflow as tf
 
 from pipeline.network import networks
-from pipeline.training import devices, gradient_descent, loop
+from pipeline.training import devices, gradient_descent
 from pipeline.config import preset
 from pipeline.network.backbones.normalisation import BatchNormalization
 from pipeline.store.store import Store
 from pipeline.training.data import Data
+from pipeline.training.logits import utterance_logits
 
 class Small:
     # A backbone that compiles seconds faster than those of the project, with its normalisation in an inner model.
@@ -60,7 +61,7 @@ def fitted(config, count, change):
         model = gradient_descent.build(config, data.steps(device.count))
         change(model)
     loss = gradient_descent.epoch_runner(model, data, config, device.count)(0)
-    logits = loop.utterance_logits(model, data.store, data.dev, config)
+    logits = utterance_logits(model, data.store, data.dev, config)
     copies = {v.path: [c.numpy().tolist() for c in getattr(v.value, "values", [v.value])] for v in model.variables}
     copies = {path: values for path, values in copies.items() if "seed_generator" not in path}
     return {"loss": loss, "logits": list(logits), "copies": copies}

@@ -108,7 +108,7 @@ def test_the_average_follows_its_formula_and_is_what_the_model_holds_between_epo
 def test_a_parent_of_another_kind_is_refused_by_its_first_difference(config, folder, capsys):
     def start(**options):
         changed = config.replace(init=str(folder), **options)
-        parent.give_weights(parent.find(changed), networks.build(changed), changed)
+        parent.build(changed)
         return capsys.readouterr().out
 
     assert start() == "starting from the weights of parent-1\n"
