@@ -16,7 +16,7 @@ from pipeline.config import Config, ModelConfig
 from pipeline.errors import ConfigError, ModelFolderError
 from pipeline.network import front_end
 from pipeline.network.augmentation import chain
-from pipeline.network.backbones import efficientnetb0, gmm, lcnn, rawnet2, resnet18, vgg, whisper
+from pipeline.network.backbones import efficientnetb0, gmm, lcnn, rawnet2, resnet18, vgg, wav2vec2, whisper
 from pipeline.network.encoders import pooling
 
 BACKBONES = {
@@ -26,6 +26,7 @@ BACKBONES = {
     "rawnet2": rawnet2,
     "resnet18": resnet18,
     "vgg": vgg,
+    "wav2vec2": wav2vec2,
     "whisper": whisper,
 }
 HEAD = ("dense", "logit")

@@ -93,7 +93,7 @@ class Wav2Vec2Encoder(SpeechEncoder):
                 name=f"block_{number}",
                 dtype=self.dtype_policy,
             )
-            for number in range(self.layers)
+            for number in range(self.kept)
         ]
         for block in self.blocks:
             block.build((None, frames, wide.channels))
