@@ -131,6 +131,19 @@ class AugmentConfig:
 
 
 @dataclass(frozen=True)
+class HostAugmentConfig:
+    """Augmentation of the training clips of both classes on the host, by real codecs and own noises and rooms."""
+
+    augment_codec: float = option(
+        0.0, "share of the clips that pass through a real codec (MP3, Opus, AMR, µ-law or A-law), 0 to 1", least=0
+    )
+    noise_dir: str = option("", "folder of noises to mix in, at any depth, such as MUSAN")
+    noise_share: float = option(0.5, "share of the clips with a noise of noise_dir, at an SNR of 0 to 20 dB", least=0)
+    rir_dir: str = option("", "folder of impulse responses of rooms, at any depth, such as RIRS_NOISES")
+    rir_share: float = option(0.25, "share of the clips in a room of rir_dir", least=0)
+
+
+@dataclass(frozen=True)
 class ModelConfig:
     """Network behind the front end."""
 
@@ -281,6 +294,7 @@ class Config:
     audio: AudioConfig = AudioConfig()
     front_end: FrontEndConfig = FrontEndConfig()
     augment: AugmentConfig = AugmentConfig()
+    host: HostAugmentConfig = HostAugmentConfig()
     model: ModelConfig = ModelConfig()
     encoder: EncoderConfig = EncoderConfig()
     window: WindowConfig = WindowConfig()

@@ -13,7 +13,7 @@ from pipeline.config import SECTIONS, Config, artifacts_dir, fingerprint, option
 from pipeline.metrics import calibration
 from pipeline.scoring import model_folders
 from pipeline.store.store import Store
-from pipeline.training import checkpoint, parent
+from pipeline.training import checkpoint, host_augmentation, parent
 from pipeline.training.data import Data
 
 STAGE_VERSION = 5
@@ -37,6 +37,7 @@ def train(config: Config, store_folder: Path) -> Path:
         store.fingerprint,
         config.front_end,
         config.augment,
+        host_augmentation.content(config.host),
         config.model,
         config.window,
         replace(config.train, init=parent.checksum(start) if start else ""),

@@ -5,7 +5,6 @@ and gets the same noise at every SNR, so the points of a curve differ in nothing
 ``audio.decode``, as any file is.
 """
 
-import io
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,9 +14,12 @@ import numpy as np
 import pandas as pd
 
 from pipeline import audio, metrics
+from pipeline.audio import codecs
+from pipeline.audio.codecs import Codec
+from pipeline.audio.mixing import mixed
 from pipeline.common import parallel
 from pipeline.common.progress import track
-from pipeline.config import BONAFIDE, SAMPLE_RATE_HZ, AudioConfig
+from pipeline.config import BONAFIDE, SAMPLE_RATE_HZ
 from pipeline.metrics import MetricError, bootstrap
 from pipeline.metrics.assessment import voices
 from pipeline.scoring.detector import Detector
@@ -29,10 +31,10 @@ SNR_DB = (30, 20, 10, 5)
 NOISES = ("white noise", "pink noise", "babble")
 CODECS = {
     # Without its bit reservoir every frame decodes by itself, so decoders have nothing to complain of at the start.
-    "MP3 32 kbit/s": ("libmp3lame", "mp3", 32_000, {"reservoir": "0"}),
-    "Opus 16 kbit/s": ("libopus", "ogg", 16_000, {}),
+    "MP3 32 kbit/s": Codec("libmp3lame", "mp3", 32_000, options={"reservoir": "0"}),
+    "Opus 16 kbit/s": Codec("libopus", "ogg", 16_000),
+    "µ-law 8 kHz": Codec("pcm_mulaw", "wav", rate_hz=8000),
 }
-MU_LAW = "µ-law 8 kHz"
 DURATIONS_S = (0.5, 1.0, 2.0, 4.0)
 GAINS_DB = (-20, 20)
 SILENCES_DB = {"zeros": -200.0, "−65 dB": -65.0}
@@ -42,7 +44,6 @@ BABBLE_VOICES = 6
 MOST_TRIALS = 2000
 """Trials of a larger subset that are degraded, drawn at random with the share of each class kept."""
 COLUMNS = ("condition", "value", "eer", "eer_low", "eer_high", "trials")
-_LIMITS = AudioConfig(min_s=0.0, max_s=3600.0, silence_dbfs=-200.0)
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def degradations() -> dict[tuple[str, str], Degradation]:
     """All degradations by condition and value, the clean recording first."""
     found: dict[tuple[str, str], Degradation] = {(CLEAN, ""): lambda clip: clip.wave}
     found |= {(noise, f"{snr} dB"): partial(_noisy, noise=noise, snr_db=snr) for noise in NOISES for snr in SNR_DB}
-    found |= {("codec", name): partial(_coded, name=name) for name in (*CODECS, MU_LAW)}
+    found |= {("codec", name): partial(_coded, name=name) for name in CODECS}
     found |= {("duration", f"{s:g} s"): lambda clip, s=s: middle(clip.wave, s) for s in DURATIONS_S}
     found |= {("level", f"{db:+d} dB"): lambda clip, db=db: amplified(clip.wave, db) for db in GAINS_DB}
     found |= {("silence", name): partial(_silence_behind, level_db=db) for name, db in SILENCES_DB.items()}
@@ -108,13 +109,6 @@ def mlflow_metrics(table: pd.DataFrame, subset: str) -> dict[str, float]:
     return found
 
 
-def mixed(wave: np.ndarray, noise: np.ndarray, snr_db: float) -> np.ndarray:
-    """Recording with noise at a ratio of their mean powers, both ``[samples]``; scaled down if it would clip."""
-    power, of_noise = np.mean(wave.astype(np.float64) ** 2), np.mean(noise**2)
-    sum_ = wave + noise * np.sqrt(power / max(of_noise, 1e-20) * 10 ** (-snr_db / 10))
-    return audio.on_grid(sum_ / max(1.0, np.abs(sum_).max()))
-
-
 def white(samples: int, rng: np.random.Generator) -> np.ndarray:
     """Noise of equal power in every Hz, ``[samples]``."""
     return rng.normal(size=samples)
@@ -139,31 +133,6 @@ def babble(samples: int, speech: Iterable[np.ndarray], rng: np.random.Generator)
         wave = np.roll(wave, -rng.integers(len(wave)))
         total += np.resize(wave, samples) / np.sqrt(np.mean(wave**2) + 1e-12)
     return total
-
-
-def coded(wave: np.ndarray, codec: str, container: str, bits_per_s: int, options: dict[str, str]) -> np.ndarray:
-    """Recording after FFmpeg's encoder of that name and this project's decoder."""
-    import av
-
-    buffer = io.BytesIO()
-    with av.open(buffer, "w", format=container) as output:
-        stream = output.add_stream(codec, rate=SAMPLE_RATE_HZ, layout="mono", bit_rate=bits_per_s, options=options)
-        frame = av.AudioFrame.from_ndarray(audio.to_int16(wave)[None], format="s16", layout="mono")
-        frame.sample_rate = SAMPLE_RATE_HZ
-        output.mux(stream.encode(frame))
-        output.mux(stream.encode(None))
-    return audio.decode(buffer.getvalue(), config=_LIMITS)
-
-
-def telephone(wave: np.ndarray) -> np.ndarray:
-    """A recording after µ-law at 8 kHz."""
-    import soundfile
-    import soxr
-
-    buffer = io.BytesIO()
-    narrow = np.clip(soxr.resample(wave.astype(np.float32), SAMPLE_RATE_HZ, SAMPLE_RATE_HZ // 2), -1, 1)
-    soundfile.write(buffer, narrow, SAMPLE_RATE_HZ // 2, format="WAV", subtype="ULAW")
-    return audio.decode(buffer.getvalue(), config=_LIMITS)
 
 
 def middle(wave: np.ndarray, duration_s: float) -> np.ndarray:
@@ -192,7 +161,7 @@ def _noisy(clip: Clip, *, noise: str, snr_db: float) -> np.ndarray:
 
 
 def _coded(clip: Clip, *, name: str) -> np.ndarray:
-    return telephone(clip.wave) if name == MU_LAW else coded(clip.wave, *CODECS[name])
+    return codecs.through(clip.wave, CODECS[name])
 
 
 class _Clips:

@@ -4,7 +4,7 @@ The plan is a pure function of the seed and the number of the epoch, so a run re
 would have seen.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,8 @@ from pipeline import audio
 from pipeline.audio import windows
 from pipeline.config import Config
 from pipeline.store.store import Store
+
+Change = Callable[[np.ndarray, int], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -84,16 +86,22 @@ def load(store: Store, chosen: Plan, config: Config) -> np.ndarray:
     return audio.to_float(np.stack(cut))
 
 
-def dataset(store: Store, chosen: Plan, bonafide: np.ndarray, config: Config) -> "tf.data.Dataset":  # noqa: F821
+def dataset(
+    store: Store, chosen: Plan, bonafide: np.ndarray, config: Config, change: Change | None = None
+) -> "tf.data.Dataset":  # noqa: F821
     """Build a tf.data pipeline of ``(waveforms [batch, clip_samples], labels [batch, 1])`` with 1 = bonafide.
 
-    ``bonafide`` is indexed by Store row.
+    ``bonafide`` is indexed by Store row. ``change`` takes the waveforms of a batch and the place of its first one in
+    the plan, and returns them augmented.
     """
     import tensorflow as tf
 
     def generate() -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        for batch in chosen.batches(config.train.batch_size):
-            yield load(store, batch, config), bonafide[batch.rows, None].astype(np.float32)
+        for number, batch in enumerate(chosen.batches(config.train.batch_size)):
+            waves = load(store, batch, config)
+            if change:
+                waves = change(waves, number * config.train.batch_size)
+            yield waves, bonafide[batch.rows, None].astype(np.float32)
 
     signature = (
         tf.TensorSpec((None, config.window.clip_samples), tf.float32),

@@ -10,6 +10,7 @@ from pipeline.errors import ConfigError
 from pipeline.store.manifest import matching
 from pipeline.store.store import Store
 from pipeline.training import batches
+from pipeline.training.host_augmentation import HostAugmentation
 
 TRAIN_SAMPLE = 100
 """Clips of the train subset measured beside dev after every epoch, by their first window."""
@@ -26,10 +27,14 @@ class Data:
     sample: np.ndarray
     dev: np.ndarray
     config: Config
+    augmentation: HostAugmentation | None = None
 
     @classmethod
     def of(cls, store: Store, config: Config) -> "Data":
-        """Raise ``ConfigError`` if train or dev lacks a class, ``StoreError`` if audio has changed."""
+        """Raise ``ConfigError`` if train or dev lacks a class, ``StoreError`` if audio has changed.
+
+        The folders of own noises and rooms are checked too.
+        """
         bonafide = (store.manifest["label"] == BONAFIDE).to_numpy()
         kept = bonafide | ~left_out(store, config)
         rows = {name: store.subset(name) for name in ("train", "dev")}
@@ -46,7 +51,16 @@ class Data:
         rng = np.random.default_rng(config.train.seed)
         train = rows["train"]
         sample = [rng.permutation(train[bonafide[train] == label])[: TRAIN_SAMPLE // 2] for label in (True, False)]
-        return cls(store, bonafide, store.lengths(), train, np.sort(np.concatenate(sample)), rows["dev"], config)
+        return cls(
+            store=store,
+            bonafide=bonafide,
+            samples=store.lengths(),
+            train=train,
+            sample=np.sort(np.concatenate(sample)),
+            dev=rows["dev"],
+            config=config,
+            augmentation=HostAugmentation.of(config),
+        )
 
     def steps(self, devices: int = 1) -> int:
         """Batches per epoch."""
@@ -55,7 +69,8 @@ class Data:
     def epoch(self, number: int, devices: int = 1) -> "tf.data.Dataset":  # noqa: F821
         """Batches of an epoch; ``devices`` can share each of them evenly."""
         chosen = self.plan(number, self.config).first(self._shared(devices))
-        return batches.dataset(self.store, chosen, self.bonafide, self.config)
+        change = self.augmentation and self.augmentation.of_epoch(self.config.train.seed, number)
+        return batches.dataset(self.store, chosen, self.bonafide, self.config, change)
 
     def plan(self, number: int, config: Config) -> batches.Plan:
         """Windows of an epoch."""

@@ -22,7 +22,7 @@ from pipeline.errors import ConfigError, ProjectError
 from pipeline.network import networks
 from pipeline.network.augmentation.layer import Augmentation
 from pipeline.network.encoders.folder import EncoderFolder
-from pipeline.training import batches, parent, pseudo_spoofs
+from pipeline.training import batches, host_augmentation, parent, pseudo_spoofs
 from pipeline.training.batches import Plan
 from pipeline.training.data import Data
 
@@ -122,7 +122,10 @@ class Features:
         share = self._config.train.pseudo_spoofs
         for layer in self._augmentation if seed else ():
             layer.seed_generator.state.assign(seed)
-        dataset = batches.dataset(self._data.store, chosen, self._data.bonafide, self._config)
+        change = None
+        if seed and self._data.augmentation:
+            change = self._data.augmentation.of_epoch(self._config.train.seed, *seed)
+        dataset = batches.dataset(self._data.store, chosen, self._data.bonafide, self._config, change)
         for step, (waves, labels) in enumerate(dataset):
             if seed and share:
                 drawn = tf.constant([seed[0], 1000 * (seed[1] + step)])
@@ -137,9 +140,8 @@ def key(data: Data, config: Config) -> str:
     drawn = (config.train.crop, config.train.balance, config.train.leave_out, config.train.pseudo_spoofs)
     start = parent.find(config)
     weights = [parent.checksum(start)] if start else []
-    return fingerprint(
-        VERSION, data.store.fingerprint, encoder, *weights, *settings, config.augment, config.window, *drawn
-    )
+    augment = (config.augment, host_augmentation.content(config.host))
+    return fingerprint(VERSION, data.store.fingerprint, encoder, *weights, *settings, *augment, config.window, *drawn)
 
 
 def _make_room(own: Path, most: int) -> None:
