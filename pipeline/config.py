@@ -29,7 +29,7 @@ def artifacts_dir() -> Path:
 
 CORPORA = (
     *("asvspoof2017", "asvspoof2019_la", "asvspoof2019_pa", "asvspoof2021_df", "asvspoof2021_la", "asvspoof2021_pa"),
-    *("asvspoof5", "demo", "fake_or_real", "folder", "in_the_wild", "synthetic", "table", "wavefake"),
+    *("asvspoof5", "demo", "fake_or_real", "folder", "in_the_wild", "synthetic", "table", "voices", "wavefake"),
 )
 
 
@@ -54,8 +54,8 @@ class CorpusConfig:
     )
     data_dir: str = option(
         "",
-        "folder of the corpus (for table: the CSV, TSV or Parquet file), one per corpus; empty: demo and synthetic "
-        "build their own",
+        "folder of the corpus (for table: the CSV, TSV or Parquet file), one per corpus; empty: demo, synthetic and "
+        "voices build their own",
     )
     parts: str = option("", "official parts of the corpus to read, comma separated (train,dev,eval); empty: all")
     split_by: str = option(

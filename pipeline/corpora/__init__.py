@@ -27,10 +27,11 @@ READERS = {
     "in_the_wild": ("pipeline.corpora.in_the_wild",),
     "synthetic": ("pipeline.corpora.synthetic",),
     "table": ("pipeline.corpora.table",),
+    "voices": ("pipeline.corpora.voices",),
     "wavefake": ("pipeline.corpora.wavefake",),
 }
 """Module that reads each corpus, and further arguments of its ``read``."""
-BUILT = ("demo", "synthetic")
+BUILT = ("demo", "synthetic", "voices")
 """Corpora that are made on the user's machine if no ``data_dir`` is given."""
 
 
@@ -46,7 +47,7 @@ def apart(config: CorpusConfig) -> dict[str, CorpusConfig]:
     if len(places) != len(names):
         raise ConfigError(
             f"--data_dir {config.data_dir!r}: {len(places)} places for the {len(names)} corpora of --corpus "
-            f"{config.corpus!r}; give one for each, comma separated, empty for demo and synthetic"
+            f"{config.corpus!r}; give one for each, comma separated, empty for demo, synthetic and voices"
         )
     found: dict[str, CorpusConfig] = {}
     for name, place in zip(names, places, strict=True):

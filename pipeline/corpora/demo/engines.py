@@ -61,13 +61,13 @@ FESTIVAL_HTS = {
 FLITE = {"train": (), "dev": (), "eval": (("awb", "en"), ("rms", "en"), ("slt", "en"), ("kal16", "en"))}
 
 
-def texts(seed: int, synthesiser: Synthesiser) -> tuple[list[str], list[str]]:
+def texts(seed: int, synthesiser: Synthesiser, sentences: int = SENTENCES) -> tuple[list[str], list[str]]:
     """Texts of a voice: short numbers, to be joined as single words are, and longer ones as sentences."""
     rng = np.random.default_rng([seed, *synthesiser.tag.encode()])
     between = " " if synthesiser.language in SPELLED else ""
     words = [between.join(str(rng.integers(0, 100))) for _ in range(WORDS)]
-    sentences = [" ".join(between.join(str(rng.integers(0, 1000))) for _ in range(1 + i % 4)) for i in range(SENTENCES)]
-    return words, sentences
+    longer = [" ".join(between.join(str(rng.integers(0, 1000))) for _ in range(1 + i % 4)) for i in range(sentences)]
+    return words, longer
 
 
 def speak(packages: Packages, synthesiser: Synthesiser, lines: list[str]) -> list[np.ndarray]:
@@ -96,9 +96,8 @@ def speak(packages: Packages, synthesiser: Synthesiser, lines: list[str]) -> lis
 def _command(packages: Packages, synthesiser: Synthesiser, line: str, output: Path) -> list[str]:
     if synthesiser.engine == "flite":
         return [packages.program("flite"), "-voice", synthesiser.voice, "-t", line, "-o", str(output)]
-    data = next((packages.tree / "usr" / "lib").rglob("espeak-ng-data"), None)
     command = [packages.program("espeak-ng"), "-v", synthesiser.voice, "-p", str(synthesiser.pitch)]
-    command += [f"--path={data.parent}"] if data else []
+    command += [f"--path={packages.espeak_data}"] if packages.espeak_data else []
     return [*command, "-s", str(synthesiser.words_per_min), "-w", str(output), line]
 
 

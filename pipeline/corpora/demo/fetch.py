@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from pipeline.errors import ProjectError
@@ -48,8 +49,17 @@ class Packages:
 
     def environment(self) -> dict[str, str]:
         """Environment variables with the libraries of the unpacked engines."""
-        libraries = sorted({str(path.parent) for path in self.tree.rglob("lib*.so*")})
-        return {**os.environ, "LD_LIBRARY_PATH": ":".join(libraries)}
+        return {**os.environ, "LD_LIBRARY_PATH": self._libraries}
+
+    @cached_property
+    def espeak_data(self) -> Path | None:
+        """Folder that holds espeak-ng's data; ``None`` if the engine is not unpacked."""
+        data = next((self.tree / "usr" / "lib").rglob("espeak-ng-data"), None)
+        return data.parent if data else None
+
+    @cached_property
+    def _libraries(self) -> str:
+        return ":".join(sorted({str(path.parent) for path in self.tree.rglob("lib*.so*")}))
 
     def program(self, name: str) -> str:
         """Path of an engine: the unpacked one, otherwise that of the system."""
@@ -74,15 +84,20 @@ class Packages:
         A file in Debian's machine-readable format names them. Others cite full texts that Debian ships, or grant use
         without restriction, as the licences of X11 and Festival do.
         """
-        copyright_file = self.tree / "usr" / "share" / "doc" / package / "copyright"
-        if not copyright_file.is_file():
-            return []
-        text = copyright_file.read_text(encoding="utf-8", errors="replace")
-        named = {name.strip() for name in re.findall(r"^License:(.*)$", text, re.MULTILINE)} - {""}
-        if not named:
-            named = {name.rstrip(".") for name in re.findall(r"common-licenses/([\w.-]+)", text)}
-            named |= {"X11-style"} if "without restriction" in " ".join(text.split()) else set()
-        return sorted(named)
+        return named_licences(self.tree, package)
+
+
+def named_licences(tree: Path, package: str) -> list[str]:
+    """``Packages.licences`` of any unpacked tree."""
+    copyright_file = tree / "usr" / "share" / "doc" / package / "copyright"
+    if not copyright_file.is_file():
+        return []
+    text = copyright_file.read_text(encoding="utf-8", errors="replace")
+    named = {name.strip() for name in re.findall(r"^License:(.*)$", text, re.MULTILINE)} - {""}
+    if not named:
+        named = {name.rstrip(".") for name in re.findall(r"common-licenses/([\w.-]+)", text)}
+        named |= {"X11-style"} if "without restriction" in " ".join(text.split()) else set()
+    return sorted(named)
 
 
 def fetch(folder: Path) -> Packages:
@@ -96,14 +111,14 @@ def fetch(folder: Path) -> Packages:
     archives, tree = folder / "archives", folder / "tree"
     complete = folder / "complete"
     if not complete.exists():
-        _apt(folder, "update")
-        needed = _apt(folder, "install", "--simulate", "--no-install-recommends", *ENGINES, *VOICES)
+        apt(folder, "update")
+        needed = apt(folder, "install", "--simulate", "--no-install-recommends", *ENGINES, *VOICES)
         names = {line.split()[1] for line in needed.splitlines() if line.startswith("Inst ")}
         archives.mkdir(parents=True, exist_ok=True)
-        _apt(folder, "download", *sorted(names | {*RECORDINGS, *VOICES, *ENGINES}), cwd=archives)
+        apt(folder, "download", *sorted(names | {*RECORDINGS, *VOICES, *ENGINES}), cwd=archives)
         shutil.rmtree(tree, ignore_errors=True)
         for archive in sorted(archives.glob("*.deb")):
-            _run(["dpkg-deb", "--extract", str(archive), str(tree)], what=f"unpacking {archive.name}")
+            run(["dpkg-deb", "--extract", str(archive), str(tree)], what=f"unpacking {archive.name}")
         complete.touch()
     versions = {}
     for archive in sorted(archives.glob("*.deb")):
@@ -112,7 +127,7 @@ def fetch(folder: Path) -> Packages:
     return Packages(tree, versions)
 
 
-def _apt(folder: Path, *arguments: str, cwd: Path | None = None) -> str:
+def apt(folder: Path, *arguments: str, cwd: Path | None = None) -> str:
     for part in ("lists/partial", "cache/archives/partial"):
         (folder / part).mkdir(parents=True, exist_ok=True)
     options = {
@@ -124,10 +139,10 @@ def _apt(folder: Path, *arguments: str, cwd: Path | None = None) -> str:
     }
     settings = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
     print(f"apt-get {arguments[0]} …", file=sys.stderr, flush=True)
-    return _run(["apt-get", "-q", *settings, *arguments], what=f"apt-get {arguments[0]}", cwd=cwd)
+    return run(["apt-get", "-q", *settings, *arguments], what=f"apt-get {arguments[0]}", cwd=cwd)
 
 
-def _run(command: list[str], *, what: str, cwd: Path | None = None) -> str:
+def run(command: list[str], *, what: str, cwd: Path | None = None) -> str:
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, errors="replace", check=False)
     if done.returncode:
         reason = next((line for line in done.stderr.splitlines() if line.startswith("E:")), done.stderr[-300:])

@@ -68,13 +68,13 @@ def files(tree: Path) -> dict[Voice, list[Path]]:
     return found
 
 
-def load(voice: Voice, paths: list[Path], seed: int) -> list[Recording]:
-    """Decoded and trimmed recordings of a voice, at most ``MOST_FILES`` drawn by the seed.
+def load(voice: Voice, paths: list[Path], seed: int, most: int = MOST_FILES) -> list[Recording]:
+    """Decoded and trimmed recordings of a voice, at most ``most`` drawn by the seed.
 
     Unreadable ones and those without speech are left out.
     """
     rng = np.random.default_rng([seed, *voice.tag.encode()])
-    chosen = [paths[i] for i in sorted(rng.permutation(len(paths))[:MOST_FILES])]
+    chosen = [paths[i] for i in sorted(rng.permutation(len(paths))[:most])]
     recordings = []
     for path in chosen:
         try:

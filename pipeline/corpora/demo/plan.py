@@ -65,16 +65,22 @@ def subset_of(language: str) -> str:
     return next((subset for subset, languages in LANGUAGES.items() if language in languages), "train")
 
 
-def human_clips(recordings: list[Recording], subset: str, rng: np.random.Generator) -> list[Clip]:
-    """Clips of one voice: sentences as they are, or words joined to a length drawn per clip; no recording twice."""
+def human_clips(
+    recordings: list[Recording], subset: str, rng: np.random.Generator, most: int | None = None
+) -> list[Clip]:
+    """Clips of one voice: sentences as they are, or words joined to a length drawn per clip; no recording twice.
+
+    At most ``most`` clips, otherwise as many as the demo corpus takes.
+    """
+    most = most or CLIPS_PER_VOICE[subset]
     sentences = [r for r in recordings if r.voice.package == "asterisk" and _joined_s([r.wave]) >= SPEECH_S[0]]
     words = [r for r in recordings if r not in sentences] if not sentences else []
     clips = []
-    for recording in _shuffled(sentences, rng)[: CLIPS_PER_VOICE[subset]]:
+    for recording in _shuffled(sentences, rng)[:most]:
         duration_s = len(recording.wave) / SAMPLE_RATE_HZ
         clips.append(_clip([recording], recording.wave, duration_s, joined=False))
     waiting = _shuffled(words, rng)
-    while len(clips) < CLIPS_PER_VOICE[subset]:
+    while len(clips) < most:
         target_s = rng.uniform(*TARGET_S)
         parts: list[Recording] = []
         while waiting and _joined_s(p.wave for p in parts) < target_s:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.common import files
 from pipeline.config import SAMPLE_RATE_HZ
 from pipeline.corpora import asvspoof2017
 from pipeline.corpora.demo import fetch
@@ -32,9 +33,15 @@ def write_clip(folder: Path, subset: str, number: int, samples: np.ndarray) -> N
     """Write int16 samples as the clip of that number."""
     import soundfile
 
-    path = folder / f"{asvspoof2017.PREFIXES['V2']}_{subset}" / clip_name(subset, number)
+    path = clip_path(folder, subset, number)
     path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, samples, SAMPLE_RATE_HZ, subtype="PCM_16")
+    with files.whole_file(path) as unfinished:
+        soundfile.write(unfinished, samples, SAMPLE_RATE_HZ, format="WAV", subtype="PCM_16")
+
+
+def clip_path(folder: Path, subset: str, number: int) -> Path:
+    """File of the clip of that number."""
+    return folder / f"{asvspoof2017.PREFIXES['V2']}_{subset}" / clip_name(subset, number)
 
 
 def clip_name(subset: str, number: int) -> str:

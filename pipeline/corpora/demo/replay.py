@@ -51,10 +51,16 @@ EVAL_ONLY = (("E03", "P14", "R01"), ("E03", "P13", "R03"))
 
 def replay(wave: np.ndarray, configuration: tuple[str, str, str], rng: np.random.Generator) -> np.ndarray:
     """The speech ``[samples]`` as recorded in a configuration, same shape float32."""
+    environment, playback, recorder = configuration
+    return recorded_from(wave, LOUDSPEAKERS[playback], ROOMS[environment], RECORDERS[recorder], rng)
+
+
+def recorded_from(
+    wave: np.ndarray, speaker: Loudspeaker, room: Room, microphone: Recorder, rng: np.random.Generator
+) -> np.ndarray:
+    """The speech ``[samples]`` from a loudspeaker in a room through a recorder, same shape float32."""
     from scipy import signal
 
-    environment, playback, recorder = configuration
-    speaker, room, microphone = LOUDSPEAKERS[playback], ROOMS[environment], RECORDERS[recorder]
     played = _band(wave / max(np.abs(wave).max(), 1e-9), speaker.low_hz, speaker.high_hz)
     played = np.tanh(speaker.drive * played) / np.tanh(speaker.drive)
     recorded = signal.fftconvolve(played, response(room, rng))[: len(wave)]
