@@ -75,10 +75,10 @@ class EncoderFolder:
             read = settings.read(config, _json(preprocessor) if preprocessor.is_file() else {})
         except EncoderError as error:
             raise EncoderError(f"{path / 'config.json'}: {error}") from None
-        if read.channels % read.heads:
-            raise EncoderError(
-                f"{path / 'config.json'}: {read.channels} channels cannot be shared by {read.heads} attention heads"
-            )
+        groups = getattr(read, "position_groups", 1)
+        for count, what in ((read.heads, "attention heads"), (groups, "groups of the positional convolution")):
+            if read.channels % count:
+                raise EncoderError(f"{path / 'config.json'}: {count} {what} cannot share {read.channels} channels")
         return cls(path, family, dataclasses.asdict(read), _weights(path))
 
     @cached_property
@@ -109,7 +109,7 @@ def _weights(folder: Path) -> tuple[Path, ...]:
     if pickles:
         raise EncoderError(
             f"{folder}: {', '.join(pickles)} may be a pickle, which can run code, and is not read: take {WEIGHTS} from "
-            "the publisher (often in the branch refs/pr of the same page), or save the model with transformers' "
+            "the publisher (it may lie in a pull request on the model's page), or save the model with transformers' "
             "save_pretrained(folder, safe_serialization=True)"
         )
     raise EncoderError(f"{folder}: neither {WEIGHTS} nor {INDEX} is there: download the weights to it")

@@ -45,7 +45,7 @@ class RelativePositions(keras.Layer):
 class PositionGate(keras.Layer):
     """Gate of one block: how much of the position bias each frame and head takes, from the attention's input.
 
-    Input shape ``[batch, frames, channels]``; output shape ``[batch, heads, frames, 1]``, float32.
+    Input shape ``[frames, channels]``; output shape ``[frames, heads, 1]``, float32.
 
     Parameters
     ----------
@@ -58,16 +58,14 @@ class PositionGate(keras.Layer):
 
     def build(self, input_shape):
         self.dense = layers.Dense(8, name="dense", dtype="float32")
-        self.dense.build((None, self.heads, input_shape[1], input_shape[-1] // self.heads))
+        self.dense.build((None, input_shape[-1] // self.heads))
         self.scale = self.add_weight(shape=(1, self.heads, 1, 1), initializer="ones", name="scale")
 
     def call(self, x):
-        _, frames, channels = x.shape
-        split = ops.reshape(x, (-1, frames, self.heads, channels // self.heads))
-        gates = self.dense(ops.transpose(split, (0, 2, 1, 3)))  # (batch, heads, frames, 8)
-        first = ops.sigmoid(ops.sum(gates[..., :4], axis=-1, keepdims=True))  # (batch, heads, frames, 1)
-        second = ops.sigmoid(ops.sum(gates[..., 4:], axis=-1, keepdims=True))
-        return first * (second * self.scale - 1.0) + 2.0
+        gates = self.dense(ops.reshape(x, (-1, x.shape[-1] // self.heads)))  # (frames · heads, 8)
+        gates = ops.reshape(gates, (-1, self.heads, 2, 4))
+        first, second = ops.split(ops.sigmoid(ops.sum(gates, axis=-1)), 2, axis=-1)  # (frames, heads, 1) each
+        return first * (second * self.scale[0, :, 0] - 1.0) + 2.0
 
     def named_weights(self, name: str) -> dict[str, Weight]:
         """Weights by their published names under that of a block's attention."""

@@ -75,7 +75,7 @@ class Wav2Vec2Settings:
             conv_pos_batch_norm=(False,),
         )
         channels, kernels, strides = (
-            config.get(name, default)
+            _numbers(config, name, default)
             for name, default in (
                 ("conv_dim", (512,) * 7),
                 ("conv_kernel", (10, 3, 3, 3, 3, 2, 2)),
@@ -102,7 +102,7 @@ class Wav2Vec2Settings:
             position_kernel=_number(config, "num_conv_pos_embeddings", 128),
             position_groups=_number(config, "num_conv_pos_embedding_groups", 16),
             norm_first=bool(config.get("do_stable_layer_norm", False)),
-            epsilon=float(config.get("layer_norm_eps", 1e-5)),
+            epsilon=_epsilon(config),
             buckets=_number(config, "num_buckets", 320) if wavlm else 0,
             farthest=_number(config, "max_bucket_distance", 800) if wavlm else 0,
         )
@@ -122,6 +122,20 @@ def _number(config: Mapping, name: str, default: int | None = None) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise EncoderError(f"{name} is {value!r}: it must be a whole number, 1 or more")
     return value
+
+
+def _numbers(config: Mapping, name: str, default: tuple[int, ...]) -> tuple[int, ...]:
+    values = config.get(name, default)
+    if not isinstance(values, list | tuple) or not all(isinstance(value, int) and value > 0 for value in values):
+        raise EncoderError(f"{name} is {values!r}: it must be a list of whole numbers, 1 or more")
+    return tuple(values)
+
+
+def _epsilon(config: Mapping) -> float:
+    value = config.get("layer_norm_eps", 1e-5)
+    if not isinstance(value, float | int) or not value > 0:
+        raise EncoderError(f"layer_norm_eps is {value!r}: it must be a number above 0")
+    return float(value)
 
 
 def _only(config: Mapping, **allowed: tuple) -> None:

@@ -69,23 +69,28 @@ class TransformerBlock(keras.Layer):
         self.query, self.key, self.value = dense("query"), dense("key", use_bias=self.key_bias), dense("value")
         self.output_dense, self.widen, self.narrow = dense("output"), dense("widen", self.hidden), dense("narrow")
         self.attention_norm, self.dense_norm = norm("attention_norm"), norm("dense_norm")
-        for layer in (self.query, self.key, self.value, self.output_dense, self.attention_norm, self.dense_norm):
-            layer.build(input_shape)
-        self.widen.build(input_shape)
-        self.narrow.build((*input_shape[:-1], self.hidden))
+        norms = (self.attention_norm, self.dense_norm)
+        for layer in (self.query, self.key, self.value, self.output_dense, self.widen, *norms):
+            layer.build((None, channels))
+        self.narrow.build((None, self.hidden))
         if self.gated:
             self.gate = PositionGate(heads=self.heads, name="gate")
-            self.gate.build(input_shape)
+            self.gate.build((None, channels))
 
     def call(self, x, bias=None):
-        if self.norm_first:
-            x = x + self._attention(self.attention_norm(x), bias)
-            return x + self._dense(self.dense_norm(x))
-        x = self.attention_norm(x + self._attention(x, bias))
-        return self.dense_norm(x + self._dense(x))
-
-    def _attention(self, x, bias):
         _, frames, channels = x.shape
+        # Frames in one row each: dense layers on three axes become a dozen operations in LiteRT, on two one.
+        x = ops.reshape(x, (-1, channels))  # (batch · frames, channels)
+        if self.norm_first:
+            x = x + self._attention(self.attention_norm(x), frames, bias)
+            x = x + self._dense(self.dense_norm(x))
+        else:
+            x = self.attention_norm(x + self._attention(x, frames, bias))
+            x = self.dense_norm(x + self._dense(x))
+        return ops.reshape(x, (-1, frames, channels))  # (batch, frames, channels)
+
+    def _attention(self, x, frames, bias):
+        channels = x.shape[-1]
         width = channels // self.heads
 
         def split(each):
@@ -96,13 +101,14 @@ class TransformerBlock(keras.Layer):
         scores = ops.matmul(queries * width**-0.5, ops.transpose(keys, (0, 1, 3, 2)))  # (batch, heads, frames, frames)
         scores = ops.cast(scores, "float32")
         if bias is not None:
-            scores = scores + self.gate(x) * bias
+            gate = ops.transpose(ops.reshape(self.gate(x), (-1, frames, self.heads, 1)), (0, 2, 1, 3))
+            scores = scores + gate * bias
         attention = ops.cast(ops.softmax(scores, axis=-1), self.compute_dtype)
         mixed = ops.transpose(ops.matmul(attention, values), (0, 2, 1, 3))  # (batch, frames, heads, width)
-        return ops.cast(self.output_dense(ops.reshape(mixed, (-1, frames, channels))), "float32")
+        return ops.cast(self.output_dense(ops.reshape(mixed, (-1, channels))), "float32")  # (batch · frames, channels)
 
     def _dense(self, x):
-        return ops.cast(self.narrow(gelu(self.widen(x))), "float32")  # (batch, frames, channels)
+        return ops.cast(self.narrow(gelu(self.widen(x))), "float32")  # (batch · frames, channels)
 
     def compute_output_shape(self, input_shape, bias_shape=None):
         return input_shape

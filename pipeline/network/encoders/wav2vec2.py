@@ -21,6 +21,11 @@ NAMES = {
 }
 """Part of a block to its published name."""
 POSITION = "encoder.pos_conv_embed.conv"
+LENGTH_AND_DIRECTION = (
+    ("weight_g", "weight_v"),
+    ("parametrizations.weight.original0", "parametrizations.weight.original1"),
+)
+"""Names of the two tensors of the weight normalisation, in older and in newer PyTorch."""
 POSITION_TABLE = "encoder.layers.0.attention.rel_attn_embed.weight"
 
 
@@ -71,7 +76,7 @@ class Wav2Vec2Encoder(SpeechEncoder):
             self.convolution_norms.append(group)
         self.projection_norm = norm("projection_norm", inputs) if wide.projection_norm else None
         self.projection = layers.Dense(wide.channels, name="projection", dtype=self.dtype_policy)
-        self.projection.build((None, frames, inputs))
+        self.projection.build((None, inputs))
         self.position = GroupedConvolution(
             kernel_size=wide.position_kernel, groups=wide.position_groups, name="position", dtype=self.dtype_policy
         )
@@ -126,7 +131,9 @@ class Wav2Vec2Encoder(SpeechEncoder):
             x = gelu(x)
         if self.projection_norm is not None:
             x = self.projection_norm(x)
-        x = self.projection(x)  # (batch, frames, channels)
+        frames, inputs = x.shape[1:]
+        x = self.projection(ops.reshape(x, (-1, inputs)))  # (batch · frames, channels), as in the blocks
+        x = ops.reshape(x, (-1, frames, self.settings.channels))  # (batch, frames, channels)
         x = ops.cast(x, "float32") + ops.cast(gelu(self.position(x)), "float32")
         if not self.settings.norm_first:
             x = self.norm(x)
@@ -157,16 +164,12 @@ class Wav2Vec2Encoder(SpeechEncoder):
     def merged(self, readers: dict) -> dict:
         """Readers of tensors, length and direction of the positional filters (weight normalisation) merged."""
         readers = dict(readers)
-        for length, direction in (("weight_g", "weight_v"), *PARAMETRISED):
+        for length, direction in LENGTH_AND_DIRECTION:
             names = [f"{POSITION}.{length}", f"{POSITION}.{direction}"]
             if all(name in readers for name in names):
                 g, v = (readers.pop(name) for name in names)
                 readers[f"{POSITION}.weight"] = lambda g=g, v=v: _with_length(g(), v())
         return readers
-
-
-PARAMETRISED = (("parametrizations.weight.original0", "parametrizations.weight.original1"),)
-"""Names of length and direction in newer PyTorch."""
 
 
 def _with_length(length: np.ndarray, direction: np.ndarray) -> np.ndarray:
