@@ -1,4 +1,4 @@
-"""LiteRT and ONNX of encoders give the outputs of Keras; a model holds several encoders, as conversion takes seconds."""
+"""LiteRT and ONNX of encoders give the outputs of Keras; a model holds several, as a conversion takes seconds."""
 
 import keras
 import numpy as np
@@ -12,7 +12,6 @@ from pipeline.network.encoders.folder import EncoderFolder
 from pipeline.network.encoders.wav2vec2 import Wav2Vec2Encoder
 from pipeline.network.encoders.whisper import WhisperEncoder
 from tests.support.encoders import REFERENCES, reference
-
 
 OTHERS = ("wav2vec2", "xls-r", "hubert", "wavlm-stable")
 
