@@ -153,7 +153,11 @@ class ModelConfig:
         "gmm: two Gaussian mixtures, fitted without augmentation (preset gmm puts them on LFCC)",
         choices=("efficientnetb0", "gmm", "lcnn", "rawnet2", "resnet18", "vgg", "wav2vec2", "whisper"),
     )
-    weights: str = option("none", "initial weights of the backbone: none, imagenet, or a file of Keras weights")
+    weights: str = option(
+        "none",
+        "initial weights of efficientnetb0; none: random, imagenet: Keras' file, from its cache or fetched, auto: "
+        "imagenet if that succeeds within seconds, else none; or a file of Keras weights",
+    )
     stages: int = option(7, "stages of efficientnetb0 to keep, 1 to 7 (all); fewer learn faster from few clips")
     dense_units: int = option(256, "units of the layer before the output")
     components: int = option(64, "Gaussians of each mixture of gmm")

@@ -153,6 +153,7 @@ def tags(config: Config, store: "Store") -> dict[str, str]:  # noqa: F821
         "backbone": config.model.backbone,
         "front_end": config.front_end.front_end,
         "normalisation": config.front_end.normalisation,
+        "weights": config.model.weights,
         "corpus": store.name,
         "split": store.split_by + (" (speakers leak)" if store.split_by == "stratified" else ""),
         "seed": str(config.train.seed),

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline import cli, preprocess, tracking
-from pipeline.common import provenance
+from pipeline.common import files, provenance
 from pipeline.config import SECTIONS, Config, artifacts_dir, fingerprint, option
 from pipeline.metrics import calibration
+from pipeline.network import imagenet
 from pipeline.scoring import model_folders
 from pipeline.store.store import Store
 from pipeline.training import checkpoint, host_augmentation, parent
@@ -30,6 +31,7 @@ class TrainOptions:
 def train(config: Config, store_folder: Path) -> Path:
     """Return the model folder of a configuration on a Store; train it if it does not exist yet."""
     calibration.check_name(config.decision.operating_point)
+    config = imagenet.settle(config)
     store = Store.open(store_folder)
     start = parent.find(config)
     key = fingerprint(
@@ -42,6 +44,7 @@ def train(config: Config, store_folder: Path) -> Path:
         config.window,
         replace(config.train, init=parent.checksum(start) if start else ""),
         *_encoder(config),
+        *_initial(config),
     )
     version = f"{config.preset}-{key}"
     folder = artifacts_dir() / "models" / version
@@ -84,6 +87,12 @@ def _encoder(config: Config) -> list[object]:
     from pipeline.network.encoders.folder import EncoderFolder
 
     return [replace(config.encoder, encoder=EncoderFolder.read(config.encoder.encoder).digest)]
+
+
+def _initial(config: Config) -> list[str]:
+    """SHA-256 of the file of initial weights, if they come from one: its path does not tell when it changes."""
+    named = config.model.weights in ("none", "imagenet")
+    return [] if named or not Path(config.model.weights).is_file() else [files.sha256(Path(config.model.weights))]
 
 
 def _logged(trained: model_folders.ModelFolder) -> bool:

@@ -136,8 +136,8 @@ def test_another_store_gets_a_run_of_its_own(opened, make_model_folder, training
     assert folder == tmp_path / "mine"
     assert "eval/eer" not in mlflow.get_run(training_run).data.metrics
     run = mlflow.search_runs(filter_string="tags.stage = 'evaluate'", experiment_names=["spoof-detector"]).iloc[0]
-    tags = ("model_version", "preset", "backbone", "front_end", "corpus", "split", "seed")
-    expected = ["toy-1", "smoke", "efficientnetb0", "logmel", "other", "official", "0"]
+    tags = ("model_version", "preset", "backbone", "front_end", "weights", "corpus", "split", "seed")
+    expected = ["toy-1", "smoke", "efficientnetb0", "logmel", "none", "other", "official", "0"]
     assert [run[f"tags.{name}"] for name in tags] == expected
     (used,) = mlflow.get_run(run["run_id"]).inputs.dataset_inputs
     assert used.dataset.name == "other-eval"

@@ -155,10 +155,12 @@ def _digest(path: Path, method: str) -> str:
         return hashlib.file_digest(source, method).hexdigest()
 
 
-def opened(url: str, headers: Mapping[str, str] = MappingProxyType({})) -> http.client.HTTPResponse:
-    """Answer of a server to a request with these headers; raises ``OSError`` if it refuses."""
+def opened(
+    url: str, headers: Mapping[str, str] = MappingProxyType({}), *, timeout_s: float = TIMEOUT_S
+) -> http.client.HTTPResponse:
+    """Answer of a server to a request with these headers; raises ``OSError`` if it refuses or is silent for long."""
     request = urllib.request.Request(url, headers={"User-Agent": "spoof-detector", **headers})
-    return urllib.request.urlopen(request, timeout=TIMEOUT_S)
+    return urllib.request.urlopen(request, timeout=timeout_s)
 
 
 def _size(path: Path) -> int:

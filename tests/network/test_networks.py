@@ -2,9 +2,11 @@
 
 import math
 
+import h5py
 import keras
 import numpy as np
 import pytest
+from keras.src.legacy.saving import legacy_h5_format
 
 from pipeline.config import Config, preset
 from pipeline.errors import ConfigError
@@ -81,21 +83,48 @@ def test_batch_norm_momentum_reaches_every_layer(config):
     assert {(type(layer), layer.momentum) for layer in layers} == {(BatchNormalization, 0.75)}
 
 
+def donor() -> keras.Model:
+    """EfficientNetB0 for colour, normalised by statistics of its own, as ImageNet's weights hold them."""
+    model = keras.applications.EfficientNetB0(include_top=False, weights=None, input_shape=(34, 32, 3))
+    layer = next(layer for layer in model.layers if isinstance(layer, keras.layers.Normalization))
+    layer.set_weights([np.array(value) for value in ([0.5, 0.4, 0.3], [0.05, 0.04, 0.03], 0)])  # mean, variance, count
+    layer.finalize_state()
+    return model
+
+
 def test_weights_from_a_file(config, tmp_path):
-    donor = keras.applications.EfficientNetB0(include_top=False, weights=None, input_shape=(34, 32, 3))
-    adapted = next(layer for layer in donor.layers if isinstance(layer, keras.layers.Normalization))
-    of_pictures = [0.5, 0.4, 0.3], [0.05, 0.04, 0.03], 0  # mean, variance and count, as ImageNet's weights hold them
-    adapted.set_weights([np.array(value) for value in of_pictures])
-    adapted.finalize_state()
-    donor.save_weights(tmp_path / "notop.weights.h5")
+    whole = donor()
+    whole.save_weights(tmp_path / "notop.weights.h5")
     backbone = networks.build(config.replace(weights=str(tmp_path / "notop.weights.h5"))).get_layer("efficientnetb0")
     backbone.save(tmp_path / "backbone.keras")
     saved = keras.saving.load_model(tmp_path / "backbone.keras", compile=False)
     pictures = np.random.default_rng(0).uniform(0, 255, (2, 34, 32, 3)).astype(np.float32)
-    expected = keras.Model(donor.input, donor.get_layer(backbone.layers[-1].name).output).predict(pictures, verbose=0)
+    expected = keras.Model(whole.input, whole.get_layer(backbone.layers[-1].name).output).predict(pictures, verbose=0)
     assert expected.std() > 0
     for same in (backbone, saved):
         np.testing.assert_allclose(same.predict(pictures, verbose=0), expected, rtol=1e-4, atol=1e-5 * expected.std())
+
+
+def test_weights_in_the_older_format_of_imagenets_file(config, tmp_path):
+    whole = donor()
+    with h5py.File(tmp_path / "notop.h5", "w") as file:
+        legacy_h5_format.save_weights_to_hdf5_group(file, whole)
+    backbone = networks.build(config.replace(weights=str(tmp_path / "notop.h5"), stages=7)).get_layer("efficientnetb0")
+    for own, given in zip(backbone.get_weights(), whole.get_weights(), strict=True):
+        np.testing.assert_array_equal(own, given)
+
+
+def test_with_weights_of_pictures_the_first_convolution_sees_the_spectrogram(config, tmp_path):
+    donor().save_weights(tmp_path / "notop.weights.h5")
+    model = networks.build(config.replace(weights=str(tmp_path / "notop.weights.h5"), stages=1))
+    given = keras.Model(model.input, model.get_layer("normalise").output).predict(waves(config), verbose=0)
+    pictures = keras.Model(model.input, model.get_layer("undo_division_by_255").output).predict(
+        waves(config), verbose=0
+    )
+    backbone = model.get_layer("efficientnetb0")
+    normalised = next(layer for layer in backbone.layers if isinstance(layer, keras.layers.Normalization))
+    seen = keras.Model(backbone.input, normalised.output).predict(pictures, verbose=0)
+    np.testing.assert_allclose(seen, np.stack([given] * 3, axis=-1), atol=1e-4)
 
 
 def test_missing_weights_file_is_named(config):
