@@ -21,9 +21,11 @@ from pipeline.config import SAMPLE_RATE_HZ, Config, option
 from pipeline.errors import AudioError, ConfigError
 from pipeline.scoring import model_folders
 from pipeline.scoring.detector import Detector
+from pipeline.scoring.model_folders import ModelFolder
 from pipeline.streaming import pcm, sources
 from pipeline.streaming.feed import Feed, Step
 from pipeline.streaming.listener import Listener, Summary
+from pipeline.streaming.smoothing import reachable_margin
 
 
 @dataclass(frozen=True)
@@ -54,12 +56,10 @@ class StreamOptions:
 @cli.command(options=StreamOptions)
 def main(_: Config, options: StreamOptions) -> int:
     """Entry point ``stream``."""
-    model = model_folders.ModelFolder.load(model_folders.find(options.model))
+    model = ModelFolder.load(model_folders.find(options.model))
+    threshold = model.point(options.operating_point, options.threshold).threshold
     listener = Listener(
-        Detector(model),
-        threshold=model.point(options.operating_point, options.threshold).threshold,
-        smooth_s=options.smooth_s,
-        hysteresis=options.hysteresis,
+        Detector(model), threshold=threshold, smooth_s=options.smooth_s, hysteresis=_margin(model, threshold, options)
     )
     feed = Feed(
         _blocks(options),
@@ -90,6 +90,19 @@ def main(_: Config, options: StreamOptions) -> int:
     if options.track:
         _log(options, model.model_version, summary)
     return 0
+
+
+def _margin(model: ModelFolder, threshold: float, options: StreamOptions) -> float:
+    """Hysteresis that the model's scores allow, with a line on standard error if it is less than was asked for."""
+    lower, upper = model.calibration.lower, model.calibration.upper
+    margin = reachable_margin(options.hysteresis, threshold, lower, upper)
+    if margin < options.hysteresis:
+        print(
+            f"--hysteresis {options.hysteresis:g} would fix the label: scores of this model lie between {lower:.2f} "
+            f"and {upper:.2f}, the threshold is {threshold:.2f}; {margin:.2f} is used",
+            file=sys.stderr,
+        )
+    return margin
 
 
 def _blocks(options: StreamOptions) -> Iterator[np.ndarray]:

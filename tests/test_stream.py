@@ -5,6 +5,7 @@ import json
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -106,6 +107,16 @@ def test_the_summary_is_logged_when_asked(model, voice, tmp_path, capsys):
     assert run.data.tags["stage"] == "stream"
     assert run.data.metrics["stream/latency_p99_ms"] == pytest.approx(summary["latency_p99_ms"], abs=1e-5)
     assert run.data.params["stream/pace"] == "fast"
+
+
+def test_hysteresis_beyond_the_scores_is_cut(model, capsys):
+    bounded = replace(model, calibration=replace(model.calibration, lower=-1.75, upper=6.0))
+    for asked, margin in ((5.0, 1.0), (0.5, 0.5)):
+        assert stream._margin(bounded, 0.25, stream.StreamOptions(hysteresis=asked)) == margin
+    assert capsys.readouterr().err == (
+        "--hysteresis 5 would fix the label: scores of this model lie between -1.75 and 6.00, the threshold is 0.25; "
+        "1.00 is used\n"
+    )
 
 
 def test_a_source_that_cannot_be_decoded_is_named(model):

@@ -36,6 +36,16 @@ class RunningMean:
         return self._value
 
 
+def reachable_margin(margin: float, threshold: float, lower: float, upper: float) -> float:
+    """Margin at which scores between ``lower`` and ``upper`` can still change the label both ways.
+
+    Half the distance from the threshold to the nearer bound if ``margin`` reaches that far, else ``margin``. A
+    threshold outside the bounds allows one label only, whatever the margin.
+    """
+    distance = min(threshold - lower, upper - threshold)
+    return distance / 2 if 0 < distance <= margin else margin
+
+
 class Hysteresis:
     """Label that changes only when a score crosses the threshold by a margin.
 

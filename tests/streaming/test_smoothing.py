@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from pipeline.streaming.smoothing import Hysteresis, RunningMean
+from pipeline.streaming.smoothing import Hysteresis, RunningMean, reachable_margin
 
 
 def test_a_score_one_memory_ago_weighs_one_over_e():
@@ -37,3 +37,18 @@ def test_the_label_changes_only_beyond_the_margin():
 
 def test_the_first_label_needs_no_margin():
     assert Hysteresis(threshold=1.0, margin=0.5).label(0.99) == "spoof"
+
+
+@pytest.mark.parametrize(("lower", "upper"), [(-3.0, 2.0), (-1.0, 9.0), (-math.inf, 2.0)])
+@pytest.mark.parametrize("wanted", [0.5, 1.0, 5.0])
+def test_scores_within_their_bounds_can_always_change_the_label(lower, upper, wanted):
+    margin = reachable_margin(wanted, 1.0, lower, upper)
+    decision = Hysteresis(1.0, margin)
+    assert [decision.label(score) for score in (max(lower, -9) + 0.01, upper - 0.01, max(lower, -9) + 0.01)] == [
+        *("spoof", "bonafide", "spoof")
+    ]
+    assert margin == (wanted if wanted < min(1 - lower, upper - 1) else min(1 - lower, upper - 1) / 2)
+
+
+def test_a_threshold_outside_the_bounds_keeps_its_margin():
+    assert reachable_margin(0.5, 4.0, -3.0, 2.0) == 0.5
