@@ -4,6 +4,7 @@ Each training is a child run of one parent run. Finished trainings and evaluatio
 resumes, and one more configuration costs only its own trainings.
 """
 
+import dataclasses
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline import cli, tracking
-from pipeline.config import BONAFIDE, PRESETS, Config, artifacts_dir, option
+from pipeline.config import BONAFIDE, PRESETS, Config, artifacts_dir, option, preset
 from pipeline.errors import ConfigError
 from pipeline.metrics.assessment import metric_key
 from pipeline.reporting import comparison
@@ -54,12 +55,17 @@ def configurations(options: CompareOptions, shared: Config) -> dict[str, Config]
             raise ConfigError(f"--configs {base!r}: neither a preset ({', '.join(PRESETS)}) nor a file")
         config, _ = cli.resolve({"preset" if base in PRESETS else "config": base}, (), None, "default")
         config = cli.changed(config, changes, f"--configs {given!r}")
-        key = "+".join([Path(base).stem, *changes])
+        key = (changes and _preset_of(config)) or "+".join([Path(base).stem, *changes])
         if key in found:
             raise ConfigError(f"--configs {given!r}: {key} is there already; give files of different names")
         values = {name: getattr(shared.corpus, name) for name in vars(shared.corpus)}
         found[key] = config.replace(**values, **vars(shared.audio))
     return found
+
+
+def _preset_of(config: Config) -> str:
+    """Name of the preset that the options of a configuration are those of; "" if there is none."""
+    return next((name for name in PRESETS if preset(name) == dataclasses.replace(config, preset=name)), "")
 
 
 def attack_families(given: str) -> dict[str, str]:

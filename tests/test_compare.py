@@ -47,6 +47,8 @@ def test_presets_and_files_share_corpus_and_limits(tmp_path):
     assert (mine.train.epochs, mine.window.clip_s, mine.model.backbone) == (7, 1.5, "vgg")
     assert {config.corpus.corpus for config in found.values()} == {"synthetic"}
     assert {config.audio.max_s for config in found.values()} == {9.0}
+    spelled_out = compare.configurations(CompareOptions(configs="demo+backbone=lcnn+clip_s=1+epochs=38"), shared)
+    assert list(spelled_out) == ["demo-lcnn"], "options of a preset are called by its name"
     with pytest.raises(ConfigError, match="--configs 'demo\\+speed=2': unknown option 'speed'"):
         compare.configurations(CompareOptions(configs="demo+speed=2"), shared)
     with pytest.raises(ConfigError, match=r"--configs 'fast': neither a preset .*nor a file"):
