@@ -18,6 +18,8 @@ SAMPLE_RATE_HZ = 16000
 """Sample rate inside the project; decoding resamples everything to it."""
 BONAFIDE, SPOOF = "bonafide", "spoof"
 """Labels: live human speech, and speech that was replayed, synthesised or converted."""
+FUSION = "fusion"
+"""Preset of models made of others, and backbone of a weighted sum of their scores."""
 EXPERIMENT = "spoof-detector"
 REGISTERED_MODEL = "spoof-detector"
 
@@ -318,6 +320,14 @@ class Config:
         for section in SECTIONS:
             values |= dataclasses.asdict(getattr(self, section))
         return values
+
+    def shown(self) -> dict[str, object]:
+        """``flat`` without options that say nothing of the model: those of a weighted sum's members are their own."""
+        if self.model.backbone != FUSION:
+            return self.flat()
+        sections = self.corpus, self.audio, self.window, self.decision
+        common = {name: value for section in sections for name, value in dataclasses.asdict(section).items()}
+        return {"preset": self.preset, "backbone": FUSION, **common}
 
     def replace(self, **values: object) -> "Config":
         """Copy with options changed by their flat names; unknown names raise ``ConfigError``."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from urllib.parse import quote, unquote
 
-from pipeline.config import EXPERIMENT, PROJECT_ROOT, Config
+from pipeline.config import EXPERIMENT, FUSION, PROJECT_ROOT, Config
 from pipeline.errors import TrackingError
 
 QUICK_TIMEOUT_S = 5
@@ -137,27 +137,23 @@ def log_config(config: Config) -> None:
     """Log the resolved configuration as parameters ``config/<option>`` of the active run."""
     import mlflow
 
-    mlflow.log_params({f"config/{name}": value for name, value in config.flat().items()})
+    mlflow.log_params({f"config/{name}": value for name, value in config.shown().items()})
 
 
 def model_name(config: Config, corpus: str) -> str:
     """Name of a model's run in ``mlflow ui``: ``lcnn logspec 1 s · demo · seed 0``."""
+    if config.model.backbone == FUSION:
+        return f"{FUSION} {config.window.clip_s:g} s · {corpus}"
     front_end = "" if config.model.backbone == "rawnet2" else f" {config.front_end.front_end}"
     return f"{config.model.backbone}{front_end} {config.window.clip_s:g} s · {corpus} · seed {config.train.seed}"
 
 
 def tags(config: Config, store: "Store") -> dict[str, str]:  # noqa: F821
     """Tags that distinguish runs of models in ``mlflow ui``, the same in every stage."""
-    return {
-        "preset": config.preset,
-        "backbone": config.model.backbone,
-        "front_end": config.front_end.front_end,
-        "normalisation": config.front_end.normalisation,
-        "weights": config.model.weights,
-        "corpus": store.name,
-        "split": store.split_by + (" (speakers leak)" if store.split_by == "stratified" else ""),
-        "seed": str(config.train.seed),
-    }
+    names = ("preset", "backbone", "front_end", "normalisation", "weights", "seed")
+    shown, leaks = config.shown(), " (speakers leak)" if store.split_by == "stratified" else ""
+    own = {name: str(shown.get(name, "")) for name in names}
+    return {**own, "corpus": store.name, "split": store.split_by + leaks}
 
 
 def log_inputs(store: "Store", subsets: Sequence[str]) -> None:  # noqa: F821

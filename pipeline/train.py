@@ -49,7 +49,7 @@ def train(config: Config, store_folder: Path) -> Path:
     version = f"{config.preset}-{key}"
     folder = artifacts_dir() / "models" / version
     state_file = artifacts_dir() / "training" / key / "state.npz"
-    if folder.exists() and _logged(trained := model_folders.ModelFolder.load(folder)):
+    if folder.exists() and logged(trained := model_folders.ModelFolder.load(folder)):
         with tracking.run(version, stage="train", run_id=trained.run_id):
             print(f"already trained: {folder} (another --seed trains another model)")
             if trained.operating_point != config.decision.operating_point:
@@ -72,7 +72,7 @@ def train(config: Config, store_folder: Path) -> Path:
         tags |= {"parent": start.model_version, "parent_sha256": parent.checksum(start)}
     with tracking.run(name, stage="train", run_id=known_run, tags=tags) as run:
         if known_run is None:
-            _log_start(config, data, device, key)
+            log_start(config, data, device, key)
         # An alias may point elsewhere by now.
         fixed = config.replace(init=str(start.folder) if start else "")
         progress, weights = fit(fixed, data, device, run.info.run_id, state_file=state_file, saved=saved)
@@ -95,14 +95,14 @@ def _initial(config: Config) -> list[str]:
     return [] if named or not Path(config.model.weights).is_file() else [files.sha256(Path(config.model.weights))]
 
 
-def _logged(trained: model_folders.ModelFolder) -> bool:
+def logged(trained: model_folders.ModelFolder) -> bool:
     """Whether the run of a model folder holds the whole folder."""
     import mlflow
 
     if not tracking.exists(trained.run_id):
         return False
-    logged = mlflow.MlflowClient().list_artifacts(trained.run_id, "bundle")
-    return f"bundle/{model_folders.INDEX}" in {item.path for item in logged}
+    found = mlflow.MlflowClient().list_artifacts(trained.run_id, "bundle")
+    return f"bundle/{model_folders.INDEX}" in {item.path for item in found}
 
 
 def _choose(trained: model_folders.ModelFolder, operating_point: str) -> None:
@@ -114,7 +114,8 @@ def _choose(trained: model_folders.ModelFolder, operating_point: str) -> None:
     print(f"default operating point: {operating_point} (was {trained.operating_point})")
 
 
-def _log_start(config: Config, data: Data, device: "devices.Device", key: str) -> None:  # noqa: F821
+def log_start(config: Config, data: Data, device: "devices.Device", key: str) -> None:  # noqa: F821
+    """Log what a model is made from: configuration, Store, device, versions and command."""
     import mlflow
 
     tracking.log_config(config)

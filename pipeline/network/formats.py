@@ -84,10 +84,13 @@ def with_matrix_transform(model: keras.Model) -> keras.Model:
     """Copy the model with its weights; the power spectrum of the copy needs no Fourier transform."""
 
     def replaced(layer: keras.Layer) -> keras.Layer:
+        if isinstance(layer, keras.Model):
+            return with_matrix_transform(layer)
         kind = MatrixSpectrogram if isinstance(layer, PowerSpectrogram) else type(layer)
         return kind.from_config(layer.get_config())
 
     copy = keras.models.clone_model(model, clone_function=replaced)
+    copy.name = model.name
     copy.set_weights(model.get_weights())
     return copy
 

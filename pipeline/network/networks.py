@@ -12,6 +12,7 @@ from pathlib import Path
 
 import keras
 
+import pipeline.network.fusion  # noqa: F401  (registers its layers, which files of fusions hold)
 from pipeline.config import Config, ModelConfig
 from pipeline.errors import ConfigError, ModelFolderError
 from pipeline.network import front_end

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.metrics.assessment import Group
+from pipeline.metrics.fusion import Fusion
 from pipeline.metrics.paired_test import Difference
 
 FILENAME = "evaluation.json"
@@ -19,7 +20,8 @@ FILENAME = "evaluation.json"
 class ModelFacts:
     """Version of the model, its default operating point, and its calibration (score = slope · logit + intercept).
 
-    ``bounds`` are the lower and the upper bound of a score; empty without bounds.
+    ``bounds`` are the lower and the upper bound of a score; empty without bounds. ``fusion`` is how the model was made
+    of others.
     """
 
     version: str
@@ -32,6 +34,7 @@ class ModelFacts:
     slope: float
     intercept: float
     bounds: tuple[float, ...] = ()
+    fusion: Fusion | None = None
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pipeline.metrics.assessment import Group
+from pipeline.metrics.fusion import Fusion
 from pipeline.metrics.paired_test import Difference
 from pipeline.reporting.evaluation_summary import (
     EvaluationSummary,
@@ -37,11 +38,22 @@ INTERVALS = (
 
 def lead(summary: EvaluationSummary) -> str:
     """Model, Store and subsets in one sentence."""
-    settings = summary.settings
+    settings, evaluated = summary.settings, f"evaluated on {' and '.join(summary.results)} of {summary.store.name}."
+    if summary.model.fusion:
+        return f"{fusion(summary.model.fusion)}, on windows of {settings['clip_s']:g} s, {evaluated}"
     return (
         f"Preset {settings['preset']}: {settings['backbone']} on {settings['front_end']} spectrograms of "
-        f"{settings['clip_s']:g} s, evaluated on {' and '.join(summary.results)} of {summary.store.name}."
+        f"{settings['clip_s']:g} s, {evaluated}"
     )
+
+
+def fusion(made: Fusion) -> str:
+    """Members of a fusion and their weights, as the subject of a sentence."""
+    if made.by == "weights":
+        return f"Mean of the weights of {', '.join(made.members)}"
+    how = "fitted on dev" if made.by == "logistic" else "equal"
+    listed = ", ".join(f"{weight:.2f} · {version}" for version, weight in made.members.items())
+    return f"Weighted sum of calibrated scores, weights {how}: {listed}"
 
 
 def trained_on(summary: EvaluationSummary) -> str:

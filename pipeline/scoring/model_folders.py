@@ -21,6 +21,7 @@ from pipeline.config import BONAFIDE, SECTIONS, Config, artifacts_dir
 from pipeline.errors import ConfigError, ModelFolderError
 from pipeline.metrics import calibration
 from pipeline.metrics.calibration import Calibration, OperatingPoint
+from pipeline.metrics.fusion import Fusion
 
 FORMAT = 3
 READABLE = (1, 2, 3)
@@ -40,7 +41,8 @@ class ModelFolder:
     """Model folder after reading and verification.
 
     ``operating_point`` names the default among ``operating_points``. ``dev_trials`` is the checksum of the trials that
-    chose thresholds and checkpoint, ``dev_eer`` the EER on them; models compare on dev only if it is equal.
+    chose thresholds and checkpoint, ``dev_eer`` the EER on them; models compare on dev only if it is equal. ``fusion``
+    is how it was made of other models, if it was.
     """
 
     folder: Path
@@ -55,6 +57,7 @@ class ModelFolder:
     dev_trials: str
     dev_eer: float
     sha256: dict[str, str]
+    fusion: Fusion | None = None
 
     @property
     def clip_samples(self) -> int:
@@ -115,6 +118,7 @@ class ModelFolder:
             calibration=Calibration(**index["calibration"]),
             operating_points={name: OperatingPoint(**point) for name, point in index["operating_points"].items()},
             sha256=index["sha256"],
+            fusion=Fusion(**index["fusion"]) if index.get("fusion") else None,
             **{name: index[name] for name in _PLAIN},
         )
 
@@ -167,6 +171,7 @@ def write(
     litert: Path,
     keras: Path | None = None,
     dev_scores: "pd.DataFrame | None" = None,  # noqa: F821
+    fusion: Fusion | None = None,
     **values,
 ) -> ModelFolder:
     """Write a model folder, whole or not at all, and read it again.
@@ -175,6 +180,7 @@ def write(
     ----------
     litert, keras : files to copy; the first scores, the second is for fine-tuning and inspection.
     dev_scores : columns ``DEV_COLUMNS``.
+    fusion : how the model was made of others.
     values : the other fields of ``ModelFolder``.
     """
     folder = Path(folder)
@@ -190,6 +196,7 @@ def write(
             "calibration": dataclasses.asdict(values["calibration"]),
             "operating_points": {n: dataclasses.asdict(p) for n, p in values["operating_points"].items()},
             "config": values["config"].flat(),
+            **({"fusion": dataclasses.asdict(fusion)} if fusion else {}),
             "sha256": {path.name: files.sha256(path) for path in sorted(unfinished.iterdir())},
         }
         files.write_sealed(unfinished / INDEX, index)

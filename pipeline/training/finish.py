@@ -1,4 +1,4 @@
-"""End of a training: calibrate on dev, export, and write and log the model folder."""
+"""End of a training or a fusion: calibrate on dev, export, and write and log the model folder."""
 
 import shutil
 from pathlib import Path
@@ -11,8 +11,10 @@ from pipeline import metrics, tracking
 from pipeline.common import provenance
 from pipeline.config import Config
 from pipeline.metrics import calibration
+from pipeline.metrics.fusion import Fusion
 from pipeline.network import formats, networks, summary
 from pipeline.scoring import model_folders
+from pipeline.scoring.model_folders import ModelFolder
 from pipeline.training import parent
 from pipeline.training.checkpoint import Progress
 from pipeline.training.data import Data
@@ -26,6 +28,30 @@ def finish(
     keras.config.set_dtype_policy("float32")
     model = parent.build(config, quietly=True)
     networks.trained_part(model, config).set_weights(weights)
+    written = write(model, config, data, folder, version=version, key=key, run_id=progress.run_id)
+    tracking.log_epochs(progress.run_id, progress.history, patient=True)
+    mlflow.log_metric("best_epoch", progress.best_epoch if config.train.keep == "best" else progress.epoch - 1)
+    log(model, written)
+
+
+def write(
+    model: keras.Model,
+    config: Config,
+    data: Data,
+    folder: Path,
+    *,
+    version: str,
+    key: str,
+    run_id: str,
+    fusion: Fusion | None = None,
+) -> ModelFolder:
+    """Calibrate a network on dev and write its model folder.
+
+    Parameters
+    ----------
+    version, key, run_id : name of the model, fingerprint of all that it depends on, and the MLflow run of its making.
+    fusion : how it was made of other models.
+    """
     logits = utterance_logits(model, data.store, data.dev, config)
     labels = data.bonafide[data.dev]
     fitted = calibration.fit(logits, labels)
@@ -48,15 +74,19 @@ def finish(
         ),
         operating_point=config.decision.operating_point,
         model_version=version,
-        run_id=progress.run_id,
+        run_id=run_id,
         fingerprint=key,
         versions=provenance.versions(),
         dev_trials=data.store.trials("dev"),
         dev_eer=metrics.eer(scores, labels),
+        fusion=fusion,
     )
     shutil.rmtree(work)
-    tracking.log_epochs(progress.run_id, progress.history, patient=True)
-    mlflow.log_metric("best_epoch", progress.best_epoch if config.train.keep == "best" else progress.epoch - 1)
+    return written
+
+
+def log(model: keras.Model, written: ModelFolder) -> None:
+    """Log a network's architecture and its model folder to the active run."""
     mlflow.log_text(summary.text(model), "architecture/model.txt")
     mlflow.log_figure(summary.picture(model), "architecture/model.png")
     # The index goes last: a run that holds it holds the whole folder.

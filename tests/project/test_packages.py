@@ -17,7 +17,7 @@ ORDER = (
 SHARED = ("tracking", "config", "errors")
 """Modules at the top that packages may import, each only those behind it."""
 COMMANDS = {
-    *("main", "preprocess", "train", "evaluate", "compare", "cross", "register", "export"),
+    *("main", "preprocess", "train", "evaluate", "compare", "cross", "fuse", "register", "export"),
     *("score", "stream", "analyse", "download", "latency"),
 }
 SCORING_PATH = ("audio", "metrics", "scoring", "serving", "streaming", "page")
@@ -33,6 +33,27 @@ def imports(path: Path) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: a relative import"
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def loaded_with(path: Path) -> set[Path]:
+    """Files of the project that importing a file imports."""
+    found, open_ = set(), [path]
+    while open_:
+        found.add(path := open_.pop())
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom):
+                names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            files = {PROJECT_ROOT / f"{name.replace('.', '/')}.py" for name in names}
+            open_ += [file for file in files - found if file.is_file()]
+    return found
+
+
+def test_what_loads_networks_registers_every_layer():
+    registered = {p for p in PIPELINE.rglob("*.py") if "register_keras_serializable" in p.read_text(encoding="utf-8")}
+    exports = {PIPELINE / "network" / "formats.py"}
+    missing = registered - loaded_with(PIPELINE / "network" / "networks.py") - exports
+    assert not missing, f"{', '.join(sorted(map(str, missing)))}: no saved network with its layers loads"
 
 
 def test_every_package_has_its_place():
