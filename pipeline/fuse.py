@@ -10,7 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline import cli, preprocess, tracking, train
-from pipeline.config import FUSION, Config, artifacts_dir, fingerprint, option
+from pipeline.config import (
+    FUSION,
+    Config,
+    HostAugmentConfig,
+    ModelConfig,
+    TrainConfig,
+    artifacts_dir,
+    fingerprint,
+    option,
+)
 from pipeline.errors import ConfigError, ModelFolderError
 from pipeline.metrics import fusion
 from pipeline.metrics.fusion import Fusion
@@ -21,6 +30,8 @@ from pipeline.store.store import Store
 STAGE_VERSION = 1
 """Raise it when a change of this stage changes the result of the same members."""
 WAYS = ("logistic", "mean", "weights")
+COMMON = ("corpus", "audio", "front_end", "window", "decision")
+"""Sections that a weighted sum takes over; of the front end the page draws its spectrograms."""
 ONE_ARCHITECTURE = ("front_end", "model", "encoder", "window")
 """Sections of the configuration in which models whose weights are averaged agree."""
 
@@ -33,7 +44,7 @@ class FuseOptions:
     by: str = option(
         "logistic",
         "logistic: sum of the calibrated scores with weights fitted on dev, mean: with equal weights, weights: mean of "
-        "the weights of models of one architecture, such as seeds of one training",
+        "the weights of models of one architecture, such as those trained on from one --init",
         choices=WAYS,
     )
     store: str = option(
@@ -66,7 +77,8 @@ def fuse(models: Sequence[ModelFolder], store_folder: Path, by: str = "logistic"
     from pipeline.training import finish
     from pipeline.training.data import Data
 
-    data = Data.of(store, config)
+    # Nothing is augmented, so the folders of own noises and rooms may have gone.
+    data = Data.of(store, dataclasses.replace(config, host=HostAugmentConfig()))
     tags = {"model_version": version, **tracking.tags(config, store)}
     with tracking.run(f"{FUSION} of {' and '.join(m.model_version for m in models)}", stage="fuse", tags=tags) as run:
         train.log_start(config, data, device, key)
@@ -123,10 +135,13 @@ def _difference(own: Config, other: Config) -> tuple[str, object, object] | None
 
 
 def _config(models: Sequence[ModelFolder], by: str) -> Config:
-    """Configuration of a fusion: that of the first member with the longest windows, under the fusion's name."""
+    """Configuration of a fusion: what also holds for it of the first member with the longest windows."""
     longest = max(models, key=lambda model: model.clip_samples).config
-    named = dataclasses.replace(longest, preset=FUSION)
-    return named if by == "weights" else named.replace(backbone=FUSION)
+    if by == "weights":
+        return dataclasses.replace(longest, preset=FUSION)
+    common = {section: getattr(longest, section) for section in COMMON}
+    train = TrainConfig(leave_out=longest.train.leave_out)
+    return Config(preset=FUSION, model=ModelConfig(backbone=FUSION), train=train, **common)
 
 
 def _calibrations(models: Sequence[ModelFolder]) -> list[dict]:

@@ -33,6 +33,7 @@ MODULES = {
     "compare": "pipeline.compare",
     "cross": "pipeline.cross",
     "tune": "tuning.search",
+    "fuse": "pipeline.fuse",
     "register": "pipeline.register",
     "score": "pipeline.score",
     "export": "pipeline.export",
