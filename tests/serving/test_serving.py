@@ -1,68 +1,24 @@
-"""The registered model behind MLflow's own server and command line, for real: one server for all requests here."""
+"""The registered model behind MLflow's own server, for real: one server for all requests here."""
 
 import base64
-import io
 import json
 import math
 import os
-import shutil
 import socket
-import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
-import mlflow
 import numpy as np
-import pandas as pd
 import pytest
 import soundfile
 
 from benchmarks.load import load
-from benchmarks.server import MODEL, Server, mlflow_command, serving
-from pipeline import audio, latency, register
-from pipeline.scoring.detector import COLUMNS, Detector, Row
+from benchmarks.server import Server, serving
+from pipeline import latency
+from pipeline.scoring.detector import COLUMNS, Detector
+from tests.support.served import same, text, wav
 
 LIMITS = {"MAX_CHANNELS": "2", "MAX_RATE_HZ": "192000", "MAX_ROWS": "100", "LOG_EVERY_S": "2"}
-
-
-def wav(wave: np.ndarray, rate_hz: int = 16000, **options) -> bytes:
-    buffer = io.BytesIO()
-    soundfile.write(buffer, wave, rate_hz, **{"format": "WAV", **options})
-    return buffer.getvalue()
-
-
-def text(recording: bytes) -> str:
-    return base64.b64encode(recording).decode()
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory, empty_tracking_store) -> Path:
-    place = tmp_path_factory.mktemp("serving")
-    shutil.copy(empty_tracking_store, place)
-    return place
-
-
-@pytest.fixture(scope="module")
-def registered(place, write_model_folder):
-    """A model folder that is the champion of a registry of this module's own."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SPOOF_ARTIFACTS", str(place / "artifacts"))
-        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{place / 'mlflow.db'}")
-        patch.chdir(place)
-        made = write_model_folder(place / "model")
-        register.register(made.folder)
-    return made
-
-
-@pytest.fixture(scope="module")
-def speech_like() -> np.ndarray:
-    """1.7 s in which the speech detector finds some speech."""
-    t = np.arange(27200) / 16000
-    phase = 2 * np.pi * np.cumsum(120 + 30 * np.sin(5 * t)) / 16000
-    wave = sum(np.sin(k * phase) / k for k in range(1, 15)) * (0.6 + 0.4 * np.sin(2 * np.pi * 3 * t))
-    return audio.to_int16(0.3 * wave / np.abs(wave).max())
 
 
 @pytest.fixture(scope="module")
@@ -85,18 +41,6 @@ def server(place, registered, speech_like):
         written = len(latency.read(place / "latency.jsonl"))
         running.score(dataframe_records=[{"path": "inner/a.wav"}])
     assert len(latency.read(place / "latency.jsonl")) > written, "the last line was lost"
-
-
-@pytest.fixture
-def tracked(place, monkeypatch):
-    """This test's MLflow is the module's."""
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{place / 'mlflow.db'}")
-
-
-def same(answer: dict, expected: Row) -> bool:
-    """Whether a row of an answer equals the detector's of the same clip."""
-    wanted = {**vars(expected), "source": answer["source"], "latency_ms": answer["latency_ms"]}
-    return answer == {k: pytest.approx(v, abs=1e-5) if isinstance(v, float) else v for k, v in wanted.items()}
 
 
 @pytest.mark.parametrize("shape", ["dataframe_records", "dataframe_split", "instances", "inputs", "csv"])
@@ -328,33 +272,3 @@ def test_the_server_logs_its_latency(server, place, speech_like, capsys):
     shown = capsys.readouterr().out
     assert f"{total['requests']} requests" in shown
     assert "clips per second" in shown
-
-
-def test_predict_on_a_csv_gives_the_same_row(registered, speech_like, tmp_path, tracked):
-    pd.DataFrame({"audio": [text(wav(speech_like))]}).to_csv(tmp_path / "in.csv", index=False)
-    command = mlflow_command("predict", "-m", MODEL, "-i", "in.csv", "-t", "csv", "-o", "out.json")
-    subprocess.run(command, check=True, capture_output=True, timeout=120)
-    (answer,) = json.loads((tmp_path / "out.json").read_text())["predictions"]
-    assert same(answer, Detector(registered).row("row 0", wav(speech_like)))
-
-
-def test_python_callers_may_send_bytes_and_no_server_means_no_files(registered, speech_like, tracked):
-    model = mlflow.pyfunc.load_model(MODEL)
-    table = model.predict(pd.DataFrame({"audio": [wav(speech_like), b""]}))
-    assert same(table.iloc[0].to_dict(), Detector(registered).row("row 0", wav(speech_like)))
-    assert table["error"].tolist() == ["", "empty: the file has no bytes"]
-    refused = model.predict(pd.DataFrame({"path": ["/etc/passwd"]}))
-    assert refused["error"].tolist() == [
-        "refused: this server reads no files (SPOOF_SERVE_ROOT); send the recording itself in the column audio"
-    ]
-
-
-def test_the_model_carries_all_that_it_imports_and_no_tensorflow(registered, tmp_path, tracked):
-    local = mlflow.artifacts.download_artifacts(MODEL)
-    script = (
-        f"import mlflow, sys; mlflow.pyfunc.load_model({str(local)!r}); from pipeline.scoring import detector;"
-        f"print(detector.__file__.startswith({str(local)!r}),"
-        "[m for m in ('tensorflow', 'keras', 'librosa', 'sklearn', 'matplotlib') if m in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "True []"
