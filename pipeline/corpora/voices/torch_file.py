@@ -16,6 +16,9 @@ from pipeline.errors import CorpusError
 
 KINDS = {"FloatStorage": np.dtype("<f4"), "HalfStorage": np.dtype("<f2"), "LongStorage": np.dtype("<i8")}
 
+MOST_BYTES = 2**30
+"""Unpacked size of the largest file that is read."""
+
 
 class Holder:
     """Stand-in for any class of a file: it keeps the state, and has no code."""
@@ -32,6 +35,8 @@ def read(data: bytes) -> dict[str, np.ndarray]:
     """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            if sum(member.file_size for member in archive.infolist()) > MOST_BYTES:
+                raise CorpusError(f"its unpacked size is over {MOST_BYTES} bytes")
             members = archive.namelist()
             index = next((name for name in members if name.endswith("/data.pkl")), None)
             if index is None:
