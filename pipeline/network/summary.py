@@ -38,7 +38,7 @@ def picture(model: keras.Model) -> Figure:
         axes.text(0.53, y, shape, va="center", ha="center", fontsize=9)
         count = f"{layer.count_params():,} parameters" if learned else "fixed"
         axes.text(0.94, y, count, va="center", ha="right", fontsize=9, color="#333333" if learned else "#777777")
-        if index:
+        if index and _takes(layer, layers[index - 1]):
             axes.annotate("", (0.5, y + 0.33), (0.5, y + 0.67), arrowprops={"arrowstyle": "->", "color": "#35608d"})
     axes.set(
         xlim=(0, 1),
@@ -47,3 +47,8 @@ def picture(model: keras.Model) -> Figure:
     )
     axes.axis("off")
     return figure
+
+
+def _takes(layer: keras.Layer, previous: keras.Layer) -> bool:
+    """Whether a layer can take the output of the one before, unlike a member of a fusion, which takes the waveform."""
+    return previous.output.shape in [tensor.shape for tensor in keras.tree.flatten(layer.input)]

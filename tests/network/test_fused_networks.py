@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from matplotlib.text import Annotation
 
 from pipeline.config import preset
 from pipeline.errors import ConfigError
@@ -81,8 +82,10 @@ def test_its_copy_for_onnx_has_no_fourier_transform(fused, waves, expected):
 
 def test_text_and_picture_show_its_members(fused):
     assert "member_0" in summary.text(fused)
-    texts = [text.get_text() for text in summary.picture(fused).axes[0].texts]
-    assert {"member_0", "member_1", "logit"} <= set(texts)
+    texts = summary.picture(fused).axes[0].texts
+    assert {"member_0", "member_1", "logit"} <= {text.get_text() for text in texts}
+    arrows = [text for text in texts if isinstance(text, Annotation)]
+    assert len(arrows) == 3, "waveform to the first member, the second one to the sum, the sum to the logit"
 
 
 def test_the_mean_of_weights_is_that_of_every_tensor():
