@@ -2,10 +2,14 @@
 
 from collections.abc import Sequence
 
+from pipeline.corpora.demo import fetch as demo_fetch
 from pipeline.corpora.demo.protocol import Entry
 from pipeline.corpora.voices import fetch, plan
 from pipeline.corpora.voices.fetch import Places
 from pipeline.store.manifest import SUBSETS
+
+UNUSED = {"asterisk-core-sounds-en-g722", "flite", "festvox-kallpc16k", "festvox-kdlpc16k", "festvox-us-slt-hts"}
+"""Packages of the demo corpus whose voices are English, and so left out here."""
 
 
 def text(entries: Sequence[Entry], places: Places, version: int) -> str:
@@ -40,8 +44,8 @@ def text(entries: Sequence[Entry], places: Places, version: int) -> str:
 
 def _sources(places: Places) -> list[str]:
     """A line per source."""
-    demo = f"see each package's copyright file in {places.demo.tree}/usr/share/doc"
-    lines = [f"| the demo corpus' packages | yes | {demo} |"]
+    packages = sorted({*demo_fetch.RECORDINGS, *demo_fetch.ENGINES, *demo_fetch.VOICES} - UNUSED)
+    lines = [f"| {name} | yes | {', '.join(places.demo.licences(name)) or 'see the file'} |" for name in packages]
     for name, source in fetch.SOURCES.items():
         there = "yes" if name in places.found else "no"
         what = source.wheel or ", ".join(source.packages)

@@ -30,15 +30,18 @@ SYLLABLES = (5, 17)
 
 
 def sentences(wheel: Path, count: int, rng: np.random.Generator) -> list[np.ndarray]:
-    """Phoneme numbers ``[phonemes]`` int32 of sentences: syllables of Mandarin, drawn with their tones."""
+    """Phoneme numbers ``[phonemes]`` int32 of sentences: syllables of Mandarin, drawn with their tones.
+
+    They hold no pause: human clips have few, and silences would tell the classes apart.
+    """
     numbers, syllables = _phonemes(wheel)
     drawn = []
     for _ in range(count):
         chosen = rng.integers(len(syllables), size=rng.integers(*SYLLABLES))
         names = ["sil"]
-        for place, syllable in enumerate(chosen):
+        for syllable in chosen:
             first, last = syllables[syllable]
-            names += [first, f"{last}{rng.integers(1, 5)}", "#3" if place % 6 == 5 else "#0"]
+            names += [first, f"{last}{rng.integers(1, 5)}", "#0"]
         drawn.append(np.array([numbers[name] for name in [*names[:-1], "sil", "eos"]], np.int32))
     return drawn
 

@@ -38,7 +38,8 @@ def speak(places: Places, voice: Synthesiser, seed: int) -> tuple[list[np.ndarra
     if voice.language == "en" and (queen := places.found.get("queen")):
         shown = _shown(queen)
         sentences = [shown[i] for i in rng.permutation(len(shown))[:SENTENCES]]
-    if voice.engine == "open-jtalk":
+    if voice.engine == "open-jtalk":  # it pauses between numbers, so each sentence is one long number
+        sentences = [line.replace(" ", "") for line in sentences]
         return open_jtalk(places, voice, words), open_jtalk(places, voice, sentences)
     return engines.speak(places.demo, voice, words), engines.speak(places.demo, voice, sentences)
 
