@@ -9,6 +9,7 @@ from pipeline import corpora
 from pipeline.config import SAMPLE_RATE_HZ
 from pipeline.corpora import voices
 from pipeline.corpora.demo import plan as demo_plan
+from pipeline.corpora.demo import protocol
 from pipeline.corpora.demo.fetch import Packages
 from pipeline.corpora.demo.humans import Voice
 from pipeline.corpora.voices import about, humans, plan, pools, rendering, rooms
@@ -121,6 +122,19 @@ def test_a_clip_is_rendered_through_its_storage_and_the_channel(tmp_path, attack
     assert np.array_equal(first, rendering.render(job, {}, None, np.random.default_rng(3)))
     spectrum = np.abs(np.fft.rfft(first)) ** 2
     assert spectrum[len(spectrum) * 5 // 8 :].sum() < 0.02 * spectrum.sum(), "8 kHz storage leaves nothing above 4 kHz"
+
+
+def test_a_clip_or_voice_that_an_earlier_build_left_is_not_made_again(tmp_path):
+    made = protocol.clip_path(tmp_path / "clips", "train", 7)
+    made.parent.mkdir(parents=True)
+    made.write_bytes(b"made before")
+    no_pool = Job("train", "s", clip(tmp_path), "", ("-", "-", "-"), PLAIN, False)
+    voices._make((7, no_pool), folder=tmp_path / "clips", places=places(), scale=None, seed=1)
+    assert made.read_bytes() == b"made before"
+    pool = tmp_path / "queen_en_bob.npz"
+    pool.write_bytes(b"made before")
+    assert voices._load((Voice("queen", "en", "bob"), []), work=tmp_path, seed=1) == pool
+    assert pool.read_bytes() == b"made before"
 
 
 def test_parts_of_a_recording_without_speech_are_dropped():
