@@ -1,8 +1,10 @@
 """Copies of speech by codecs that send parameters only: codec2, and LPCNet's neural decoder (Valin & Skoglund 2019).
 
-Both are in Debian's ``libcodec2``, which is called in place, unpacked.
+Both are in Debian's ``libcodec2``, which is called in place, unpacked. It draws noise from generators that live as long
+as the library is loaded, so it is loaded anew for each copy: the same speech always gives the same copy.
 """
 
+import _ctypes
 import ctypes
 from functools import cache
 from pathlib import Path
@@ -25,7 +27,7 @@ def codec2(wave: np.ndarray, tree: Path, mode: int) -> np.ndarray:
     """The speech ``[samples]`` at 16 kHz sent at 700 to 3200 bit/s, same shape float32, with a telephone band."""
     import soxr
 
-    library = _library(tree)
+    library = _loaded(tree)
     state = library.codec2_create(mode)
     size = library.codec2_samples_per_frame(state)
     low = soxr.resample(wave.astype(np.float32), SAMPLE_RATE_HZ, CODEC2_RATE_HZ)
@@ -36,12 +38,13 @@ def codec2(wave: np.ndarray, tree: Path, mode: int) -> np.ndarray:
 
     sent = _by_frames(low, size, frame)
     library.codec2_destroy(state)
+    _ctypes.dlclose(library._handle)
     return _as_long_as(soxr.resample(sent, CODEC2_RATE_HZ, SAMPLE_RATE_HZ), wave)
 
 
 def lpcnet(wave: np.ndarray, tree: Path) -> np.ndarray:
     """The speech ``[samples]`` at 16 kHz sent at 1733 bit/s and decoded by LPCNet, same shape float32."""
-    library = _library(tree)
+    library = _loaded(tree)
     state = library.lpcnet_freedv_create(1)
     size = library.lpcnet_samples_per_frame(state)
 
@@ -51,6 +54,7 @@ def lpcnet(wave: np.ndarray, tree: Path) -> np.ndarray:
 
     sent = _by_frames(np.pad(wave, (0, LPCNET_DELAY)), size, frame)[LPCNET_DELAY:]
     library.lpcnet_freedv_destroy(state)
+    _ctypes.dlclose(library._handle)
     return _as_long_as(sent, wave)
 
 
@@ -70,11 +74,17 @@ def _as_long_as(sent: np.ndarray, wave: np.ndarray) -> np.ndarray:
 
 
 @cache
-def _library(tree: Path) -> ctypes.CDLL:
-    """The unpacked library with the types of the functions used; raises ``CorpusError`` if it cannot be loaded."""
+def _path(tree: Path) -> Path:
     path = next(tree.rglob("libcodec2.so*"), None)
     if path is None:
         raise CorpusError(f"{tree}: no libcodec2.so; delete the folder and try again")
+    return path
+
+
+def _loaded(tree: Path) -> ctypes.CDLL:
+    """The unpacked library with the types of the functions used; raises ``CorpusError`` if it cannot be loaded."""
+    path = _path(tree)
+    ctypes.CDLL(None).srand(1)  # LPCNet's generator is the C library's
     try:
         library = ctypes.CDLL(str(path))
         for name in ("codec2_create", "lpcnet_freedv_create"):
