@@ -56,6 +56,8 @@ def measure(config: Config, options: Options) -> list[Line]:
     from pipeline.training.data import Data
 
     device = devices.prepare(config)
+    import keras
+
     from pipeline.training import gradient_descent
 
     store = Store.open(Path(options.store) if options.store else preprocess.ensure(config))
@@ -63,7 +65,7 @@ def measure(config: Config, options: Options) -> list[Line]:
     batch, steps = config.train.batch_size, options.steps
     with device.scope():
         whole, network = gradient_descent.build(config, steps), bare(config)
-        network.compile(whole.optimizer.__class__(config.train.learning_rate), whole.loss, jit_compile=False)
+        network.compile(keras.optimizers.Adam(config.train.learning_rate), whole.loss, jit_compile=False)
     shape = network.input_shape[1:]
     constant = _constant(np.zeros((batch, *shape), "float32"), np.arange(batch, dtype="float32")[:, None] % 2, steps)
 

@@ -89,8 +89,8 @@ def prepare(config: Config) -> Device:
         tf.config.experimental.enable_op_determinism()
     half = config.device.mixed_precision == "on" or (config.device.mixed_precision == "auto" and bool(gpus))
     precision = "mixed_float16" if half else "float32"
+    keras.utils.clear_session()  # sets the policy back to float32
     keras.config.set_dtype_policy(precision)
-    keras.utils.clear_session()
     keras.utils.set_random_seed(config.train.seed)
     places = tuple(device.name for device in tf.config.list_logical_devices("GPU" if gpus else "CPU"))
     if config.train.batch_size % len(places):

@@ -12,6 +12,7 @@ from pipeline.network import inheritance, networks
 from pipeline.network.encoders.speech_encoder import SpeechEncoder
 from pipeline.training import averaging, parent
 from pipeline.training.data import Data
+from pipeline.training.loss_scale import LossScale
 
 
 def build(config: Config, steps: int) -> keras.Model:
@@ -85,6 +86,8 @@ class TwoRates(keras.optimizers.Adam):
 
 
 def _compile(model: keras.Model, optimizer: keras.Optimizer) -> None:
+    if model.dtype_policy.name == "mixed_float16" and not isinstance(optimizer, LossScale):
+        optimizer = LossScale(optimizer)
     # Keras would choose XLA on a GPU, which cannot compile shapes that depend on random draws.
     model.compile(optimizer, keras.losses.BinaryCrossentropy(from_logits=True), jit_compile=False)
     if not model.optimizer.built:

@@ -67,7 +67,23 @@ def fitted(config, count, change):
     return {"loss": loss, "logits": list(logits), "copies": copies}
 
 
-print(json.dumps({
+def overflowed():
+    # Scale of the loss, and every variable on each of two devices: after a step, and after another in which the
+    # gradients of the second device's part overflow.
+    device = devices.prepare(base.replace(mixed_precision="on"))
+    with device.scope():
+        model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, kernel_initializer="ones")])
+        gradient_descent.prepare(model, base, 1)
+    known = []
+    for clips in ([1, 1, 1, 1], [1, 1, 6e4, 6e4]):
+        model.fit(tf.constant(clips)[:, None], tf.zeros((4, 1)), batch_size=4, shuffle=False, verbose=0)
+        variables = {v.path: [c.numpy().tolist() for c in v.value.values] for v in gradient_descent.state(model)}
+        known.append({"scale": float(model.optimizer.dynamic_scale.numpy()), "copies": variables})
+    return known
+
+
+overflow = {"overflow": overflowed()} if "overflow" in sys.argv[2:] else {}
+print(json.dumps(overflow | {
     name: {count: fitted(config, count, change) for count in counts}
     for name, counts, config, change in (
         ("frozen", (1, 2), base, freeze),
@@ -95,7 +111,7 @@ def learned(store: Store, *names: str) -> dict:
 
 @pytest.fixture(scope="module")
 def found(synthetic_store) -> dict:
-    return learned(synthetic_store, "frozen", "synchronised", "consecutive")
+    return learned(synthetic_store, "frozen", "synchronised", "consecutive", "overflow")
 
 
 @pytest.mark.parametrize("name", ["frozen", "synchronised"])
@@ -107,17 +123,26 @@ def test_two_devices_learn_what_one_does(found, name):
 
 def test_without_synchronisation_each_device_normalises_by_its_own_part(found):
     assert abs(found["consecutive"]["2"]["loss"] - found["synchronised"]["1"]["loss"]) > TOLERANCE
-    assert different(found["consecutive"]) == ["moving_mean", "moving_variance"], "of which the first device's are kept"
+    own = different(found["consecutive"]["2"]["copies"])
+    assert own == ["moving_mean", "moving_variance"], "of which the first device's are kept"
 
 
 @pytest.mark.parametrize("name", ["frozen", "synchronised"])
 def test_all_devices_hold_the_same_state(found, name):
-    assert different(found[name]) == []
+    assert different(found[name]["2"]["copies"]) == []
 
 
-def different(of: dict) -> list[str]:
+def test_an_overflow_on_any_device_leaves_out_the_step_and_halves_the_scale(found):
+    before, after = found["overflow"]
+    assert after["scale"] == before["scale"] / 2
+    kept = [{path: v for path, v in one["copies"].items() if "loss_scale" not in path} for one in (before, after)]
+    assert kept[0] == kept[1]
+    assert kept[0]["sequential/dense/kernel"][0] < [[1.0]], "the step before it counts"
+    assert different(after["copies"]) == []
+
+
+def different(copies: dict) -> list[str]:
     """Names of the variables that two devices hold different values of."""
-    copies = of["2"]["copies"]
     assert all(len(values) == 2 for values in copies.values())
     return sorted(path.rsplit("/", 1)[-1] for path, (first, second) in copies.items() if first != second)
 
@@ -126,7 +151,7 @@ def different(of: dict) -> list[str]:
 def test_augmentation_and_dropout_learn_on_two_devices(synthetic_store):
     found = learned(synthetic_store, "augmented")["augmented"]
     assert 0 < found["2"]["loss"] < 2
-    assert different(found) == []
+    assert different(found["2"]["copies"]) == []
 
 
 @pytest.mark.parametrize(("device", "deterministic"), [("CPU", False), ("GPU", False), ("GPU", True)])
@@ -142,6 +167,19 @@ def test_arithmetic_is_repeatable_on_a_cpu_and_on_a_gpu_if_asked(monkeypatch, de
     found = devices.prepare(preset("smoke").replace(deterministic=deterministic, mixed_precision="off"))
     assert (found.name, found.places) == (device, (device,))
     assert asked == ([True] if deterministic or device == "CPU" else [])
+
+
+@pytest.mark.parametrize(("asked", "policy"), [("on", "mixed_float16"), ("off", "float32"), ("auto", "float32")])
+def test_precision_is_that_of_the_layers_built_next(monkeypatch, asked, policy):
+    import keras
+    import tensorflow as tf
+
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
+    try:
+        found = devices.prepare(preset("smoke").replace(mixed_precision=asked))
+        assert (found.precision, keras.layers.Dense(1).dtype_policy.name) == (policy, policy)
+    finally:
+        keras.config.set_dtype_policy("float32")
 
 
 PAGES, TIMES = 16384, 10
