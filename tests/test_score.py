@@ -18,6 +18,7 @@ from pipeline import audio, metrics, score
 from pipeline.audio import windows
 from pipeline.config import PROJECT_ROOT
 from pipeline.errors import ConfigError, ModelFolderError, ProjectError
+from pipeline.scoring import model_folders
 from pipeline.scoring import workers as score_workers
 from pipeline.scoring.detector import COLUMNS, Detector
 
@@ -77,13 +78,14 @@ def test_every_row_and_column_is_written(recordings, make_model_folder, tmp_path
     assert float(table[0]["duration_s"]) == 2.0
 
 
-def test_nothing_to_score_and_no_model_are_named(tmp_path, recordings):
+def test_nothing_to_score_and_no_model_are_named(tmp_path, recordings, monkeypatch):
     with pytest.raises(ConfigError, match="--input: name audio files, folders"):
         score.main([])
     (tmp_path / "empty").mkdir()
     with pytest.raises(ConfigError, match=r"nothing to score in .*empty"):
         score.main([str(tmp_path / "empty")])
-    with pytest.raises(ModelFolderError, match="no model yet"):
+    monkeypatch.setattr(model_folders, "PRETRAINED", tmp_path / "lost")
+    with pytest.raises(ModelFolderError, match="no model: .*lost, which comes with the project, is missing"):
         score.main([str(recordings)])
 
 

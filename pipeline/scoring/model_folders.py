@@ -17,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 
 from pipeline.common import files
-from pipeline.config import BONAFIDE, SECTIONS, Config, artifacts_dir
+from pipeline.config import BONAFIDE, PROJECT_ROOT, SECTIONS, Config, artifacts_dir
 from pipeline.errors import ConfigError, ModelFolderError
 from pipeline.metrics import calibration
 from pipeline.metrics.calibration import Calibration, OperatingPoint
@@ -33,6 +33,8 @@ INDEX = "bundle.json"
 LITERT = "model.tflite"
 KERAS = "model.keras"
 DEV_SCORES = "dev_scores.csv"
+PRETRAINED = PROJECT_ROOT / "artifacts" / "pretrained"
+"""Model that comes with the project."""
 DEV_COLUMNS = ("utterance_id", "label", "speaker", "score")
 
 
@@ -225,15 +227,17 @@ def champion_dir() -> Path:
 def find(model: str = "") -> Path:
     """Local model folder of a folder, a run (``runs:/ID``) or a registered model (``models:/NAME@ALIAS``).
 
-    Without a name: the champion that ``register`` left. Raises ``ModelFolderError`` if there is none.
+    Without a name: the champion that ``register`` left, or before the first one the model that comes with the project.
+    Raises ``ModelFolderError`` if there is neither.
     """
     if not model:
-        if not champion_dir().is_dir():
+        found = next((folder for folder in (champion_dir(), PRETRAINED) if folder.is_dir()), None)
+        if found is None:
             raise ModelFolderError(
-                "no model yet: `make demo` or `mlflow run . -e train` and `-e register` make one, or name one with "
+                f"no model: {PRETRAINED}, which comes with the project, is missing. Restore it, or name one with "
                 "--model FOLDER or --model models:/spoof-detector@champion"
             )
-        return champion_dir()
+        return found
     if not model.startswith(("runs:/", "models:/")):
         return Path(model)
     return _download(model)

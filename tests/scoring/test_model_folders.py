@@ -107,11 +107,18 @@ def test_other_versions_are_refused(make_model_folder, change, message):
         ModelFolder.load(index.parent)
 
 
-def test_missing_folder_and_missing_champion_are_named_with_the_remedy(tmp_path):
+def test_missing_folder_and_missing_models_are_named_with_the_remedy(tmp_path, monkeypatch):
     with pytest.raises(ModelFolderError, match=r"bundle\.json is missing\); train one, or check --model"):
         ModelFolder.load(tmp_path)
-    with pytest.raises(ModelFolderError, match="no model yet: `make demo`"):
+    monkeypatch.setattr(model_folders, "PRETRAINED", tmp_path / "lost")
+    with pytest.raises(ModelFolderError, match="no model: .*lost, which comes with the project, is missing"):
         model_folders.find("")
+
+
+def test_the_champion_goes_before_the_model_that_comes_with_the_project():
+    assert model_folders.find("") == model_folders.PRETRAINED
+    model_folders.champion_dir().mkdir(parents=True)
+    assert model_folders.find("") == model_folders.champion_dir()
 
 
 @pytest.mark.usefixtures("tracking_store")
