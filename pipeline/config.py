@@ -180,7 +180,11 @@ ENCODERS = ("wav2vec2", "whisper")
 class EncoderConfig:
     """Pretrained speech encoder of the backbones ``whisper`` and ``wav2vec2``, and what of it is trained."""
 
-    encoder: str = option("", "folder of the encoder: config.json and model.safetensors, as their publishers ship them")
+    encoder: str = option(
+        "",
+        "folder of the encoder: config.json and model.safetensors, as their publishers ship them, or a model folder; "
+        "empty: that of the model that comes with the project",
+    )
     encoder_layers: int = option(0, "layers of the encoder to keep, the first ones; 0: all", least=0)
     encoder_trainable: str = option(
         "none",

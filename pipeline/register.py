@@ -120,12 +120,14 @@ def _eval_eer(tag: str, model: ModelFolder | None) -> dict[str, str]:
 
 
 def _description(candidate: ModelFolder) -> str:
-    """Model card of the training run's evaluation, cut to MLflow's limit."""
+    """Model card of the folder, or of the training run's evaluation, cut to MLflow's limit."""
     import mlflow
 
-    uri = f"runs:/{candidate.run_id}/model_card.md"
+    own = candidate.folder / model_folders.CARD
+    uri = str(own) if own.is_file() else f"runs:/{candidate.run_id}/{model_folders.CARD}"
     try:
-        card = mlflow.artifacts.load_text(uri) if candidate.run_id else ""
+        card = own.read_text(encoding="utf-8") if own.is_file() else ""
+        card = card or (mlflow.artifacts.load_text(uri) if candidate.run_id else "")
     except (mlflow.MlflowException, OSError):
         card = ""
     if not card:

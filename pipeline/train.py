@@ -84,9 +84,9 @@ def _encoder(config: Config) -> list[object]:
     """What the result depends on of a pretrained encoder: its contents in place of its folder."""
     if not config.has_encoder:
         return []
-    from pipeline.network.encoders.folder import EncoderFolder
+    from pipeline.network.encoders import load
 
-    return [replace(config.encoder, encoder=EncoderFolder.read(config.encoder.encoder).digest)]
+    return [replace(config.encoder, encoder=load.source(config.encoder).digest)]
 
 
 def _initial(config: Config) -> list[str]:

@@ -85,7 +85,7 @@ def test_nothing_to_score_and_no_model_are_named(tmp_path, recordings, monkeypat
     with pytest.raises(ConfigError, match=r"nothing to score in .*empty"):
         score.main([str(tmp_path / "empty")])
     monkeypatch.setattr(model_folders, "PRETRAINED", tmp_path / "lost")
-    with pytest.raises(ModelFolderError, match="no model: .*lost, which comes with the project, is missing"):
+    with pytest.raises(ModelFolderError, match=r"no model: .*whisper comes with the project and is missing"):
         score.main([str(recordings)])
 
 

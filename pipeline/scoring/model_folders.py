@@ -33,8 +33,11 @@ INDEX = "bundle.json"
 LITERT = "model.tflite"
 KERAS = "model.keras"
 DEV_SCORES = "dev_scores.csv"
+CARD = "model_card.md"
 PRETRAINED = PROJECT_ROOT / "artifacts" / "pretrained"
-"""Model that comes with the project."""
+"""Folder of the models that come with the project."""
+SHIPPED = "pretrained:/whisper"
+"""The one that scores before there is a champion."""
 DEV_COLUMNS = ("utterance_id", "label", "speaker", "score")
 
 
@@ -172,6 +175,7 @@ def write(
     *,
     litert: Path,
     keras: Path | None = None,
+    card: str = "",
     dev_scores: "pd.DataFrame | None" = None,  # noqa: F821
     fusion: Fusion | None = None,
     **values,
@@ -181,6 +185,7 @@ def write(
     Parameters
     ----------
     litert, keras : files to copy; the first scores, the second is for fine-tuning and inspection.
+    card : text of the model card.
     dev_scores : columns ``DEV_COLUMNS``.
     fusion : how the model was made of others.
     values : the other fields of ``ModelFolder``.
@@ -190,6 +195,8 @@ def write(
         shutil.copyfile(litert, unfinished / LITERT)
         if keras:
             shutil.copyfile(keras, unfinished / KERAS)
+        if card:
+            (unfinished / CARD).write_text(card, encoding="utf-8")
         if dev_scores is not None:
             dev_scores[list(DEV_COLUMNS)].to_csv(unfinished / DEV_SCORES, index=False)
         index = {
@@ -225,19 +232,21 @@ def champion_dir() -> Path:
 
 
 def find(model: str = "") -> Path:
-    """Local model folder of a folder, a run (``runs:/ID``) or a registered model (``models:/NAME@ALIAS``).
+    """Local folder of a model: a folder, ``runs:/ID``, ``models:/NAME@ALIAS``, or one of the project (``SHIPPED``).
 
-    Without a name: the champion that ``register`` left, or before the first one the model that comes with the project.
-    Raises ``ModelFolderError`` if there is neither.
+    Without a name: the champion that ``register`` left, or before the first one ``SHIPPED``. Raises
+    ``ModelFolderError`` for a model of the project that is missing.
     """
-    if not model:
-        found = next((folder for folder in (champion_dir(), PRETRAINED) if folder.is_dir()), None)
-        if found is None:
+    if not model and champion_dir().is_dir():
+        return champion_dir()
+    scheme, _, name = (model or SHIPPED).partition(":/")
+    if scheme == "pretrained":
+        if not (PRETRAINED / name / INDEX).is_file():
             raise ModelFolderError(
-                f"no model: {PRETRAINED}, which comes with the project, is missing. Restore it, or name one with "
-                "--model FOLDER or --model models:/spoof-detector@champion"
+                f"no model: {PRETRAINED / name} comes with the project and is missing; restore it, or name a model "
+                "with --model FOLDER or --model models:/spoof-detector@champion"
             )
-        return found
+        return PRETRAINED / name
     if not model.startswith(("runs:/", "models:/")):
         return Path(model)
     return _download(model)

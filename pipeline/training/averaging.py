@@ -22,7 +22,8 @@ class WeightAverage(keras.callbacks.Callback):
     def __init__(self, model: keras.Model, decay: float):
         super().__init__()
         self.decay = decay
-        self._weights = [w for layer in inheritance.layers(model) if layer.trainable for w in layer.weights]
+        changing = [w for layer in inheritance.layers(model) if layer.trainable for w in layer.weights]
+        self._weights = [w for w in changing if keras.backend.is_float_dtype(w.dtype)]  # counts have no average
         self.variables = [keras.Variable(w.numpy(), trainable=False, dtype=w.dtype) for w in self._weights]
 
     def on_train_begin(self, logs=None):

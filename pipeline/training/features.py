@@ -21,7 +21,7 @@ from pipeline.config import Config, artifacts_dir, fingerprint
 from pipeline.errors import ConfigError, ProjectError
 from pipeline.network import networks
 from pipeline.network.augmentation.layer import Augmentation
-from pipeline.network.encoders.folder import EncoderFolder
+from pipeline.network.encoders import load
 from pipeline.training import batches, host_augmentation, parent, pseudo_spoofs
 from pipeline.training.batches import Plan
 from pipeline.training.data import Data
@@ -135,7 +135,7 @@ class Features:
 
 def key(data: Data, config: Config) -> str:
     """Fingerprint of all that the features depend on."""
-    encoder = EncoderFolder.read(config.encoder.encoder).digest
+    encoder = load.source(config.encoder).digest
     settings = (config.model.backbone, config.encoder.encoder_layers, config.encoder.pooling)
     drawn = (config.train.crop, config.train.balance, config.train.leave_out, config.train.pseudo_spoofs)
     start = parent.find(config)

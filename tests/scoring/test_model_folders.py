@@ -111,12 +111,12 @@ def test_missing_folder_and_missing_models_are_named_with_the_remedy(tmp_path, m
     with pytest.raises(ModelFolderError, match=r"bundle\.json is missing\); train one, or check --model"):
         ModelFolder.load(tmp_path)
     monkeypatch.setattr(model_folders, "PRETRAINED", tmp_path / "lost")
-    with pytest.raises(ModelFolderError, match="no model: .*lost, which comes with the project, is missing"):
+    with pytest.raises(ModelFolderError, match=r"no model: .*whisper comes with the project and is missing"):
         model_folders.find("")
 
 
 def test_the_champion_goes_before_the_model_that_comes_with_the_project():
-    assert model_folders.find("") == model_folders.PRETRAINED
+    assert model_folders.find("") == model_folders.PRETRAINED / "whisper" == model_folders.find("pretrained:/whisper")
     model_folders.champion_dir().mkdir(parents=True)
     assert model_folders.find("") == model_folders.champion_dir()
 

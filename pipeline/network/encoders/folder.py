@@ -87,6 +87,11 @@ class EncoderFolder:
         contents = [self.family, self.settings, [sha256(file) for file in self.files]]
         return hashlib.sha256(json.dumps(contents, sort_keys=True).encode()).hexdigest()[:12]
 
+    @property
+    def kept(self) -> int:
+        """Blocks of the encoder."""
+        return self.settings["blocks"]
+
     def tensors(self) -> Tensors:
         """Tensors of the weights by their names in the files."""
         return Tensors(self.files)

@@ -6,6 +6,8 @@ from pipeline.config import EncoderConfig
 from pipeline.errors import ConfigError, EncoderError
 from pipeline.network.encoders.folder import EncoderFolder
 from pipeline.network.encoders.speech_encoder import SpeechEncoder
+from pipeline.network.encoders.trained import TrainedEncoder
+from pipeline.scoring import model_folders
 
 
 def states(
@@ -15,16 +17,23 @@ def states(
 
     Raises ``EncoderError`` for a folder that cannot be used, and ``ConfigError`` for options that do not fit it.
     """
-    if not config.encoder:
-        raise ConfigError(f"--encoder is empty: {family} needs the folder of a pretrained encoder")
-    folder = EncoderFolder.read(config.encoder)
-    if folder.family != family:
-        raise ConfigError(f"--backbone {family}: {folder.path} holds an encoder for --backbone {folder.family}")
-    kept = config.encoder_layers or folder.settings["blocks"]
-    layer = kind(settings=folder.settings, layers=kept, train=config.encoder_trainable, name="encoder")
+    given = source(config)
+    if given.family != family:
+        remedy = "" if config.encoder else "; name the folder of another encoder with --encoder"
+        raise ConfigError(f"--backbone {family}: {given.path} holds an encoder for --backbone {given.family}{remedy}")
+    kept = config.encoder_layers or given.kept
+    if kept > given.kept:
+        raise ConfigError(f"--encoder_layers {kept}: the encoder of {given.path} has {given.kept}")
+    layer = kind(settings=given.settings, layers=kept, train=config.encoder_trainable, name="encoder")
     result = layer(waveform)
     try:
-        layer.load(folder.tensors())
+        layer.load(given.tensors())
     except EncoderError as error:
-        raise EncoderError(f"{folder.path}: {error}") from None
+        raise EncoderError(f"{given.path}: {error}") from None
     return result
+
+
+def source(config: EncoderConfig) -> EncoderFolder | TrainedEncoder:
+    """Source of an encoder's weights: its publisher's folder, or a model folder, by default the project's own model."""
+    path = model_folders.find(config.encoder or model_folders.SHIPPED)
+    return (TrainedEncoder if (path / model_folders.INDEX).is_file() else EncoderFolder).read(path)

@@ -24,6 +24,11 @@ class Weight:
             raise ValueError(f"has the shape {list(tensor.shape)}, and config.json needs {list(wanted)}")
         self.variable.assign(tensor.transpose(self.axes) if self.axes else tensor)
 
+    def published(self) -> np.ndarray:
+        """The variable in the published layout."""
+        value = np.array(self.variable)
+        return value.transpose(np.argsort(self.axes)) if self.axes else value
+
 
 def dense(name: str, layer: keras.layers.Dense) -> dict[str, Weight]:
     """Weights of a dense layer, whose published kernel is ``[units, inputs]``."""
