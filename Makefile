@@ -94,5 +94,5 @@ clean: ## Remove the results of all runs: artifacts/, mlruns/, mlflow.db (asks f
 	@echo "Removes every corpus, Store, run, model and checkpoint under $(CURDIR):"
 	@du -sch artifacts mlruns mlflow.db 2>/dev/null || true
 	@if [ -z "$(YES)" ]; then printf 'Continue? [y/N] '; read -r answer || answer=; [ "$$answer" = y ] || { echo kept; exit 1; }; fi
-	@find artifacts/ -mindepth 1 -maxdepth 1 ! -name README.md -exec rm -rf {} +
+	@find artifacts/ -mindepth 1 -maxdepth 1 ! -name README.md ! -name pretrained -exec rm -rf {} +
 	@rm -rf mlruns mlflow.db mlflow.db-journal mlflow.db-wal mlflow.db-shm

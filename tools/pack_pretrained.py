@@ -2,16 +2,18 @@
 
     python tools/pack_pretrained.py artifacts/models/NAME whisper CARD.md
 
-Both files of the network hold the same rounded weights: ``model.tflite`` as float16, ``model.keras`` as float32 with
-zeros in the lower bits, which its compression takes out.
+Both files of the network hold the same rounded weights, so they score alike. Keras reads the float16 arrays of
+``model.keras`` into float32 variables.
 """
 
 import argparse
 import dataclasses
+import io
 import tempfile
 import zipfile
 from pathlib import Path
 
+import h5py
 import numpy as np
 
 from pipeline.network import formats, networks
@@ -28,7 +30,7 @@ def pack(source: ModelFolder, card: str, folder: Path) -> ModelFolder:
         work = Path(name)
         formats.litert_float16(model, work / LITERT)
         model.save(work / "plain.keras")
-        compress(work / "plain.keras", work / KERAS)
+        halve(work / "plain.keras", work / KERAS)
         return model_folders.write(
             folder,
             litert=work / LITERT,
@@ -45,11 +47,31 @@ def rounded(weight: np.ndarray) -> np.ndarray:
     return weight.astype(np.float16).astype(weight.dtype) if weight.dtype == np.float32 else weight
 
 
-def compress(source: Path, target: Path) -> None:
-    """Copy a Keras file, compressed and with equal bytes from equal weights."""
-    with zipfile.ZipFile(source) as read, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as write:
+def halve(source: Path, target: Path) -> None:
+    """Copy a Keras file with its weights in compressed float16."""
+    with zipfile.ZipFile(source) as read, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as write:
         for name in read.namelist():
-            write.writestr(zipfile.ZipInfo(name), read.read(name), zipfile.ZIP_DEFLATED)
+            content = halved(read.read(name)) if name.endswith(".weights.h5") else read.read(name)
+            write.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
+
+
+def halved(weights: bytes) -> bytes:
+    """An HDF5 file with its arrays of float32 in compressed float16."""
+    copied = io.BytesIO()
+    with h5py.File(io.BytesIO(weights), "r") as read, h5py.File(copied, "w") as write:
+
+        def copy(name: str, item: h5py.Group | h5py.Dataset) -> None:
+            if isinstance(item, h5py.Group):
+                own = write.require_group(name)
+            else:
+                values = item[()].astype(np.float16) if item.dtype == np.float32 else item[()]
+                packed = {"compression": "gzip", "shuffle": True} if values.ndim else {}
+                own = write.create_dataset(name, data=values, **packed)
+            own.attrs.update(item.attrs)
+
+        write.attrs.update(read.attrs)
+        read.visititems(copy)
+    return copied.getvalue()
 
 
 if __name__ == "__main__":
