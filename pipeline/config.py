@@ -376,8 +376,8 @@ PRESETS: dict[str, dict[str, object]] = {
 ``logspec`` has linear bands and four stages, which learn more from hundreds of clips; ``demo`` and ``demo-lcnn`` learn
 the demo corpus from random weights, ``demo-efficientnetb0`` and ``demo-whisper`` from the models that come with the
 project; ``pretrained`` is the recipe of the one that scores before there is a champion; ``gmm`` is the classical
-baseline; ``smoke`` is for tests. ``notebook`` is the yardstick: network, features and training of the original notebook,
-on the same Store and subsets as any other run.
+baseline; ``smoke`` is for tests. ``notebook`` is the yardstick: network, features and training of the original
+notebook, on the same Store and subsets as any other run.
 """
 
 

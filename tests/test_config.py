@@ -29,8 +29,8 @@ def test_preset_values_have_their_fields_type_and_are_allowed(name):
         if option == "preset":
             continue
         assert type(value) is fields[option].type, option
-        choices = fields[option].metadata["choices"]
-        assert not choices or value in choices, option
+        choices, several = (fields[option].metadata[name] for name in ("choices", "several"))
+        assert not choices or set(value.split(",") if several else [value]) <= set(choices), option
 
 
 def test_notebook_is_the_original_notebooks_training():
