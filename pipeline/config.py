@@ -350,7 +350,6 @@ SECTIONS: dict[str, type] = {f.name: f.type for f in dataclasses.fields(Config) 
 
 _UNCHANGED = {"augment_strength": 0.0, "pseudo_spoofs": 0.0}
 _LOGSPEC = {"front_end": "logspec", "stages": 4}
-_DEMO = {**_LOGSPEC, "clip_s": 2.0, "batch_size": 8}
 _WHISPER = {"backbone": "whisper", "encoder_layers": 3, "clip_s": 2.0, "variants": 3}
 _NOTEBOOK_INPUT = {"n_fft": 2048, "hop_samples": 512, "n_mels": 128, "fmin_hz": 0.0, "normalisation": "peak"}
 _NOTEBOOK_WINDOW = {"clip_s": 1.0, "crop": "first", "pad": "zero", "windows": "first"}
@@ -361,12 +360,11 @@ _SMOKE_INPUT = {"corpus": "synthetic", "clip_s": 0.5, "n_mels": 32, "hop_samples
 PRESETS: dict[str, dict[str, object]] = {
     "default": {},
     "logspec": _LOGSPEC,
-    "demo": {**_DEMO, "epochs": 6},
+    "demo": {**_LOGSPEC, "clip_s": 2.0, "batch_size": 8, "epochs": 6},
     "demo-lcnn": {**_LOGSPEC, "backbone": "lcnn", "clip_s": 1.0, "batch_size": 8, "epochs": 38},
     "smoke": {**_SMOKE_INPUT, **_UNCHANGED, "stages": 4, "dense_units": 16, "batch_size": 16, "epochs": 2},
     "gmm": {**_LOGSPEC, "backbone": "gmm", "front_end": "lfcc", **_UNCHANGED, "epochs": 10, "keep": "last"},
     "notebook": {**_NOTEBOOK_INPUT, **_NOTEBOOK_WINDOW, **_NOTEBOOK_NETWORK, **_NOTEBOOK_FIT, **_UNCHANGED},
-    "demo-efficientnetb0": {**_DEMO, "init": "pretrained:/efficientnetb0", "epochs": 4},
     "demo-whisper": {**_WHISPER, "init": "pretrained:/whisper", "epochs": 30},
     "pretrained": {**_WHISPER, "corpus": "voices,demo", "batch_size": 64, "epochs": 30},
 }
@@ -374,8 +372,8 @@ PRESETS: dict[str, dict[str, object]] = {
 
 ``default`` is the published design: log-mel spectrogram and the whole of EfficientNetB0. The others deviate from it:
 ``logspec`` has linear bands and four stages, which learn more from hundreds of clips; ``demo`` and ``demo-lcnn`` learn
-the demo corpus from random weights, ``demo-efficientnetb0`` and ``demo-whisper`` from the models that come with the
-project; ``pretrained`` is the recipe of the one that scores before there is a champion; ``gmm`` is the classical
+the demo corpus from random weights, ``demo-whisper`` from the model that comes with the project, whose own recipe is
+``pretrained``; ``gmm`` is the classical
 baseline; ``smoke`` is for tests. ``notebook`` is the yardstick: network, features and training of the original
 notebook, on the same Store and subsets as any other run.
 """

@@ -23,7 +23,7 @@ HEADLINE = ("dev/eer", "eval/eer", "eval/seen/eer", "eval/unseen/eer", "eval/auc
 """Metrics of the champion that main's run carries, so that the first screen of ``mlflow ui`` shows them."""
 SMALL = "lcnn"
 """The best small network."""
-RIVALS = {"demo-efficientnetb0": "demo-whisper", "demo": "demo-lcnn", "default": "logspec+backbone=lcnn"}
+RIVALS = {"demo": "demo-whisper", "default": "logspec+backbone=lcnn"}
 """Rival by preset, on the front end that measured best with it; of other presets it is ``SMALL``."""
 
 
@@ -35,7 +35,7 @@ class MainOptions:
         AUTO,
         "further networks, comma separated: backbones, trained with the same settings, or presets, each with any "
         f"number of +option=value; the registry's rule makes one of all champion. {AUTO}: demo-whisper for the "
-        f"preset demo-efficientnetb0, demo-lcnn for demo, {SMALL} on logspec for default, else {SMALL}; none: no other",
+        f"preset demo, {SMALL} on logspec for the preset default, else {SMALL}; none: no other",
     )
 
 
@@ -161,7 +161,7 @@ score a file    .venv/bin/python -m pipeline.score FILE_OR_FOLDER
 serve           .venv/bin/mlflow models serve -m models:/{REGISTERED_MODEL}@champion --env-manager local"""
 
 
-@cli.command(sections=tuple(SECTIONS), options=MainOptions, default_preset="demo-efficientnetb0")
+@cli.command(sections=tuple(SECTIONS), options=MainOptions, default_preset="demo")
 def main(config: Config, options: MainOptions) -> int:
     """Entry point ``main``."""
     run([config, *rivals(config, options.rivals)])

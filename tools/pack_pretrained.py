@@ -1,9 +1,8 @@
-"""Write a model that comes with the project: a trained model folder with weights of float16, and its card.
+"""Pack a model that comes with the project: weights of float16 in the Keras model, its card, and no LiteRT file.
 
     python tools/pack_pretrained.py artifacts/models/NAME whisper CARD.md
 
-Both files of the network hold the same rounded weights, so they score alike. Keras reads the float16 arrays of
-``model.keras`` into float32 variables.
+``pipeline.unpack`` makes the LiteRT file. Keras reads the float16 arrays into float32 variables.
 """
 
 import argparse
@@ -16,35 +15,23 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from pipeline.network import formats, networks
 from pipeline.scoring import model_folders
-from pipeline.scoring.model_folders import KERAS, LITERT, PRETRAINED, ModelFolder
+from pipeline.scoring.model_folders import KERAS, PRETRAINED, ModelFolder
 
 
 def pack(source: ModelFolder, card: str, folder: Path) -> ModelFolder:
-    """Write ``folder`` from a trained model; scores differ from its own by the rounding."""
-    model = networks.load(source.keras)
-    model.set_weights([rounded(weight) for weight in model.get_weights()])
+    """Write ``folder`` from a trained model."""
     values = {field.name: getattr(source, field.name) for field in dataclasses.fields(source)}
-    with tempfile.TemporaryDirectory() as name:
-        work = Path(name)
-        formats.litert_float16(model, work / LITERT)
-        model.save(work / "plain.keras")
-        halve(work / "plain.keras", work / KERAS)
+    values["config"] = source.config.replace(encoder="")
+    with tempfile.TemporaryDirectory() as work:
+        halve(source.keras, Path(work) / KERAS)
         return model_folders.write(
             folder,
-            litert=work / LITERT,
-            keras=work / KERAS,
+            keras=Path(work) / KERAS,
             card=card,
             dev_scores=source.dev_scores,
-            **{key: value for key, value in values.items() if key not in ("folder", "sha256")}
-            | {"config": source.config.replace(encoder="")},
+            **{name: value for name, value in values.items() if name not in ("folder", "sha256")},
         )
-
-
-def rounded(weight: np.ndarray) -> np.ndarray:
-    """A weight as float16 holds it, in its own type."""
-    return weight.astype(np.float16).astype(weight.dtype) if weight.dtype == np.float32 else weight
 
 
 def halve(source: Path, target: Path) -> None:

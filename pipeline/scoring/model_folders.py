@@ -10,6 +10,8 @@ import gc
 import math
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -173,7 +175,7 @@ _PLAIN = ("operating_point", "model_version", "run_id", "fingerprint", "versions
 def write(
     folder: Path,
     *,
-    litert: Path,
+    litert: Path | None = None,
     keras: Path | None = None,
     card: str = "",
     dev_scores: "pd.DataFrame | None" = None,  # noqa: F821
@@ -184,7 +186,8 @@ def write(
 
     Parameters
     ----------
-    litert, keras : files to copy; the first scores, the second is for fine-tuning and inspection.
+    litert, keras : files to copy; the first scores, the second is for fine-tuning and inspection. A folder without
+        the first has to be unpacked before it scores (``pipeline.unpack``).
     card : text of the model card.
     dev_scores : columns ``DEV_COLUMNS``.
     fusion : how the model was made of others.
@@ -192,7 +195,8 @@ def write(
     """
     folder = Path(folder)
     with files.whole_folder(folder) as unfinished:
-        shutil.copyfile(litert, unfinished / LITERT)
+        if litert:
+            shutil.copyfile(litert, unfinished / LITERT)
         if keras:
             shutil.copyfile(keras, unfinished / KERAS)
         if card:
@@ -231,25 +235,39 @@ def champion_dir() -> Path:
     return artifacts_dir() / "models" / "champion"
 
 
-def find(model: str = "") -> Path:
+def find(model: str = "", *, scores: bool = True) -> Path:
     """Local folder of a model: a folder, ``runs:/ID``, ``models:/NAME@ALIAS``, or one of the project (``SHIPPED``).
 
-    Without a name: the champion that ``register`` left, or before the first one ``SHIPPED``. Raises
-    ``ModelFolderError`` for a model of the project that is missing.
+    Without a name: the champion that ``register`` left, or before the first one ``SHIPPED``. A model of the project is
+    unpacked at its first use, unless it need not score. Raises ``ModelFolderError`` if such a model is missing.
     """
     if not model and champion_dir().is_dir():
         return champion_dir()
     scheme, _, name = (model or SHIPPED).partition(":/")
     if scheme == "pretrained":
-        if not (PRETRAINED / name / INDEX).is_file():
+        packed = PRETRAINED / name
+        if not (packed / INDEX).is_file():
             raise ModelFolderError(
-                f"no model: {PRETRAINED / name} comes with the project and is missing; restore it, or name a model "
-                "with --model FOLDER or --model models:/spoof-detector@champion"
+                f"no model: {packed} comes with the project and is missing; restore it, or name a model with "
+                "--model FOLDER or --model models:/spoof-detector@champion"
             )
-        return PRETRAINED / name
+        return unpacked(packed) if scores else packed
     if not model.startswith(("runs:/", "models:/")):
         return Path(model)
     return _download(model)
+
+
+def unpacked(packed: Path) -> Path:
+    """Folder of a packed model with its LiteRT file, made at the first call in another process: it takes TensorFlow."""
+    folder = artifacts_dir() / "models" / f"pretrained-{packed.name}-{files.sha256(packed / INDEX)[:12]}"
+    if not folder.is_dir():
+        print(f"unpacking {packed}, once", file=sys.stderr, flush=True)
+        command = [sys.executable, "-m", "pipeline.unpack", str(packed), str(folder)]
+        done = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True)
+        if done.returncode:
+            reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
+            raise ModelFolderError(f"{packed}: cannot be unpacked: {reason}")
+    return folder
 
 
 def _download(uri: str) -> Path:

@@ -27,7 +27,7 @@ def find(config: Config) -> ModelFolder | None:
         return None
     if config.model.backbone == "gmm":
         raise ConfigError(f"--init {settings.init}: gmm is fitted anew by every training; drop the option")
-    parent = ModelFolder.load(model_folders.find(settings.init))
+    parent = ModelFolder.load(model_folders.find(settings.init, scores=False))
     if parent.keras is None:
         raise ModelFolderError(f"{parent.folder}: {model_folders.KERAS}, which --init starts from, is missing")
     return parent

@@ -35,5 +35,5 @@ def states(
 
 def source(config: EncoderConfig) -> EncoderFolder | TrainedEncoder:
     """Source of an encoder's weights: its publisher's folder, or a model folder, by default the project's own model."""
-    path = model_folders.find(config.encoder or model_folders.SHIPPED)
+    path = model_folders.find(config.encoder or model_folders.SHIPPED, scores=False)
     return (TrainedEncoder if (path / model_folders.INDEX).is_file() else EncoderFolder).read(path)
