@@ -174,6 +174,8 @@ class ModelConfig:
 
 ENCODERS = ("wav2vec2", "whisper")
 """Backbones that are pretrained speech encoders."""
+ON_WAVEFORMS = ("rawnet2", *ENCODERS)
+"""Backbones that take the waveform, so that the model has no front end."""
 
 
 @dataclass(frozen=True)

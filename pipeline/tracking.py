@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from urllib.parse import quote, unquote
 
-from pipeline.config import EXPERIMENT, FUSION, PROJECT_ROOT, Config
+from pipeline.config import EXPERIMENT, FUSION, ON_WAVEFORMS, PROJECT_ROOT, Config
 from pipeline.errors import TrackingError
 
 QUICK_TIMEOUT_S = 5
@@ -144,7 +144,7 @@ def model_name(config: Config, corpus: str) -> str:
     """Name of a model's run in ``mlflow ui``: ``lcnn logspec 1 s · demo · seed 0``."""
     if config.model.backbone == FUSION:
         return f"{FUSION} {config.window.clip_s:g} s · {corpus}"
-    front_end = "" if config.model.backbone == "rawnet2" else f" {config.front_end.front_end}"
+    front_end = "" if config.model.backbone in ON_WAVEFORMS else f" {config.front_end.front_end}"
     return f"{config.model.backbone}{front_end} {config.window.clip_s:g} s · {corpus} · seed {config.train.seed}"
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from pipeline.config import ON_WAVEFORMS
 from pipeline.metrics.assessment import Group
 from pipeline.metrics.fusion import Fusion
 from pipeline.metrics.paired_test import Difference
@@ -41,10 +42,8 @@ def lead(summary: EvaluationSummary) -> str:
     settings, evaluated = summary.settings, f"evaluated on {' and '.join(summary.results)} of {summary.store.name}."
     if summary.model.fusion:
         return f"{fusion(summary.model.fusion)}, on windows of {settings['clip_s']:g} s, {evaluated}"
-    return (
-        f"Preset {settings['preset']}: {settings['backbone']} on {settings['front_end']} spectrograms of "
-        f"{settings['clip_s']:g} s, {evaluated}"
-    )
+    on = "windows" if settings["backbone"] in ON_WAVEFORMS else f"{settings['front_end']} spectrograms"
+    return f"Preset {settings['preset']}: {settings['backbone']} on {on} of {settings['clip_s']:g} s, {evaluated}"
 
 
 def fusion(made: Fusion) -> str:
