@@ -52,6 +52,11 @@ def fit(
     if saved:
         progress, values, best = saved
         progress.run_id = run_id
+        if len(values) != len(state):
+            raise ProjectError(
+                f"{state_file}: holds {len(values)} variables and this training has {len(state)}: it began in another "
+                "precision. Give that one (--mixed_precision on or off), or delete the file to begin anew"
+            )
         for variable, value in zip(state, values, strict=True):
             variable.assign(value)
         print(f"resuming after epoch {progress.epoch} of {settings.epochs}")

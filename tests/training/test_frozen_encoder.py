@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from pipeline import train
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, ProjectError
 from pipeline.network import networks
 from pipeline.scoring import runtimes
 from pipeline.scoring.model_folders import ModelFolder
-from pipeline.training import devices, features, frozen_encoder, gradient_descent, loop
+from pipeline.training import checkpoint, devices, features, frozen_encoder, gradient_descent, loop
 from pipeline.training.data import Data
 from pipeline.training.features import Features
 
@@ -101,6 +101,13 @@ def test_an_encoder_learns_at_its_own_rate(config, synthetic_store):
         largest[part] = max(largest[part], np.abs(weight.numpy() - old).max())
     # The first step of Adam is its learning rate.
     assert largest == {"encoder": pytest.approx(1e-5, rel=0.05), "others": pytest.approx(1e-3, rel=0.05)}
+
+
+def test_a_state_of_another_precision_is_refused(config, synthetic_store, tmp_path):
+    saved = checkpoint.Progress(""), [np.zeros(1)], []
+    data = Data.of(synthetic_store, config)
+    with pytest.raises(ProjectError, match=r"state\.npz: holds 1 variables and this training has .* another precision"):
+        loop.fit(config, data, devices.prepare(config), "", state_file=tmp_path / "state.npz", saved=saved)
 
 
 def test_a_frozen_encoder_is_not_frozen_twice(config):
