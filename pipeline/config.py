@@ -368,7 +368,7 @@ PRESETS: dict[str, dict[str, object]] = {
     "gmm": {**_LOGSPEC, "backbone": "gmm", "front_end": "lfcc", **_UNCHANGED, "epochs": 10, "keep": "last"},
     "notebook": {**_NOTEBOOK_INPUT, **_NOTEBOOK_WINDOW, **_NOTEBOOK_NETWORK, **_NOTEBOOK_FIT, **_UNCHANGED},
     "demo-whisper": {**_WHISPER, "init": "pretrained:/whisper", "epochs": 30},
-    "pretrained": {**_WHISPER, "corpus": "voices,demo", "batch_size": 64, "epochs": 30},
+    "pretrained": {**_WHISPER, "corpus": "voices,demo", "variants": 1, "batch_size": 64, "epochs": 20},
 }
 """Options that differ from the field defaults, by preset.
 
