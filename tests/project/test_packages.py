@@ -18,7 +18,7 @@ SHARED = ("tracking", "config", "errors")
 """Modules at the top that packages may import, each only those behind it."""
 COMMANDS = {
     *("main", "preprocess", "train", "evaluate", "compare", "cross", "fuse", "register", "export"),
-    *("score", "stream", "analyse", "download", "latency"),
+    *("score", "stream", "analyse", "download", "latency", "unpack"),
 }
 SCORING_PATH = ("audio", "metrics", "scoring", "serving", "streaming", "page")
 MAY_PARSE = {PIPELINE / "page" / "__main__.py"}

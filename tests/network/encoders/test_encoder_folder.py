@@ -191,7 +191,7 @@ def test_backbone_of_another_family_is_refused():
     with pytest.raises(ConfigError, match="holds an encoder for --backbone whisper"):
         wav2vec2.states(keras.Input((8000,)), EncoderConfig(encoder=str(REFERENCES / "whisper")))
     with pytest.raises(
-        ConfigError, match=r"pretrained holds an encoder for --backbone whisper; name the folder of another"
+        ConfigError, match=r"whisper holds an encoder for --backbone whisper; name the folder of another"
     ):
         wav2vec2.states(keras.Input((8000,)), EncoderConfig())
 
