@@ -56,14 +56,17 @@ def fusion(made: Fusion) -> str:
 
 
 def trained_on(summary: EvaluationSummary) -> str:
-    """Corpus of the model, and whether the figures are of the same Store."""
-    store = summary.store
+    """Corpus of the model and its parent, and whether the figures are of the same Store."""
+    store, start = summary.store, summary.settings.get("init")
+    parent = (
+        f" It started from the weights of {start}; attacks that its parent learned count as unseen." if start else ""
+    )
     if not store.of_training:
         return (
-            f"The model was trained on the corpus {summary.settings['corpus']}. The figures here are of another Store, "
-            f"{store.folder} (split: {store.split_by}):"
+            f"The model was trained on the corpus {summary.settings['corpus']}.{parent} The figures here are of another "
+            f"Store, {store.folder} (split: {store.split_by}):"
         )
-    return f"Corpus {store.name}, split: {store.split_by} (Store {store.folder})."
+    return f"Corpus {store.name}, split: {store.split_by} (Store {store.folder}).{parent}"
 
 
 def warnings(summary: EvaluationSummary) -> list[str]:
