@@ -63,8 +63,8 @@ def trained_on(summary: EvaluationSummary) -> str:
     )
     if not store.of_training:
         return (
-            f"The model was trained on the corpus {summary.settings['corpus']}.{parent} The figures here are of another "
-            f"Store, {store.folder} (split: {store.split_by}):"
+            f"The model was trained on the corpus {summary.settings['corpus']}.{parent} The figures here are of "
+            f"another Store, {store.folder} (split: {store.split_by}):"
         )
     return f"Corpus {store.name}, split: {store.split_by} (Store {store.folder}).{parent}"
 
