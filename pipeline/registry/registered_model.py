@@ -24,7 +24,7 @@ SERVING_PACKAGES = (
     "threadpoolctl",
 )
 """Packages that a server of the registered model needs; no TensorFlow."""
-SERVING_CODE = ("__init__.py", "config.py", "errors.py", "common", "audio", "metrics", "scoring", "serving")
+SERVING_CODE = ("__init__.py", "config", "errors.py", "common", "audio", "metrics", "scoring", "serving")
 """Modules and packages of this project that the registered model carries."""
 
 

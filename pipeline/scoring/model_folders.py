@@ -6,14 +6,9 @@ pickle. Reading it imports no TensorFlow, and MLflow only for MLflow URIs.
 """
 
 import dataclasses
-import gc
 import math
 import os
 import shutil
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +19,7 @@ from pipeline.errors import ConfigError, ModelFolderError
 from pipeline.metrics import calibration
 from pipeline.metrics.calibration import Calibration, OperatingPoint
 from pipeline.metrics.fusion import Fusion
+from pipeline.scoring import fetched_models
 
 FORMAT = 3
 READABLE = (1, 2, 3)
@@ -251,54 +247,10 @@ def find(model: str = "", *, scores: bool = True) -> Path:
                 f"no model: {packed} comes with the project and is missing; restore it, or name a model with "
                 "--model FOLDER or --model models:/spoof-detector@champion"
             )
-        return unpacked(packed) if scores else packed
+        return fetched_models.unpacked(packed) if scores else packed
     if not model.startswith(("runs:/", "models:/")):
         return Path(model)
-    return _download(model)
-
-
-def unpacked(packed: Path) -> Path:
-    """Folder of a packed model with its LiteRT file, made at the first call in another process: it takes TensorFlow."""
-    folder = artifacts_dir() / "models" / f"pretrained-{packed.name}-{files.sha256(packed / INDEX)[:12]}"
-    if not folder.is_dir():
-        print(f"unpacking {packed}, once", file=sys.stderr, flush=True)
-        command = [sys.executable, "-m", "pipeline.unpack", str(packed), str(folder)]
-        done = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True)
-        if done.returncode:
-            reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
-            raise ModelFolderError(f"{packed}: cannot be unpacked: {reason}")
-    return folder
-
-
-def _download(uri: str) -> Path:
-    from pipeline import tracking
-
-    scheme, rest = uri.split(":/", 1)
-    inner = "artifacts/bundle" if scheme == "models" else "bundle"
-    run_id = rest.split("/")[0]
-    source = f"{uri}/{inner}" if scheme == "models" else f"runs:/{run_id}/{inner}"
-    with _uncollected():
-        tracking.check()
-        from mlflow.artifacts import download_artifacts
-        from mlflow.exceptions import MlflowException
-
-        try:
-            return Path(download_artifacts(artifact_uri=source))
-        except (MlflowException, OSError) as error:
-            reason = str(error).splitlines()[0]
-            raise ModelFolderError(f"--model {uri}: not found at {tracking.address()}: {reason}") from None
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Disable garbage collection, which takes a fifth of MLflow's import and finds nothing there."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
+    return fetched_models.downloaded(model)
 
 
 def _config(folder: Path, values: dict) -> Config:
