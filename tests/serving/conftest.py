@@ -23,6 +23,7 @@ def registered(place, write_model_folder):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SPOOF_ARTIFACTS", str(place / "artifacts"))
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{place / 'mlflow.db'}")
+        patch.delenv("MLFLOW_EXPERIMENT_ID", raising=False)  # of another module on the same worker
         patch.chdir(place)
         made = write_model_folder(place / "model")
         register.register(made.folder)

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from pipeline import train
+from pipeline import tracking, train
 from pipeline.errors import ConfigError, ProjectError
 from pipeline.network import networks
 from pipeline.scoring import runtimes
@@ -55,7 +55,8 @@ def test_only_the_head_learns_and_the_model_folder_scores_like_keras(config, syn
     np.testing.assert_allclose(runtimes.of(trained.litert, 1)(waves), model.predict(waves, verbose=0)[:, 0], atol=1e-3)
 
     other = config.replace(learning_rate=1e-2, dropout=0.1, dense_units=8)
-    loop.fit(other, Data.of(synthetic_store, other), devices.prepare(other), "")
+    with tracking.run("other head", stage="train") as run:
+        loop.fit(other, Data.of(synthetic_store, other), devices.prepare(other), run.info.run_id)
     assert shards(folder) == kept, "another head finds the features of the first"
 
 
