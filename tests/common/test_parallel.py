@@ -15,13 +15,13 @@ from pipeline.config import PROJECT_ROOT
 
 DEMO = """
 import sys, time
-from pipeline.corpora import demo
+from pipeline.corpora import made
 
 def slow(item):
     time.sleep(60)
 
 if __name__ == "__main__":
-    for _ in demo._parallel(slow, range(8), what="slow"):
+    for _ in made.on_all_cores(slow, range(8), what="slow"):
         pass
 """
 

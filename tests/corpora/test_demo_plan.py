@@ -5,7 +5,7 @@ import pytest
 import soundfile
 
 from pipeline.config import SAMPLE_RATE_HZ
-from pipeline.corpora import demo
+from pipeline.corpora import made
 from pipeline.corpora.demo import engines, fetch, humans, plan
 from pipeline.store.manifest import SUBSETS
 
@@ -34,9 +34,9 @@ def test_no_synthetic_voice_is_in_two_subsets():
     voices: dict[str, set[str]] = {}
     for subset in SUBSETS:
         for attack in set(plan.SPOOFS[subset]) - {"lpc", "griffin-lim", "replay"}:
-            made = plan.synthesisers(attack, subset, LANGUAGES[subset])
-            assert made, (attack, subset)
-            for voice in made:
+            speakers = plan.synthesisers(attack, subset, LANGUAGES[subset])
+            assert speakers, (attack, subset)
+            for voice in speakers:
                 name = voice.voice.split("+")[-1]
                 voices.setdefault(f"{attack} {name}", set()).add(subset)
     assert {name for name, subsets in voices.items() if len(subsets) > 1} == set()
@@ -99,8 +99,8 @@ def test_a_synthetic_voice_follows_its_human(joined, target_s):
 def test_a_voice_of_the_clips_language_is_preferred():
     voices = [(engines.Synthesiser("espeak", f"{name}+m1", name), [], []) for name in ("da", "fi")]
     finnish, welsh = (plan.Clip("s", language, np.zeros(8), 2, False, False) for language in ("fi", "cy"))
-    assert {demo._voice_for(finnish, voices, i)[0].language for i in range(4)} == {"fi"}
-    assert [demo._voice_for(welsh, voices, i)[0].language for i in range(2)] == ["da", "fi"]
+    assert {made.voice_for(finnish.language, voices, i)[0].language for i in range(4)} == {"fi"}
+    assert [made.voice_for(welsh.language, voices, i)[0].language for i in range(2)] == ["da", "fi"]
 
 
 def test_texts_are_numbers_per_voice_and_digits_in_arabic():

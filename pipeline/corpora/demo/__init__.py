@@ -6,17 +6,14 @@ the same corpus.
 """
 
 import multiprocessing
-from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from pipeline.common import files, parallel
-from pipeline.common.parallel import AHEAD
-from pipeline.common.progress import track
-from pipeline.config import SAMPLE_RATE_HZ, artifacts_dir
-from pipeline.corpora import asvspoof2017
+from pipeline.config import SAMPLE_RATE_HZ
+from pipeline.corpora import made
 from pipeline.corpora.demo import channel, engines, fetch, humans, plan, protocol, replay, vocoders
 from pipeline.corpora.demo.fetch import Packages
 from pipeline.corpora.demo.plan import Clip
@@ -31,19 +28,12 @@ HUMAN = ("-", "-", "-")
 
 def ensure() -> Path:
     """Folder of the corpus, which is made if missing."""
-    folder = artifacts_dir() / "corpora" / f"demo-v{RECIPE_VERSION}"
-    if not (folder / "DATA.md").is_file():
-        build(folder)
-    return folder
+    return made.ensure("demo", RECIPE_VERSION, build)
 
 
 def read(data_dir: Path, parts: tuple[str, ...]) -> Reading:
-    """Rows as read by the reader of ASVspoof 2017, with names of the attacks and the language of each speaker."""
-    rows, rejected = asvspoof2017.read(data_dir, parts)
-    for row in rows:
-        row["attack_name"] = plan.ATTACK_NAMES.get(row["attack"], "")
-        row["language"] = [*row["speaker"].split("_"), ""][1]
-    return rows, rejected
+    """Rows of the corpus, and what was rejected."""
+    return made.read(data_dir, parts, plan.ATTACK_NAMES)
 
 
 def build(directory: Path, *, seed: int = 2017) -> None:
@@ -61,7 +51,7 @@ def build(directory: Path, *, seed: int = 2017) -> None:
     names = {codes: name for name, codes in plan.CODES.items()}
     names |= dict.fromkeys(replay.SEEN, "replay") | dict.fromkeys(replay.EVAL_ONLY, "replay (eval only)")
     with files.whole_folder(directory) as unfinished:
-        for number, samples in enumerate(_parallel(_render, jobs, what="demo corpus: clips")):
+        for number, samples in enumerate(made.on_all_cores(_render, jobs, what="demo corpus: clips")):
             protocol.write_clip(unfinished, entries[number].subset, number, samples)
         protocol.write_lists(unfinished, entries)
         text = protocol.about(entries, packages, names, RECIPE_VERSION)
@@ -72,7 +62,7 @@ def _humans(packages: Packages, seed: int) -> dict[str, list[Clip]]:
     """Bonafide clips by subset."""
     voices = humans.files(packages.tree)
     load = partial(_load_voice, seed=seed)
-    loaded = list(_parallel(load, list(voices.items()), what="demo corpus: human voices", unit="voice"))
+    loaded = list(made.on_all_cores(load, list(voices.items()), what="demo corpus: human voices", unit="voice"))
     unique = humans.without_copies(recording for recordings in loaded for recording in recordings)
     clips: dict[str, list[Clip]] = {subset: [] for subset in SUBSETS}
     for voice in voices:
@@ -92,7 +82,9 @@ def _synthetic(packages: Packages, clips: dict[str, list[Clip]], seed: int) -> d
         for voice in plan.synthesisers(attack, subset, sorted({clip.language for clip in clips[subset]}))
     ]
     speak = partial(_speak, packages=packages, seed=seed)
-    pools = _parallel(speak, [voice for *_, voice in voices], what="demo corpus: synthetic voices", unit="voice")
+    pools = made.on_all_cores(
+        speak, [voice for *_, voice in voices], what="demo corpus: synthetic voices", unit="voice"
+    )
     spoken: dict[tuple[str, str], list[tuple]] = {}
     for (attack, subset, voice), (words, sentences) in zip(voices, pools, strict=True):
         spoken.setdefault((attack, subset), []).append((voice, words, sentences))
@@ -123,16 +115,10 @@ def _jobs(
                 elif attack in VOCODERS:
                     add(subset, clip.speaker, plan.CODES[attack], clip.wave, attack, clip)
                 else:
-                    voice, words, sentences = _voice_for(clip, spoken[attack, subset], number)
+                    voice, words, sentences = made.voice_for(clip.language, spoken[attack, subset], number)
                     wave = plan.spoken_like(clip, words, sentences, rng)
                     add(subset, voice.tag, plan.CODES[attack], wave, None, clip)
     return jobs, entries
-
-
-def _voice_for(clip: Clip, voices: Sequence[tuple], number: int) -> tuple:
-    """The next voice of the clip's language; the next of all if none has it."""
-    same = [voice for voice in voices if voice[0].language == clip.language]
-    return (same or voices)[number % len(same or voices)]
 
 
 def _compile() -> None:
@@ -161,10 +147,3 @@ def _load_voice(item: tuple[humans.Voice, list[Path]], *, seed: int) -> list[hum
 def _speak(voice: engines.Synthesiser, *, packages: Packages, seed: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
     words, sentences = engines.texts(seed, voice)
     return engines.speak(packages, voice, words), engines.speak(packages, voice, sentences)
-
-
-def _parallel(function: Callable, items: Sequence, *, what: str, unit: str = "clip") -> Iterable:
-    """Results in the order of the items, from all cores, with progress."""
-    size = parallel.cores()
-    results = parallel.in_order(parallel.workers(size), function, items, ahead=AHEAD * size)
-    return track(results, total=len(items), what=what, unit=unit)

@@ -8,18 +8,14 @@ corpus.
 
 import hashlib
 import shutil
-from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from pipeline import audio
-from pipeline.common import files, parallel
-from pipeline.common.parallel import AHEAD
-from pipeline.common.progress import track
-from pipeline.config import artifacts_dir
-from pipeline.corpora import asvspoof2017
+from pipeline.common import files
+from pipeline.corpora import made
 from pipeline.corpora.demo import plan as demo_plan
 from pipeline.corpora.demo import protocol
 from pipeline.corpora.demo.humans import Voice
@@ -37,19 +33,12 @@ HUMAN = ("-", "-", "-")
 
 def ensure() -> Path:
     """Folder of the corpus, which is made if missing."""
-    folder = artifacts_dir() / "corpora" / f"voices-v{RECIPE_VERSION}"
-    if not (folder / "DATA.md").is_file():
-        build(folder)
-    return folder
+    return made.ensure("voices", RECIPE_VERSION, build)
 
 
 def read(data_dir: Path, parts: tuple[str, ...]) -> Reading:
-    """Rows as read by the reader of ASVspoof 2017, with names of the attacks and the language of each speaker."""
-    rows, rejected = asvspoof2017.read(data_dir, parts)
-    for row in rows:
-        row["attack_name"] = plan.ATTACK_NAMES.get(row["attack"], "")
-        row["language"] = [*row["speaker"].split("_"), ""][1]
-    return rows, rejected
+    """Rows of the corpus, and what was rejected."""
+    return made.read(data_dir, parts, plan.ATTACK_NAMES)
 
 
 def build(directory: Path, *, seed: int = 2017) -> None:
@@ -67,7 +56,7 @@ def build(directory: Path, *, seed: int = 2017) -> None:
         make = partial(_make, folder=unfinished, places=places, scale=_scale(places, work, seed), seed=seed)
         # In a drawn order, as attacks differ in cost: the time left is then known from the start.
         order = np.random.default_rng(seed).permutation(len(jobs)).tolist()
-        for _ in _parallel(make, [(number, jobs[number]) for number in order], what="voices corpus: clips"):
+        for _ in made.on_all_cores(make, [(number, jobs[number]) for number in order], what="voices corpus: clips"):
             pass
         entries = [Entry(j.subset, j.speaker, j.codes, "S01" if j.clip.joined else "S02") for j in jobs]
         protocol.write_lists(unfinished, entries)
@@ -80,7 +69,7 @@ def build(directory: Path, *, seed: int = 2017) -> None:
 def _humans(places: Places, work: Path, seed: int) -> dict[str, list[Clip]]:
     """Bonafide clips by subset."""
     voices = [item for item in humans.voices(places).items() if plan.subset_of(item[0])]
-    paths = _parallel(
+    paths = made.on_all_cores(
         partial(_load, work=work / "humans", seed=seed), voices, what="voices corpus: human voices", unit="voice"
     )
     clips: dict[str, list[Clip]] = {subset: [] for subset in SUBSETS}
@@ -108,7 +97,9 @@ def _synthetic(
         for voice in plan.synthesisers(attack, subset, sorted({clip.language for clip in clips[subset]}))
     ]
     speak = partial(_speak, places=places, work=work / "spoken", seed=seed)
-    paths = _parallel(speak, [voice for *_, voice in wanted], what="voices corpus: synthetic voices", unit="voice")
+    paths = made.on_all_cores(
+        speak, [voice for *_, voice in wanted], what="voices corpus: synthetic voices", unit="voice"
+    )
     spoken: dict[tuple[str, str], list[tuple]] = {}
     for (attack, subset, voice), path in zip(wanted, paths, strict=True):
         spoken.setdefault((attack, subset), []).append((voice, path))
@@ -142,15 +133,9 @@ def _jobs(clips: dict[str, list[Clip]], spoken: dict[tuple[str, str], list[tuple
                     telephone = clip.narrow or attack == "codec2"
                     add(clip.speaker, clip, attack, plan.CODES[attack], telephone=telephone)
                 else:
-                    voice, path = _voice_for(clip, spoken[attack, subset], number)
+                    voice, path = made.voice_for(clip.language, spoken[attack, subset], number)
                     add(voice.tag, clip, attack, plan.CODES[attack], path, telephone=clip.narrow)
     return jobs
-
-
-def _voice_for(clip: Clip, voices: Sequence[tuple], number: int) -> tuple:
-    """The next voice of the clip's language; the next of all if none has it."""
-    same = [voice for voice in voices if voice[0].language == clip.language]
-    return (same or voices)[number % len(same or voices)]
 
 
 def _load(item: tuple[Voice, list], *, work: Path, seed: int) -> Path:
@@ -195,10 +180,3 @@ def _make(item: tuple[int, Job], *, folder: Path, places: Places, scale: np.ndar
     if not protocol.clip_path(folder, job.subset, number).is_file():
         samples = rendering.render(job, places.found, scale, np.random.default_rng([seed, number]))
         protocol.write_clip(folder, job.subset, number, samples)
-
-
-def _parallel(function: Callable, items: Sequence, *, what: str, unit: str = "clip") -> Iterable:
-    """Results in the order of the items, from all cores, with progress."""
-    size = parallel.cores()
-    results = parallel.in_order(parallel.workers(size), function, items, ahead=AHEAD * size)
-    return track(results, total=len(items), what=what, unit=unit)
