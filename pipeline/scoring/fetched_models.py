@@ -7,14 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipeline.common import files
 from pipeline.config import PROJECT_ROOT, artifacts_dir
 from pipeline.errors import ModelFolderError
 
 
-def unpacked(packed: Path) -> Path:
+def unpacked(packed: Path, version: str) -> Path:
     """Folder of a packed model with its LiteRT file, made at the first call in another process: it takes TensorFlow."""
-    folder = artifacts_dir() / "models" / f"pretrained-{packed.name}-{files.sha256(packed / 'bundle.json')[:12]}"
+    folder = artifacts_dir() / "unpacked" / f"{packed.name}-{version}"
     if not folder.is_dir():
         print(f"unpacking {packed}, once", file=sys.stderr, flush=True)
         command = [sys.executable, "-m", "pipeline.unpack", str(packed), str(folder)]

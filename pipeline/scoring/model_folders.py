@@ -247,7 +247,7 @@ def find(model: str = "", *, scores: bool = True) -> Path:
                 f"no model: {packed} comes with the project and is missing; restore it, or name a model with "
                 "--model FOLDER or --model models:/spoof-detector@champion"
             )
-        return fetched_models.unpacked(packed) if scores else packed
+        return fetched_models.unpacked(packed, files.sha256(packed / INDEX)[:12]) if scores else packed
     if not model.startswith(("runs:/", "models:/")):
         return Path(model)
     return fetched_models.downloaded(model)

@@ -116,7 +116,7 @@ def test_missing_folder_and_missing_models_are_named_with_the_remedy(tmp_path, m
 
 
 def test_the_champion_goes_before_the_model_that_comes_with_the_project(monkeypatch):
-    monkeypatch.setattr(fetched_models, "unpacked", lambda packed: packed)
+    monkeypatch.setattr(fetched_models, "unpacked", lambda packed, version: packed)
     assert model_folders.find("") == model_folders.PRETRAINED / "whisper" == model_folders.find("pretrained:/whisper")
     model_folders.champion_dir().mkdir(parents=True)
     assert model_folders.find("") == model_folders.champion_dir()
