@@ -81,12 +81,12 @@ def train(config: Config, store_folder: Path) -> Path:
 
 
 def _encoder(config: Config) -> list[object]:
-    """What the result depends on of a pretrained encoder: its contents in place of its folder."""
+    """What the result depends on of a pretrained encoder: its contents in place of its folder, and no disk space."""
     if not config.has_encoder:
         return []
     from pipeline.network.encoders import load
 
-    return [replace(config.encoder, encoder=load.source(config.encoder).digest)]
+    return [replace(config.encoder, encoder=load.source(config.encoder).digest, features_gb=0.0)]
 
 
 def _initial(config: Config) -> list[str]:

@@ -36,8 +36,8 @@ def state(model: keras.Model) -> list[keras.Variable]:
 
 def epoch_runner(model: keras.Model, data: Data, config: Config, devices: int = 1) -> Callable[[int], float]:
     """Return the function that fits one epoch: epoch number in, mean loss in nats out."""
-    head, features = model.get_layer(networks.ENCODER_HEAD), Features(model, data, config)
-    dev, _ = batches.all_windows(data.store, data.dev, config)
+    head, features = model.get_layer(networks.ENCODER_HEAD), _features(model, data, config)
+    dev, _ = batches.all_windows(data.store, data.dev, logits.dev_windows(config))
     features.reserve(config.encoder.variants * len(data.train) + len(dev.rows) + len(data.sample))
     variants: dict[int, Part] = {}
 
@@ -53,7 +53,7 @@ def epoch_runner(model: keras.Model, data: Data, config: Config, devices: int = 
 
 def scorer(model: keras.Model, data: Data, config: Config) -> logits.Scorer:
     """Return the scorer by the head."""
-    head, features = model.get_layer(networks.ENCODER_HEAD), Features(model, data, config)
+    head, features = model.get_layer(networks.ENCODER_HEAD), _features(model, data, config)
 
     def score(rows: np.ndarray, own: Config) -> np.ndarray:
         chosen, owner = batches.all_windows(data.store, rows, own)
@@ -61,6 +61,13 @@ def scorer(model: keras.Model, data: Data, config: Config) -> logits.Scorer:
         return logits.mean(head.predict(_dataset(part, np.arange(len(owner)), SCORED), verbose=0), owner)
 
     return score
+
+
+def _features(model: keras.Model, data: Data, config: Config) -> Features:
+    """Features of the training of ``model``, made once: they compile the encoder."""
+    if not hasattr(model, "features"):
+        model.features = Features(model, data, config)
+    return model.features
 
 
 def _batches(part: Part, config: Config, epoch: int) -> tf.data.Dataset:

@@ -14,6 +14,9 @@ from pipeline.training import averaging, parent
 from pipeline.training.data import Data
 from pipeline.training.loss_scale import LossScale
 
+UNDECAYED = ["bias", "beta", "gamma"]
+"""Names of variables that weight decay spares."""
+
 
 def build(config: Config, steps: int) -> keras.Model:
     """Build a model with fresh weights or its parent's, compiled with optimiser and loss; ``steps`` per epoch.
@@ -62,22 +65,26 @@ def _optimizer(config: Config, total_steps: int, steps: int) -> keras.Optimizer:
             warmup_steps=warmup,
             decay_steps=max(1, total_steps - warmup),
         )
-    encoder = config.encoder.encoder_learning_rate / settings.learning_rate
-    optimizer = TwoRates(rate, encoder, weight_decay=settings.weight_decay or None)
-    optimizer.exclude_from_weight_decay(var_names=["bias", "beta", "gamma", networks.ENCODER])
+    decay = settings.weight_decay or None
+    if config.has_encoder and not config.encoder.frozen:
+        return TwoRates(rate, config.encoder.encoder_learning_rate / settings.learning_rate, weight_decay=decay)
+    optimizer = keras.optimizers.Adam(rate, weight_decay=decay)
+    optimizer.exclude_from_weight_decay(var_names=UNDECAYED)
     return optimizer
 
 
 class TwoRates(keras.optimizers.Adam):
-    """Adam that trains the variables of a pretrained encoder with ``encoder`` times the learning rate."""
+    """Adam that trains a pretrained encoder with ``encoder`` times the learning rate, and without weight decay."""
 
     def __init__(self, learning_rate, encoder: float, **kwargs):
         super().__init__(learning_rate, **kwargs)
         self._encoder = encoder
 
     def build(self, variables):
-        within = f"{networks.ENCODER}/"
-        self._factors = [self._encoder if variable.path.startswith(within) else 1.0 for variable in variables]
+        own = [variable.path.startswith(f"{networks.ENCODER}/") for variable in variables]
+        self._factors = [self._encoder if within else 1.0 for within in own]
+        encoder = [variable for variable, within in zip(variables, own, strict=True) if within]
+        self.exclude_from_weight_decay(var_list=encoder, var_names=UNDECAYED)
         super().build(variables)
 
     def update_step(self, gradient, variable, learning_rate):

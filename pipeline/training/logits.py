@@ -23,6 +23,11 @@ def scorer(model: keras.Model, data: Data, config: Config) -> Scorer:
     return partial(utterance_logits, model, data.store)
 
 
+def dev_windows(config: Config) -> Config:
+    """Configuration of the scores of dev after each epoch: overlapping windows would take twice as long."""
+    return config.replace(windows="first" if config.window.windows == "first" else "consecutive")
+
+
 def utterance_logits(model: keras.Model, store: Store, rows: np.ndarray, config: Config) -> np.ndarray:
     """Logit of each row by a whole network, ``[rows]`` float64."""
     chosen, owner = batches.all_windows(store, rows, config)

@@ -21,7 +21,7 @@ from pipeline.training import checkpoint, expectation_maximisation, frozen_encod
 from pipeline.training.checkpoint import Progress
 from pipeline.training.data import Data
 from pipeline.training.devices import Device
-from pipeline.training.logits import Scorer, scorer
+from pipeline.training.logits import Scorer, dev_windows, scorer
 
 
 def fit(
@@ -113,10 +113,10 @@ def _epoch(
     trained_s = time.monotonic() - started
     if not math.isfinite(measured["train/batch_loss"]):
         raise ProjectError(f"training diverged: the loss of epoch {epoch + 1} is not finite; lower --learning_rate")
-    # The sample shows the fit and chooses nothing. Overlapping windows of dev would take twice as long.
-    windows_of_dev = "first" if config.window.windows == "first" else "consecutive"
-    for name, rows, windows in (("train", data.sample, "first"), ("dev", data.dev, windows_of_dev)):
-        logits = score_rows(rows, config.replace(windows=windows))
+    # The sample shows the fit and chooses nothing.
+    subsets = (("train", data.sample, config.replace(windows="first")), ("dev", data.dev, dev_windows(config)))
+    for name, rows, own in subsets:
+        logits = score_rows(rows, own)
         labels = data.bonafide[rows]
         measured |= {
             f"{name}/loss": metrics.cross_entropy(logits, labels),
