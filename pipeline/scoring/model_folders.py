@@ -1,14 +1,15 @@
 """Model folder: everything that scoring needs, with checksums that are verified on reading.
 
-It holds ``model.tflite``, ``model.keras``, ``dev_scores.csv`` and ``bundle.json`` with calibration, operating points,
-configuration and versions. Training writes it; evaluate, register, score and serve only read it. Nothing in it is a
-pickle. Reading it imports no TensorFlow, and MLflow only for MLflow URIs.
+It holds ``model.tflite``, ``model.keras``, ``dev.parquet`` with the trials that chose thresholds, and ``bundle.json``
+with calibration, operating points, configuration and versions. Training writes it; evaluate, register, score and serve
+only read it. Nothing in it is a pickle. Reading it imports no TensorFlow, and MLflow only for MLflow URIs.
 """
 
 import dataclasses
 import math
 import os
 import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,24 +20,22 @@ from pipeline.errors import ConfigError, ModelFolderError
 from pipeline.metrics import calibration
 from pipeline.metrics.calibration import Calibration, OperatingPoint
 from pipeline.metrics.fusion import Fusion
-from pipeline.scoring import fetched_models
+from pipeline.scoring import dev_table, fetched_models
 
 FORMAT = 3
 READABLE = (1, 2, 3)
-"""Formats that can be read; format 1 has no dev scores, and before 3 the index has no checksum of its own."""
+"""Formats that can be read; format 1 has no dev trials, and before 3 the index has no checksum of its own."""
 SEALED = 3
 FORMER_WINDOWS = {"all": "overlapping", "apart": "consecutive"}
 """Names of ``windows`` in folders of formats 1 to 3."""
 INDEX = "bundle.json"
 LITERT = "model.tflite"
 KERAS = "model.keras"
-DEV_SCORES = "dev_scores.csv"
 CARD = "model_card.md"
 PRETRAINED = PROJECT_ROOT / "artifacts" / "pretrained"
 """Folder of the models that come with the project."""
 SHIPPED = "pretrained:/whisper"
 """The one that scores before there is a champion."""
-DEV_COLUMNS = ("utterance_id", "label", "speaker", "score")
 
 
 @dataclass(frozen=True)
@@ -82,15 +81,14 @@ class ModelFolder:
         return path
 
     @cached_property
-    def dev_scores(self) -> "pd.DataFrame | None":  # noqa: F821
-        """Calibrated scores of the dev trials, columns ``DEV_COLUMNS``; ``None`` in a folder of format 1."""
-        import pandas as pd
+    def dev(self) -> "pd.DataFrame | None":  # noqa: F821
+        """Dev trials, columns ``dev_table.COLUMNS``, one row per trial; ``None`` in a folder without them."""
+        return dev_table.read(self.folder, self.sha256)
 
-        path = self.folder / DEV_SCORES
-        if DEV_SCORES not in self.sha256:
-            return None
-        kinds = {"utterance_id": str, "label": str, "speaker": str, "score": float}
-        return pd.read_csv(path, dtype=kinds, keep_default_na=False, float_precision="round_trip")
+    @cached_property
+    def dev_scores(self) -> "pd.DataFrame | None":  # noqa: F821
+        """Dev trials with utterance, label, speaker and score at least; ``None`` in a folder of format 1."""
+        return self.dev if self.dev is not None else dev_table.read_former(self.folder, self.sha256)
 
     @classmethod
     def load(cls, folder: str | os.PathLike) -> "ModelFolder":
@@ -174,7 +172,7 @@ def write(
     litert: Path | None = None,
     keras: Path | None = None,
     card: str = "",
-    dev_scores: "pd.DataFrame | None" = None,  # noqa: F821
+    dev: "pd.DataFrame | None" = None,  # noqa: F821
     fusion: Fusion | None = None,
     **values,
 ) -> ModelFolder:
@@ -185,7 +183,7 @@ def write(
     litert, keras : files to copy; the first scores, the second is for fine-tuning and inspection. A folder without
         the first has to be unpacked before it scores (``pipeline.unpack``).
     card : text of the model card.
-    dev_scores : columns ``DEV_COLUMNS``.
+    dev : dev trials, columns ``dev_table.COLUMNS``.
     fusion : how the model was made of others.
     values : the other fields of ``ModelFolder``.
     """
@@ -197,19 +195,44 @@ def write(
             shutil.copyfile(keras, unfinished / KERAS)
         if card:
             (unfinished / CARD).write_text(card, encoding="utf-8")
-        if dev_scores is not None:
-            dev_scores[list(DEV_COLUMNS)].to_csv(unfinished / DEV_SCORES, index=False)
-        index = {
-            "format": FORMAT,
-            **{name: values[name] for name in _PLAIN},
-            "calibration": dataclasses.asdict(values["calibration"]),
-            "operating_points": {n: dataclasses.asdict(p) for n, p in values["operating_points"].items()},
-            "config": values["config"].flat(),
-            **({"fusion": dataclasses.asdict(fusion)} if fusion else {}),
-            "sha256": {path.name: files.sha256(path) for path in sorted(unfinished.iterdir())},
-        }
-        files.write_sealed(unfinished / INDEX, index)
+        if dev is not None:
+            dev.to_parquet(unfinished / dev_table.FILE, index=False, compression="zstd")
+        _write_index(unfinished, {**values, "fusion": fusion})
     return ModelFolder.load(folder)
+
+
+def derive(
+    model: ModelFolder, folder: Path, added: Mapping[str, Path], *, without: Sequence[str] = (), **changed
+) -> ModelFolder:
+    """Write a model folder that differs from another, whole or not at all, and read it again.
+
+    Parameters
+    ----------
+    added : files to copy, by their names in the folder; they replace those of ``model``.
+    without : names of files to leave out.
+    changed : fields of ``ModelFolder`` with other values.
+    """
+    values = {field.name: getattr(model, field.name) for field in dataclasses.fields(model)} | changed
+    with files.whole_folder(Path(folder)) as unfinished:
+        kept = {name: model.folder / name for name in model.sha256 if name not in without}
+        for name, path in (kept | dict(added)).items():
+            shutil.copyfile(path, unfinished / name)
+        _write_index(unfinished, values)
+    return ModelFolder.load(folder)
+
+
+def _write_index(folder: Path, values: Mapping[str, object]) -> None:
+    """Write the index of the files in a folder, from the fields of ``ModelFolder``."""
+    index = {
+        "format": FORMAT,
+        **{name: values[name] for name in _PLAIN},
+        "calibration": dataclasses.asdict(values["calibration"]),
+        "operating_points": {n: dataclasses.asdict(p) for n, p in values["operating_points"].items()},
+        "config": values["config"].flat(),
+        **({"fusion": dataclasses.asdict(values["fusion"])} if values["fusion"] else {}),
+        "sha256": {path.name: files.sha256(path) for path in sorted(folder.iterdir())},
+    }
+    files.write_sealed(folder / INDEX, index)
 
 
 def choose(model: ModelFolder, operating_point: str) -> ModelFolder:

@@ -6,15 +6,17 @@ from pathlib import Path
 import keras
 import mlflow
 import numpy as np
+import pandas as pd
 
 from pipeline import metrics, tracking
 from pipeline.common import provenance
-from pipeline.config import Config
+from pipeline.config import SAMPLE_RATE_HZ, Config
 from pipeline.metrics import calibration
 from pipeline.metrics.fusion import Fusion
 from pipeline.network import formats, networks, summary
 from pipeline.scoring import model_folders
 from pipeline.scoring.model_folders import ModelFolder
+from pipeline.store.store import Store
 from pipeline.training import parent
 from pipeline.training.checkpoint import Progress
 from pipeline.training.data import Data
@@ -61,14 +63,13 @@ def write(
     work.mkdir(parents=True)
     formats.litert(model, work / "model.tflite")
     model.save(work / "model.keras")
-    dev = data.store.manifest.iloc[data.dev][["utterance_id", "label", "speaker"]].assign(score=scores)
     written = model_folders.write(
         folder,
         litert=work / "model.tflite",
         keras=work / "model.keras",
         config=config,
         calibration=fitted,
-        dev_scores=dev,
+        dev=dev_trials(data.store, data.dev, logits, scores),
         operating_points=calibration.operating_points(
             scores, labels, (*calibration.NAMED, config.decision.operating_point)
         ),
@@ -83,6 +84,15 @@ def write(
     )
     shutil.rmtree(work)
     return written
+
+
+def dev_trials(store: Store, rows: np.ndarray, logits: np.ndarray, scores: np.ndarray) -> pd.DataFrame:
+    """Store rows with their logits and calibrated scores, ``[rows]`` each; columns ``scoring.dev_table.COLUMNS``."""
+    texts = ["utterance_id", "label", "speaker", "attack", "corpus"]
+    lengths = store.lengths()[rows]
+    spoken = [float(store.speech(row).seconds(0, length)) for row, length in zip(rows, lengths, strict=True)]
+    found = store.manifest.iloc[rows][texts].reset_index(drop=True)
+    return found.assign(logit=logits, score=scores, duration_s=lengths / SAMPLE_RATE_HZ, speech_s=spoken)
 
 
 def log(model: keras.Model, written: ModelFolder) -> None:

@@ -78,7 +78,7 @@ def test_every_flipped_bit_and_lost_end_of_a_model_folder_is_an_error(make_model
     import pandas as pd
 
     dev = pd.DataFrame({"utterance_id": ["a"], "label": ["spoof"], "speaker": ["s"], "score": [0.5]})
-    folder = make_model_folder(dev_scores=dev).folder
+    folder = make_model_folder(dev=dev).folder
     rng = np.random.default_rng(9)
     for path in sorted(folder.iterdir()):
         sound = path.read_bytes()

@@ -21,7 +21,7 @@ from pipeline.common import files
 from pipeline.config import PROJECT_ROOT, REGISTERED_MODEL, CorpusConfig, preset
 from pipeline.errors import ConfigError, ModelFolderError, ProjectError
 from pipeline.network import networks
-from pipeline.scoring import inputs, model_folders
+from pipeline.scoring import dev_table, inputs, model_folders
 from pipeline.scoring.model_folders import ModelFolder
 from pipeline.store import store
 from pipeline.store.store import Store
@@ -170,6 +170,6 @@ def test_a_registered_version(trapped_version, voice, tmp_path, make_model_folde
     assert score.main([recording, "--model", trapped_version]) == 0
     assert stream.main(["--input", recording, "--model", trapped_version, "--pace", "fast"]) == 0
     assert analyse.main([recording, "--model", trapped_version, "--output", str(tmp_path / "found")]) == 0
-    rival = make_model_folder("rival", dev_scores=pd.DataFrame(columns=list(model_folders.DEV_COLUMNS)))
+    rival = make_model_folder("rival", dev=pd.DataFrame(columns=list(dev_table.COLUMNS)))
     assert not register.register(rival.folder).promoted
     assert ModelFolder.load(model_folders.find(trapped_version)).model_version == "tiny-1"

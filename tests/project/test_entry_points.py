@@ -134,7 +134,7 @@ def test_a_training_run_holds_everything(project, shown):
     figures |= {"figures/eval/reliability.png", "figures/eval/attacks.png", "architecture/model.png"}
     tables = {"scores.csv", "attacks.csv", "groups.csv", "shortcuts.csv", "model_card.md", "report.html"}
     tables |= {"architecture/model.txt"}
-    bundle = {f"bundle/{name}" for name in ("bundle.json", "model.tflite", "model.keras", "dev_scores.csv")}
+    bundle = {f"bundle/{name}" for name in ("bundle.json", "model.tflite", "model.keras", "dev.parquet")}
     assert figures | tables | bundle <= files, sorted(files)
 
 

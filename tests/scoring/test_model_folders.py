@@ -46,27 +46,51 @@ DEV = pd.DataFrame(
         "utterance_id": ["007", "a,b", "NA", "d"],
         "label": ["bonafide", "spoof", "bonafide", "spoof"],
         "speaker": ["1", "", "nan", "2"],
+        "attack": ["-", "A01", "-", "A02"],
+        "corpus": "toy",
+        "logit": [0.8, -0.75, 0.4, 0.375],
         "score": [1.1, -2.0, 0.1 + 0.2, 0.25],
+        "duration_s": [1.0, 2.5, 3.0, 0.4],
+        "speech_s": [0.9, 2.0, 2.5, 0.0],
     }
 )
 
 
-def test_dev_scores_come_back_as_they_were_and_give_further_points(make_model_folder):
-    read = ModelFolder.load(make_model_folder(dev_scores=DEV).folder)
-    pd.testing.assert_frame_equal(read.dev_scores, DEV, check_dtype=False)
+def test_dev_trials_come_back_as_they_were_and_give_further_points(make_model_folder):
+    read = ModelFolder.load(make_model_folder(dev=DEV).folder)
+    pd.testing.assert_frame_equal(read.dev, DEV)
+    assert read.dev_scores is read.dev
     assert read.point("fpr=0.5") == calibration.OperatingPoint(pytest.approx(-0.875), 0.5, 0.0, 0.5)
-    assert make_model_folder().dev_scores is None
+    assert make_model_folder().dev is make_model_folder().dev_scores is None
     with pytest.raises(ConfigError, match=r"'fpr=0\.5': this model has eer, min_dcf"):
         make_model_folder().point("fpr=0.5")
 
 
 def test_another_default_point_changes_the_index_alone(make_model_folder):
-    written = make_model_folder(dev_scores=DEV)
+    written = make_model_folder(dev=DEV)
     chosen = model_folders.choose(written, "fpr=0.5")
     assert (chosen.operating_point, chosen.config.decision.operating_point) == ("fpr=0.5", "fpr=0.5")
     assert chosen.point() == written.point("fpr=0.5")
     assert set(chosen.operating_points) == {"eer", "min_dcf", "fpr=0.5"}
     assert (chosen.sha256, chosen.calibration) == (written.sha256, written.calibration)
+
+
+def test_a_folder_derived_from_another_has_its_other_files(make_model_folder, tmp_path):
+    source, card = make_model_folder(dev=DEV), tmp_path / "card.md"
+    card.write_text("about it")
+    made = model_folders.derive(source, tmp_path / "own", {"model_card.md": card}, without=["model.tflite"], run_id="r")
+    assert {p.name for p in made.folder.iterdir()} == {"bundle.json", "dev.parquet", "model.keras", "model_card.md"}
+    assert (made.run_id, made.model_version) == ("r", source.model_version)
+    assert made.sha256["dev.parquet"] == source.sha256["dev.parquet"]
+
+
+def test_dev_scores_in_csv_are_read(make_model_folder, tmp_path):
+    csv = tmp_path / "dev_scores.csv"
+    DEV[["utterance_id", "label", "speaker", "score"]].to_csv(csv, index=False)
+    made = model_folders.derive(make_model_folder(), tmp_path / "own", {csv.name: csv})
+    assert made.dev is None
+    pd.testing.assert_frame_equal(made.dev_scores, DEV[list(made.dev_scores)], check_dtype=False)
+    assert made.point("fpr=0.5").threshold == pytest.approx(-0.875)
 
 
 def test_a_folder_of_format_1_is_read(make_model_folder):

@@ -1,0 +1,30 @@
+"""Dev trials of a model folder: what chose checkpoint, calibration and thresholds, kept with the model.
+
+Promotion compares models on them, and operating points of other rates are found on them.
+"""
+
+from collections.abc import Collection
+from pathlib import Path
+
+FILE = "dev.parquet"
+COLUMNS = ("utterance_id", "label", "speaker", "attack", "corpus", "logit", "score", "duration_s", "speech_s")
+"""Texts, then the mean logit of the windows that count, the calibrated score, and seconds."""
+FORMER_FILE = "dev_scores.csv"
+"""Holds utterance, label, speaker and score only."""
+
+
+def read(folder: Path, names: Collection[str]) -> "pd.DataFrame | None":  # noqa: F821
+    """Dev trials of a folder of these files, columns ``COLUMNS``, one row per trial; ``None`` if there are none."""
+    import pandas as pd
+
+    return pd.read_parquet(folder / FILE) if FILE in names else None
+
+
+def read_former(folder: Path, names: Collection[str]) -> "pd.DataFrame | None":  # noqa: F821
+    """Dev trials of ``FORMER_FILE``; ``None`` if there are none."""
+    import pandas as pd
+
+    if FORMER_FILE not in names:
+        return None
+    kinds = {"utterance_id": str, "label": str, "speaker": str, "score": float}
+    return pd.read_csv(folder / FORMER_FILE, dtype=kinds, keep_default_na=False, float_precision="round_trip")
