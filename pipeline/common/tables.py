@@ -30,7 +30,7 @@ COLUMN_NAMES = {
     "label": ("label", "target", "class", "key"),
     "split": ("split", "subset", "partition"),
     "speaker": ("speaker", "speakerid"),
-    **{name: (name.replace("_", ""),) for name in ("utterance_id", "attack")},
+    **{name: (name.replace("_", ""),) for name in ("utterance_id", "attack", "spoof_start_s", "spoof_end_s")},
 }
 """Names (see ``word``) of each column; the first that a table has is taken."""
 

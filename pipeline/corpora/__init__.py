@@ -25,6 +25,7 @@ READERS = {
     "fake_or_real": ("pipeline.corpora.fake_or_real",),
     "folder": ("pipeline.corpora.folder",),
     "in_the_wild": ("pipeline.corpora.in_the_wild",),
+    "partialspoof": ("pipeline.corpora.partialspoof",),
     "synthetic": ("pipeline.corpora.synthetic",),
     "table": ("pipeline.corpora.table",),
     "voices": ("pipeline.corpora.voices",),

@@ -16,11 +16,12 @@ from pipeline.common.progress import track
 from pipeline.common.spark import LOCAL, EngineOptions
 from pipeline.config import Config
 from pipeline.errors import StoreError
-from pipeline.store import manifest, shards, splits, store
+from pipeline.store import manifest, segments, shards, splits, store
 from pipeline.store.manifest import Rejected
 from pipeline.store.shards import Task
 
 TWO_LABELS = "the same audio under two labels"
+LATE = "spoof_start_s lies behind its end"
 
 
 def build(
@@ -92,12 +93,21 @@ def _decoded(tasks: list[Task], engine: EngineOptions) -> Iterator[None]:
 
 
 def _collect(table: pd.DataFrame, results: list[dict], rejected: list[Rejected]) -> tuple[pd.DataFrame, list[Rejected]]:
-    """Manifest of the decoded recordings; the others, and equal audio under both labels, are rejected."""
+    """Manifest of the decoded recordings.
+
+    Rejected are the others, those whose segments lie behind their end, and equal audio under both labels.
+    """
     refused = [Rejected(p, r["reason"], r["kind"]) for p, r in zip(table["path"], results, strict=True) if "kind" in r]
     rejected = rejected + refused
     kept = table[["kind" not in row for row in results]].reset_index(drop=True)
     for column in manifest.DECODED_COLUMNS:
         kept[column] = [row[column] for row in results if column in row]
+    late = segments.beyond_end(kept)
+    rejected += [
+        Rejected(row.path, f"{LATE}: {row.spoof_start_s} in {row.duration_s:g} s", LATE)
+        for row in kept[late].itertuples()
+    ]
+    kept = kept[~late].reset_index(drop=True)
     labels = kept.groupby("sha256")["label"].transform("nunique") if len(kept) else pd.Series(dtype=int)
     for checksum, group in kept[labels > 1].groupby("sha256", sort=False):
         names = " and ".join(f"{row.path} ({row.label})" for row in group.itertuples())

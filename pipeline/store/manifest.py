@@ -2,7 +2,8 @@
 
 Columns, all text unless said otherwise: ``utterance_id`` (unique), ``path`` (absolute), ``label`` (bonafide | spoof),
 ``split`` (train | dev | eval | ""), ``speaker``, ``attack`` ("-" for bonafide), ``attack_name`` (readable), ``corpus``,
-then one column per condition that the corpus knows (``phrase``, ``playback``, ``codec``, ``language`` …).
+then one column per condition that the corpus knows (``phrase``, ``playback``, ``codec``, ``language`` …), and those of
+``segments`` if the corpus knows which parts of its recordings are spoofed.
 Preprocessing adds ``duration_s`` (float), ``sha256`` (of the decoded samples), their place in the Store (``shard``,
 ``position``), its ``speech`` (``audio.speech.Speech`` as text) and the format of the file (``FILE_COLUMNS``). Unknown
 is "", never a guess.
@@ -18,6 +19,7 @@ import pandas as pd
 
 from pipeline.config import BONAFIDE, SPOOF
 from pipeline.errors import CorpusError
+from pipeline.store import segments
 
 LABELS = (BONAFIDE, SPOOF)
 SUBSETS = ("train", "dev", "eval")
@@ -86,7 +88,7 @@ def join(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def check(table: pd.DataFrame) -> None:
-    """Raise ``CorpusError`` for the first row whose label, split or identifier is not allowed."""
+    """Raise ``CorpusError`` for the first row whose label, split, identifier or spoofed segments are not allowed."""
     for column, allowed in (("label", LABELS), ("split", (*SUBSETS, ""))):
         wrong = table[~table[column].isin(allowed)]
         if len(wrong):
@@ -97,6 +99,7 @@ def check(table: pd.DataFrame) -> None:
     doubled = table[table["utterance_id"].duplicated()]
     if len(doubled):
         raise CorpusError(f"utterance_id {doubled.iloc[0]['utterance_id']!r} occurs more than once")
+    segments.check(table)
 
 
 def conditions(table: pd.DataFrame) -> list[str]:
@@ -104,7 +107,7 @@ def conditions(table: pd.DataFrame) -> list[str]:
 
     Columns of names or transcripts make no groups. The corpus is a condition of a joined Manifest.
     """
-    fixed = {*COLUMNS, *DECODED_COLUMNS} - {"corpus"}
+    fixed = {*COLUMNS, *DECODED_COLUMNS, *segments.COLUMNS} - {"corpus"}
     return [c for c in table.columns if c not in fixed and 1 < table[c].nunique() <= len(table) / 2]
 
 

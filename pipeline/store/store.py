@@ -8,6 +8,7 @@ later stages read it and check what they read.
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,6 +22,8 @@ from pipeline.audio.speech import Speech
 from pipeline.common import files
 from pipeline.config import SAMPLE_RATE_HZ
 from pipeline.errors import StoreError
+from pipeline.store import segments
+from pipeline.store.segments import Segments
 
 INDEX = "store.json"
 MANIFEST = "manifest.parquet"
@@ -79,6 +82,19 @@ class Store:
         if "speech" in self.manifest:
             return Speech.parse(self.manifest["speech"].iat[row])
         return speech.find(self.waveform(row))
+
+    @cached_property
+    def has_segments(self) -> bool:
+        """Whether a recording lists which parts of it are spoofed."""
+        return segments.COLUMNS[0] in self.manifest and bool((self.manifest[segments.COLUMNS[0]] != "").any())
+
+    def segments(self, row: int) -> Segments:
+        """Spoofed segments that a Manifest row lists."""
+        if not self.has_segments:
+            return ()
+        duration_s = float(self.manifest["duration_s"].iat[row])
+        listed = segments.parse(*(self.manifest[name].iat[row] for name in segments.COLUMNS))
+        return tuple((start, min(end, duration_s)) for start, end in listed)
 
     def _shard(self, number: int) -> "_Shard":
         """Shard of a number, checked at its first use, which reads it once from disk."""
