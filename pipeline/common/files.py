@@ -7,6 +7,8 @@ leaves the old one or the new one.
 import fcntl
 import hashlib
 import json
+import math
+import os
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -48,6 +50,26 @@ def whole_folder(folder: Path) -> Iterator[Path]:
         folder.rename(old)
     unfinished.rename(folder)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def append(path: Path, text: str, *, header: str = "", max_bytes: float = math.inf) -> None:
+    """Append lines to a file that several processes may share; each call's lines stay whole and together.
+
+    ``header`` opens a new file. A file that would grow beyond ``max_bytes`` is first renamed to ``<name>.1``, in place
+    of an older one, so both together stay below twice that size.
+    """
+    while True:
+        with path.open("ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            # Another process may have renamed the file while this one waited.
+            if not path.exists() or not os.path.samestat(path.stat(), os.fstat(file.fileno())):
+                continue
+            size = os.fstat(file.fileno()).st_size
+            if size and size + len(text.encode()) > max_bytes:
+                path.replace(path.with_name(f"{path.name}.1"))
+                continue
+            file.write(((header if not size else "") + text).encode())
+            return
 
 
 def write_json(path: Path, values: object, *, shared: bool = False) -> None:

@@ -15,6 +15,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from pipeline.common import files
+
 PERCENTILES = (50, 95, 99)
 CLASSES_PER_DECADE = 50
 """Number of latency classes; each is 4.7 % wide."""
@@ -82,12 +84,7 @@ class LatencyLog:
             sys.stderr.write(text)
             sys.stderr.flush()
             return
-        # One write to a file opened for appending keeps the lines of several processes whole.
-        handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-        try:
-            os.write(handle, text.encode())
-        finally:
-            os.close(handle)
+        files.append(self._path, text)
 
     def _line(self) -> dict | None:
         with self._lock:

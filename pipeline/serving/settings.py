@@ -19,7 +19,7 @@ Amount = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class ServerSettings(BaseModel):
-    """Limits and log of one server process."""
+    """Limits and logs of one server process."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -36,6 +36,8 @@ class ServerSettings(BaseModel):
     detectors: int = Field(0, ge=0, description="recordings scored at once; 0: one per core")
     log: str = Field("", description="file for JSON lines about latency; empty: standard error")
     log_every_s: Amount = Field(10.0, description="time between two lines, in s; none without requests")
+    rows: str = Field("", description="file for scored rows as JSON lines, without names and audio; empty: none")
+    rows_mb: Amount = Field(100.0, description="size from which that file is renamed to FILE.1, in MB")
 
     def named(self, field: str, unit: str) -> str:
         """A limit for errors: ``32 MB (SPOOF_SERVE_MAX_BODY_MB)``."""

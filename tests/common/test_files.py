@@ -1,6 +1,7 @@
-"""JSON under its own checksum: what goes in comes out, and nothing else does."""
+"""JSON under its own checksum: what goes in comes out, and nothing else does. Files that processes append to."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -37,3 +38,24 @@ def test_a_list_is_no_index_and_a_file_without_a_checksum_is_read(tmp_path):
         files.read_sealed(path)
     path.write_text('{"a": 1}')
     assert files.read_sealed(path) == {"a": 1}
+
+
+def _append_many(path, name):
+    for number in range(200):
+        files.append(path, f"{name} {number}\n{name} {number}\n", header="head\n", max_bytes=2000)
+
+
+def test_processes_share_an_appended_file_that_stays_small(tmp_path):
+    path = tmp_path / "log"
+    with ThreadPoolExecutor(4) as threads:  # a lock belongs to an opened file, so threads contend as processes do
+        list(threads.map(_append_many, [path] * 4, "abcd"))
+    for file in (path, tmp_path / "log.1"):
+        head, *lines = file.read_text().splitlines()
+        assert head == "head"
+        assert lines[::2] == lines[1::2], "two lines of one call are apart"
+        assert 0 < file.stat().st_size <= 2000
+    assert len(list(tmp_path.iterdir())) == 2
+    kept = tmp_path / "whole"
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda n: files.append(kept, f"{n}\n", header="h\n"), range(500)))
+    assert sorted(map(int, kept.read_text().split()[1:])) == list(range(500))
