@@ -39,6 +39,7 @@ MODULES = {
     "export": "pipeline.export",
     "stream": "pipeline.stream",
     "analyse": "pipeline.analyse",
+    "drift": "pipeline.drift",
 }
 """Entry point to the module it runs."""
 
