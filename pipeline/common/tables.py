@@ -23,6 +23,8 @@ SPLIT_WORDS = {
     **dict.fromkeys(("eval", "evaluation", "test", "testing"), "eval"),
 }
 """Words for a subset, in tables and as names of folders (see ``word``)."""
+ANSWERS = {"live": BONAFIDE, "fake": SPOOF, "partly": "", "unknown": ""}
+"""Answers of the page's visitors, and the label of each; two of them are none."""
 ONE, ZERO = ("1", "1.0", "true"), ("0", "0.0", "false")
 """Labels that mean a class only by ``label_one``."""
 COLUMN_NAMES = {

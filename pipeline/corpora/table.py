@@ -1,6 +1,7 @@
 """A table of recordings: CSV, TSV or Parquet with ``path`` and ``label``, and any other column of the Manifest."""
 
 import os
+import sys
 from collections import Counter
 from functools import cache
 from pathlib import Path
@@ -17,12 +18,15 @@ from pipeline.store.manifest import Rejected
 def read(data_dir: Path, parts: tuple[str, ...], label_one: str) -> tuple[pd.DataFrame, list[Rejected]]:
     """Rows of the table at ``data_dir``; rejected are those without a file or with contradicting labels.
 
-    Paths are relative to the table's folder; a name without suffix stands for the one recording of that name. Raises
+    Paths are relative to the table's folder; a name without suffix stands for the one recording of that name. In a
+    table of the page's answers the last one to a recording counts, and those without a label are left out. Raises
     ``CorpusError`` for a row without a label, a table none of whose paths is a file, and what ``tables.load`` refuses.
     """
     table = tables.load(data_dir, label_one)
     if "label" not in table:
         raise CorpusError(f"{data_dir}: column 'label' is missing; found {', '.join(table.columns)}")
+    if "answer" in table:
+        table = _answered(table, data_dir.name)
     unlabelled = table[table["label"] == ""]
     if len(unlabelled):
         first = unlabelled.iloc[0]["path"]
@@ -55,6 +59,18 @@ def read(data_dir: Path, parts: tuple[str, ...], label_one: str) -> tuple[pd.Dat
     again = table.duplicated(["path", "utterance_id"])
     rejected += [Rejected(path, f"listed twice in {data_dir.name}, and read once") for path in table["path"][again]]
     return table[~again], rejected
+
+
+def _answered(table: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Last answer to each recording that gives a label, see ``tables.ANSWERS``; prints what is left out."""
+    last = table[~table["path"].duplicated(keep="last")]
+    without = (last["label"] == "") & last["answer"].isin(tables.ANSWERS)
+    counts = Counter(last["answer"][without])
+    left_out = {"changed later": len(table) - len(last), **{answer: counts[answer] for answer in sorted(counts)}}
+    if any(left_out.values()):
+        shown = ", ".join(f"{count} {answer}" for answer, count in left_out.items() if count)
+        print(f"{name}: {len(table) - len(last) + without.sum()} answers give no label: {shown}", file=sys.stderr)
+    return last[~without]
 
 
 def _absolute(folder: Path, names: list[str]) -> list[str]:

@@ -1,11 +1,13 @@
 """Serve the web page: drop recordings into a browser, play them, and see their scores.
 
-Only this machine can reach it, unless --host gives another address. Recordings are not stored.
+Only this machine can reach it, unless --host gives another address. Recordings are stored only with --keep.
 """
 
 import contextlib
+import getpass
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 from pipeline import cli
 from pipeline.common import parallel
@@ -24,7 +26,15 @@ class PageOptions:
     port: int = option(8000, "port; 0: any free one")
     names: str = option("", "host names, comma separated, by which others reach the page")
     max_mb: float = option(50.0, "largest upload, in MB")
+    password_file: str = option("", "file of users and hashes of their passwords; empty: none is asked for")
+    add_user: str = option("", "name of a user to add to --password_file: asks for the password, and ends")
+    user_header: str = option("", "header in which a reverse proxy names the user, in place of passwords")
+    trusted_proxies: str = option("127.0.0.1,::1", "addresses or networks whose --user_header is believed")
     workers: int = option(0, "recordings scored at once; 0: one per core")
+    feedback: str = option("", "CSV file to append visitors' answers to; --corpus table reads it; empty: none")
+    keep: str = option("", "folder for the recordings that visitors answer about; empty: recordings are not stored")
+    metrics: bool = option(False, "answer GET /metrics in Prometheus' format")
+    keep_mb: float = option(1000.0, "most that this folder may hold, in MB", least=0)
 
 
 @cli.command(options=PageOptions)
@@ -35,30 +45,78 @@ def main(_: Config, options: PageOptions) -> int:
             f"--port {options.port} --max_mb {options.max_mb:g} --workers {options.workers}: expected a port from "
             f"{MIN_PORT} to {MAX_PORT}, MB above 0 and 0 workers or more"
         )
+    if options.add_user:
+        return _add_user(options)
+    if options.user_header and options.password_file:
+        raise ConfigError("--user_header and --password_file are two ways to know a user; give one")
+    if options.keep and not options.feedback:
+        raise ConfigError(
+            f"--keep {options.keep}: recordings are kept for their answers; name a table, --feedback FILE.csv"
+        )
     import uvicorn
 
-    from pipeline.page import server
+    from pipeline.page import access, server
+    from pipeline.page.feedback import Feedback
     from pipeline.scoring import detector, model_folders
+    from pipeline.serving.telemetry import Telemetry
 
     workers = options.workers or parallel.cores()
     model = model_folders.ModelFolder.load(model_folders.find(options.model))
     names = server.LOCAL_NAMES | {name.strip().lower() for name in options.names.split(",") if name.strip()}
+    keep = Path(options.keep) if options.keep else None
+    feedback = Feedback(Path(options.feedback), keep, options.keep_mb) if options.feedback else None
+    users = None
+    if options.user_header:
+        users = access.ProxyHeader(options.user_header, options.trusted_proxies)
+    elif options.password_file:
+        users = access.Passwords(Path(options.password_file))
     app = server.create(
         detector.Pool(model, workers),
         workers=workers,
         limits=server.PageLimits(max_mb=options.max_mb),
         names=frozenset(names),
+        feedback=feedback,
+        access=users,
+        telemetry=Telemetry() if options.metrics else None,
     )
-    config = uvicorn.Config(app, options.host, options.port, log_level="warning", server_header=False)
+    # The address of a proxy is what its header is believed by: it must not become that of the visitor.
+    config = uvicorn.Config(
+        app,
+        options.host,
+        options.port,
+        log_level="warning",
+        server_header=False,
+        proxy_headers=not options.user_header,
+    )
     listening = config.bind_socket()
     # From now on visitors wait and are not refused.
     listening.listen()
     host = f"[{options.host}]" if ":" in options.host else options.host
     print(f"model {model.model_version}: http://{host}:{listening.getsockname()[1]}", flush=True)
     if options.host not in ("127.0.0.1", "::1", "localhost"):
-        print("others can reach this page; it has no password and no encryption", file=sys.stderr)
+        lacks = "no encryption" if users else "no password and no encryption"
+        print(f"others can reach this page; it has {lacks}", file=sys.stderr)
+    if feedback:
+        print(
+            f"answers go to {feedback.table}; recordings are {f'kept in {keep}' if keep else 'not stored'}",
+            file=sys.stderr,
+        )
     with contextlib.suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listening])
+    return 0
+
+
+def _add_user(options: PageOptions) -> int:
+    from pipeline.page import access
+
+    if not options.password_file:
+        raise ConfigError(f"--add_user {options.add_user}: name the file too, --password_file FILE")
+    ask = getpass.getpass if sys.stdin.isatty() else lambda _: sys.stdin.readline().rstrip("\n")
+    password = ask(f"password of {options.add_user}: ")
+    if sys.stdin.isatty() and ask("again: ") != password:
+        raise ConfigError("the two passwords differ; nothing was changed")
+    access.add_user(Path(options.password_file), options.add_user, password)
+    print(f"{options.add_user} can log in with --password_file {options.password_file}; restart the page")
     return 0
 
 

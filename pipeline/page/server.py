@@ -1,24 +1,31 @@
 """Server of the page: its files, and one request per recording.
 
-Nothing is stored, no request names a path, and the cost of a request is bounded. The server refuses requests of other
+Only answers of visitors are stored, and only if asked for (``feedback``). No request names a path, and the cost of a
+request is bounded. The server refuses requests of other
 origins; the Content-Security-Policy makes the browser refuse scripts and styles of other origins.
 """
 
 import asyncio
 import contextlib
 import ipaddress
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI, HTTPException, Request, Response
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi.responses import FileResponse, JSONResponse, RedirectResponse
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import HTTPConnection
 
 from pipeline import audio
 from pipeline.errors import AudioError
 from pipeline.page import view
+from pipeline.page.access import OPEN, Access, Passwords
+from pipeline.page.feedback import Feedback
 from pipeline.scoring.detector import COLUMNS, Pool
+from pipeline.serving.telemetry import PATH as METRICS_PATH
+from pipeline.serving.telemetry import Telemetry
 
 STATIC = Path(__file__).parent / "static"
 FILES = {
@@ -40,6 +47,7 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
 }
+SCORING_PATH = "/api/recordings"
 LOCAL_NAMES = frozenset({"localhost"})
 
 
@@ -61,40 +69,58 @@ class PageLimits:
         return audio.Limits(max_bytes=1e6 * self.max_mb, max_channels=8, max_rate_hz=192000, max_samples=1.5e8)
 
 
-def create(pool: Pool, *, workers: int, limits: PageLimits, names: frozenset[str] = LOCAL_NAMES) -> FastAPI:
+def create(
+    pool: Pool,
+    *,
+    workers: int,
+    limits: PageLimits,
+    names: frozenset[str] = LOCAL_NAMES,
+    feedback: Feedback | None = None,
+    telemetry: Telemetry | None = None,
+    access: Access | None = None,
+) -> FastAPI:
     """The web application over a pool of ``workers`` detectors.
 
-    ``names`` are the host names that it answers; it always answers numeric addresses.
+    ``names`` are the host names that it answers; it always answers numeric addresses. Answers go to ``feedback``,
+    counts to ``telemetry``, which ``GET /metrics`` shows. With ``access`` only its users are answered.
     """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     seats = _Seats(workers + limits.max_waiting)
 
     @app.middleware("http")
     async def guard(request: Request, call_next) -> Response:
-        reason = _refusal(request, names)
-        answer = JSONResponse({"error": reason}, 403) if reason else await call_next(request)
+        started = time.perf_counter()
+        answer = _refused(request, names, access) or await call_next(request)
         answer.headers.update(HEADERS)
+        if telemetry and request.url.path == SCORING_PATH:
+            telemetry.request(answer.status_code, time.perf_counter() - started)
         return answer
 
     for address, (name, kind) in FILES.items():
         app.add_api_route(address, _file(STATIC / name, kind), methods=["GET"])
 
     @app.get("/api/model")
-    async def model() -> dict:
+    async def model(request: Request) -> dict:
         folder = pool.model
         return {
+            "user": access.user(request) if access else "",
+            "logs_out": isinstance(access, Passwords),
             "model_version": folder.model_version,
             "operating_point": folder.operating_point,
             "max_mb": limits.max_mb,
             "max_s": folder.config.audio.max_s,
             "columns": COLUMNS,
+            "stores": [] if not feedback else ["answers", "recordings"] if feedback.keep else ["answers"],
         }
 
-    @app.post("/api/recordings")
+    @app.post(SCORING_PATH)
     async def recordings(request: Request) -> JSONResponse:
         with seats.taken():
             recording = await _body(request, limits)
-            return JSONResponse(await run_in_threadpool(_view, pool, recording, limits))
+            shown = await run_in_threadpool(_view, pool, recording, limits, feedback)
+        if telemetry:
+            telemetry.rows([shown["row"]])
+        return JSONResponse(shown)
 
     @app.post("/api/audio")
     async def decoded(request: Request) -> Response:
@@ -104,6 +130,25 @@ def create(pool: Pool, *, workers: int, limits: PageLimits, names: frozenset[str
                 return Response(await run_in_threadpool(_wav, pool, recording, limits), media_type="audio/wav")
             except AudioError as error:
                 raise HTTPException(422, str(error)) from None
+
+    if feedback:
+
+        @app.post("/api/feedback", status_code=204)
+        async def answered(request: Request, recording: str, answer: str, name: str = "") -> None:
+            with seats.taken():
+                body = await _body(request, limits)
+                await run_in_threadpool(feedback.add, recording, answer, name, body)
+
+    if isinstance(access, Passwords):
+        access.add_routes(app)
+        app.add_api_route("/login", _file(STATIC / "login.html", "text/html"), methods=["GET"])
+
+    if telemetry:
+
+        @app.get(METRICS_PATH)
+        async def metrics() -> Response:
+            text, kind = telemetry.text()
+            return Response(text, headers={"Content-Type": kind})
 
     return app
 
@@ -126,9 +171,10 @@ class _Seats:
             self._free += 1
 
 
-def _view(pool: Pool, recording: bytes, limits: PageLimits) -> dict:
+def _view(pool: Pool, recording: bytes, limits: PageLimits, feedback: Feedback | None) -> dict:
     with pool.detector() as detector:
-        return view.view(detector, recording, limits=limits.audio)
+        shown = view.view(detector, recording, limits=limits.audio)
+    return shown | ({"recording": feedback.remember(recording, shown["row"])} if feedback else {})
 
 
 def _wav(pool: Pool, recording: bytes, limits: PageLimits) -> bytes:
@@ -162,20 +208,26 @@ async def _body(request: Request, limits: PageLimits) -> bytes:
     return bytes(received)
 
 
-def _refusal(request: Request, names: frozenset[str]) -> str:
-    """Why a request is refused, or "".
+def _refused(asking: HTTPConnection, names: frozenset[str], access: Access | None) -> Response | None:
+    """Answer to a request that is refused, or ``None``.
 
     An attacker can point a host name at this machine, and their page then has the origin of ours: only known names are
-    answered. Posts must come from this origin, so other pages cannot use the detector.
+    answered. Posts must come from this origin, so other pages cannot use the detector, nor the session of a user: where
+    there are users a post must name its origin, as browsers always do.
     """
-    host = request.headers.get("host", "")
+    host, path = asking.headers.get("host", ""), asking.scope["path"]
     name = urlsplit(f"//{host}").hostname or ""
     if name not in names and not _is_address(name):
-        return f"the host {name!r} is not served; start the page with --names to allow it"
-    origin = request.headers.get("origin")
-    if request.method != "GET" and origin is not None and urlsplit(origin).netloc != host:
-        return "requests of other pages are not answered"
-    return ""
+        reason = f"the host {name!r} is not served; start the page with --names to allow it"
+        return JSONResponse({"error": reason}, 403)
+    origin = asking.headers.get("origin", "" if access else None)
+    if asking.scope.get("method") != "GET" and origin is not None and urlsplit(origin).netloc != host:
+        return JSONResponse({"error": "requests of other pages are not answered"}, 403)
+    if not access or path in OPEN or access.user(asking):
+        return None
+    if path == "/" and isinstance(access, Passwords):
+        return RedirectResponse("/login", 303)
+    return JSONResponse({"error": "this page is for its users; log in"}, 401)
 
 
 def _is_address(name: str) -> bool:

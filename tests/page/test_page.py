@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import hashlib
 import http.client
 import io
 import json
@@ -9,14 +10,14 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import numpy as np
 import pytest
 import soundfile
 
-from pipeline import audio
-from pipeline.config import PROJECT_ROOT
+from pipeline import audio, corpora
+from pipeline.config import PROJECT_ROOT, CorpusConfig
 from pipeline.scoring.detector import COLUMNS, Detector
 from tests.support.browser import Page, asked, chromium, complaints
 
@@ -29,9 +30,16 @@ def model(write_model_folder, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def address(model):
+def answers(tmp_path_factory) -> Path:
+    """Table that the server appends answers to, beside the folder of recordings that it keeps."""
+    return tmp_path_factory.mktemp("answers") / "answers.csv"
+
+
+@pytest.fixture(scope="module")
+def address(model, answers):
     """Host and port of the page's server, which is stopped after the module."""
     arguments = ["--model", str(model.folder), "--port", "0", "--max_mb", str(MAX_MB)]
+    arguments += ["--metrics", "--feedback", str(answers), "--keep", str(answers.parent / "kept"), "--keep_mb", "0.4"]
     process = subprocess.Popen(
         [sys.executable, "-m", "pipeline.page", *arguments], cwd=PROJECT_ROOT, stdout=subprocess.PIPE, text=True
     )
@@ -144,6 +152,64 @@ def test_decoded_audio_is_returned_as_wav(address, recordings):
     assert ask(address, "POST", "/api/audio", b"x")[0] == 422
 
 
+def answer(address: str, clip: bytes, *, sent: bytes | None = None, **query: str) -> tuple[int, dict]:
+    """Score a recording, and answer about it; ``sent`` is another body of the answer."""
+    found = json.loads(ask(address, "POST", "/api/recordings", clip)[2])
+    query = {"recording": found["recording"], **query}
+    status, _, body = ask(address, "POST", f"/api/feedback?{urlencode(query)}", clip if sent is None else sent)
+    return status, found["row"] if status == 204 else json.loads(body)
+
+
+def test_answers_are_a_table_that_the_reader_takes(address, answers, recordings, capsys):
+    a, b, c = (path.read_bytes() for path in sorted(recordings.iterdir())[:3])
+    assert answer(address, b, answer="fake", name="../b.wav")[0] == 204
+    for given in ("fake", "live"):
+        status, row = answer(address, a, answer=given, name="=1+2.FLAC")
+        assert status == 204
+    assert answer(address, c, answer="partly", name="c\n.ogg")[0] == 204
+    with answers.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["answer"], row["label"]) for row in rows] == [
+        ("fake", "spoof"), ("fake", "spoof"), ("live", "bonafide"), ("partly", "")
+    ]  # fmt: skip
+    assert rows[2]["path"] == f"kept/{hashlib.sha256(a).hexdigest()}.flac"
+    assert float(rows[2]["score"]) == row["score"]
+    assert (answers.parent / rows[2]["path"]).read_bytes() == a
+
+    table, rejected = corpora.read(CorpusConfig(corpus="table", data_dir=str(answers)))
+    assert rejected == []
+    kept = {Path(row["path"]).name: row["label"] for row in rows[:3]}
+    assert {Path(path).name: label for path, label in zip(table["path"], table["label"], strict=True)} == kept
+    assert "answers.csv: 2 answers give no label: 1 changed later, 1 partly" in capsys.readouterr().err
+
+
+def test_answers_that_mean_nothing_are_refused(address, answers, recordings):
+    recording = (recordings / "c.ogg").read_bytes()
+    before = answers.read_text()
+    status, said = answer(address, recording, answer="maybe")
+    assert (status, said["detail"]) == (422, "answer 'maybe': expected live, fake, partly, unknown")
+    assert answer(address, recording, answer="live", recording="0" * 64)[0] == 410
+    assert answer(address, recording, answer="live", sent=b"another")[0] == 422
+    noise = io.BytesIO()
+    soundfile.write(noise, np.random.default_rng(0).normal(0, 0.1, 200_000), 16000, format="WAV")
+    status, said = answer(address, noise.getvalue(), answer="live")
+    assert (status, said["detail"]) == (507, "the folder for recordings is full; the answer was not stored")
+    status, _, _ = ask(address, "POST", "/api/feedback?answer=live&recording=0", Origin="http://evil.example")
+    assert status == 403
+    assert answers.read_text() == before
+
+
+def test_metrics_count_recordings_and_errors(address, recordings):
+    before = ask(address, "GET", "/metrics")[2].decode()
+    ask(address, "POST", "/api/recordings", (recordings / "notes.wav").read_bytes())
+    status, headers, body = ask(address, "GET", "/metrics")
+    assert (status, headers["content-type"].partition(";")[0]) == (200, "text/plain")
+    line = 'spoof_errors_total{kind="unreadable"} '
+    count = [float(text.partition(line)[2].split("\n")[0] or 0) for text in (before, body.decode())]
+    assert count[1] == count[0] + 1
+    assert 'spoof_requests_total{status="200"}' in body.decode()
+
+
 # Through a browser
 
 
@@ -221,10 +287,10 @@ def test_everything_is_reached_by_the_keyboard(page, recordings):
     page.drop(recordings / "c.ogg", recordings / "=1+2.flac")
     reached = []
     page.js("document.activeElement.blur()")
-    for _ in range(18):
+    for _ in range(24):
         page.browser.switch_to.active_element.send_keys(Keys.TAB)
         reached.append(page.js("document.activeElement.id || document.activeElement.textContent"))
-    assert {"choose", "record", "clear", "csv", "Score", "=1+2.flac", "play", "stack"} <= set(reached)
+    assert {"choose", "record", "clear", "csv", "Score", "=1+2.flac", "Fake", "play", "stack"} <= set(reached)
     page.element("rows").find_element("xpath", ".//button[text()='=1+2.flac']").send_keys(Keys.ENTER)
     assert page.text("file") == "=1+2.flac"
     assert page.js("document.activeElement.textContent") == "=1+2.flac"
@@ -257,6 +323,31 @@ def test_many_recordings_become_a_table_that_sorts_and_downloads(page, downloads
     for row in table[:3]:
         assert float(row["score"]) == pytest.approx(expected[row["source"].removeprefix("'")].score, abs=1e-5)
     assert (table[3]["score"], table[3]["error"][:10]) == ("", "unreadable")
+
+
+def test_visitors_answer_and_download_their_answers(page, downloads, answers, recordings):
+    page.drop(recordings / "=1+2.flac", recordings / "c.ogg")
+    assert page.text("stores").startswith("Recordings that you give an answer about are stored on the server")
+    assert page.text("truth-note") == "Answering stores the recording on the server."
+    buttons = page.element("answers").find_elements("tag name", "button")
+    assert [button.text for button in buttons] == ["Live", "Fake", "Partly fake", "Don’t know"]
+    buttons[1].click()
+    page.wait(lambda: page.text("truth-note") == "Stored. Thank you.")
+    assert buttons[1].get_attribute("aria-pressed") == "true"
+    assert answers.read_text().splitlines()[-1].split(",")[1:3] == ["spoof", "fake"]
+    page.element("rows").find_element("xpath", ".//button[text()='c.ogg']").click()
+    assert buttons[1].get_attribute("aria-pressed") == "false"
+    buttons[3].click()
+    page.wait(lambda: page.text("truth-note") == "Stored. Thank you.")
+    assert page.text("answers-csv") == "Download 2 answers"
+    page.element("answers-csv").click()
+    target = downloads / "answers.csv"
+    page.wait(target.is_file)
+    with target.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["path"], row["label"], row["answer"]) for row in rows] == [
+        ("./=1+2.flac", "spoof", "fake"), ("c.ogg", "", "unknown")
+    ]  # fmt: skip
 
 
 def test_bad_and_odd_files_are_explained(page, recordings, tmp_path):

@@ -1,4 +1,5 @@
 // The page: uploads recordings, and shows the table of their scores and the chosen one.
+import { Feedback } from "/feedback.js";
 import { Plots, clock } from "/plots.js";
 import { Player } from "/player.js";
 import { Recorder } from "/recorder.js";
@@ -18,6 +19,7 @@ const plots = new Plots($("stack"), (seconds, reading) => {
   $("readout").textContent = reading;
 });
 const player = new Player({ audio: $("audio"), button: $("play"), stack: $("stack"), onTime: showTime });
+const feedback = new Feedback({ group: $("answers"), note: $("truth-note"), download: $("answers-csv"), stores: $("stores"), items });
 plots.onSeek = (seconds) => player.playFrom(seconds);
 
 function showTime(seconds, duration) {
@@ -65,6 +67,7 @@ async function score(file) {
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
       continue;
     }
+    if (answer.status === 401) location.replace("/login"); // the session has ended
     const body = await answer.json().catch(() => ({}));
     return answer.ok ? body : refused(`The server refused the file: ${body.detail || body.error || answer.status}`);
   }
@@ -104,13 +107,14 @@ function show(item) {
   $("cause").textContent = cause;
   $("cause").hidden = !cause;
   const scored = typeof row.score === "number";
-  $("meter").hidden = $("plots").hidden = !scored;
+  $("meter").hidden = $("plots").hidden = $("truth").hidden = !scored;
   if (!scored) {
     $("parts").hidden = true;
     player.unload();
     return;
   }
   showMeter(row.score, rest.threshold);
+  feedback.show(item);
   player.load(item.file, row.duration_s);
   plots.show(rest, row.duration_s);
   showTime(0, row.duration_s);
@@ -241,6 +245,11 @@ $("csv").addEventListener("click", () => {
   URL.revokeObjectURL(link.href);
 });
 
+$("logout").addEventListener("click", async () => {
+  await fetch("/api/logout", { method: "POST" });
+  location.replace("/login");
+});
+
 let depth = 0; // number of elements that a dragged file has entered and not left
 addEventListener("dragenter", (event) => {
   event.preventDefault();
@@ -263,6 +272,9 @@ new Recorder({ button: $("record"), text: $("record-text"), onFile: (file) => ad
 
 fetch("/api/model").then((answer) => answer.json()).then((model) => {
   limits = model;
+  feedback.serverStores(model.stores);
+  $("logout").hidden = !model.logs_out;
+  $("logout").textContent = `Log out ${model.user}`;
   $("model").textContent = `Model ${model.model_version}`;
   $("limits").textContent = `, up to ${model.max_mb} MB and ${Math.floor(model.max_s / 60)} min each`;
 });

@@ -42,11 +42,12 @@ export function sorted(items, { key, down }) {
 }
 
 export function csv(items, columns) {
-  const lines = items.filter((item) => item.answer).map((item) => {
-    const row = { ...item.answer.row, source: item.file.name };
-    return columns.map((column) => quoted(row[column])).join(",");
-  });
-  return [columns.join(","), ...lines].join("\r\n") + "\r\n";
+  return lines(items.filter((item) => item.answer).map((item) => ({ ...item.answer.row, source: item.file.name })), columns);
+}
+
+export function lines(rows, columns) {
+  const texts = rows.map((row) => columns.map((column) => quoted(row[column])).join(","));
+  return [columns.join(","), ...texts].join("\r\n") + "\r\n";
 }
 
 function quoted(value) {
