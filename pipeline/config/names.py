@@ -20,9 +20,10 @@ def artifacts_dir() -> Path:
 
 
 CORPORA = (
-    *("asvspoof2017", "asvspoof2019_la", "asvspoof2019_pa", "asvspoof2021_df", "asvspoof2021_la", "asvspoof2021_pa"),
-    *("asvspoof5", "demo", "fake_or_real", "folder", "in_the_wild", "partialspoof", "synthetic", "table", "voices"),
-    "wavefake",
+    *("add2023", "asvspoof2017", "asvspoof2019_la", "asvspoof2019_pa", "asvspoof2021_df", "asvspoof2021_la"),
+    *("asvspoof2021_pa", "asvspoof5", "codecfake", "deepfake_eval_2024", "demo", "dfadd", "fake_or_real", "folder"),
+    *("in_the_wild", "librisevoc", "mlaad", "odss", "partialspoof", "replaydf", "spoofceleb", "synthetic", "table"),
+    *("voices", "wavefake"),
 )
 ENCODERS = ("wav2vec2", "whisper")
 """Backbones that are pretrained speech encoders."""

@@ -14,6 +14,7 @@ from pipeline.store import manifest
 from pipeline.store.manifest import SUBSETS, Rejected
 
 READERS = {
+    "add2023": ("pipeline.corpora.add2023",),
     "asvspoof2017": ("pipeline.corpora.asvspoof2017",),
     "asvspoof2019_la": ("pipeline.corpora.asvspoof2019", "LA"),
     "asvspoof2019_pa": ("pipeline.corpora.asvspoof2019", "PA"),
@@ -21,11 +22,19 @@ READERS = {
     "asvspoof2021_la": ("pipeline.corpora.asvspoof2021", "LA"),
     "asvspoof2021_pa": ("pipeline.corpora.asvspoof2021", "PA"),
     "asvspoof5": ("pipeline.corpora.asvspoof5",),
+    "codecfake": ("pipeline.corpora.codecfake",),
+    "deepfake_eval_2024": ("pipeline.corpora.deepfake_eval_2024",),
     "demo": ("pipeline.corpora.demo",),
+    "dfadd": ("pipeline.corpora.dfadd",),
     "fake_or_real": ("pipeline.corpora.fake_or_real",),
     "folder": ("pipeline.corpora.folder",),
     "in_the_wild": ("pipeline.corpora.in_the_wild",),
+    "librisevoc": ("pipeline.corpora.librisevoc",),
+    "mlaad": ("pipeline.corpora.mlaad",),
+    "odss": ("pipeline.corpora.odss",),
     "partialspoof": ("pipeline.corpora.partialspoof",),
+    "replaydf": ("pipeline.corpora.replaydf",),
+    "spoofceleb": ("pipeline.corpora.spoofceleb",),
     "synthetic": ("pipeline.corpora.synthetic",),
     "table": ("pipeline.corpora.table",),
     "voices": ("pipeline.corpora.voices",),

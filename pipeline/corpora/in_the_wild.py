@@ -4,7 +4,6 @@
 See Müller et al. 2022.
 """
 
-import csv
 from functools import partial
 from pathlib import Path
 
@@ -23,9 +22,5 @@ def read(data_dir: Path, parts: tuple[str, ...]) -> Reading:
     Raises ``CorpusError`` for a missing or damaged ``meta.csv``.
     """
     table = listing.outermost(data_dir, "meta.csv", "file", "unpack release_in_the_wild.zip there")
-    entries = listing.entries(table, COLUMNS, LABELS, cells=_cells, header=HEADER)
+    entries = listing.entries(table, COLUMNS, LABELS, cells=listing.csv_cells, header=HEADER)
     return listing.matched(table, entries, [table.parent], partial(listing.row, split=""))
-
-
-def _cells(line: str) -> list[str]:
-    return [cell.strip() for cell in next(csv.reader([line]))]

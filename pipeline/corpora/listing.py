@@ -1,8 +1,10 @@
 """Official lists of corpora: finding them in nested folders, splitting their lines, matching them with the audio."""
 
+import csv
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from types import MappingProxyType
 
@@ -107,11 +109,18 @@ def entries(
     return list(found.values())
 
 
+def csv_cells(line: str) -> list[str]:
+    """Cells of a line of CSV."""
+    return [cell.strip() for cell in next(csv.reader([line]))]
+
+
 def parts(
     data_dir: Path,
     places: Mapping[str, tuple[str, str]],
     columns: tuple[str, ...],
     make_row: Callable[..., dict[str, str]],
+    *,
+    relative: bool = False,
     **options: Mapping,
 ) -> Reading:
     """Rows of the parts of a corpus, each with the names of its list and of its folder; see ``matched``.
@@ -119,6 +128,7 @@ def parts(
     Parameters
     ----------
     make_row : makes the row of an entry, its path and its ``split``.
+    relative : as in ``matched``.
     options : for ``entries``.
     """
     rows: list[dict[str, str]] = []
@@ -127,7 +137,7 @@ def parts(
         folders = every(data_dir, folder_name) or [outermost(data_dir, folder_name, "folder")]
         listed = outermost(data_dir, list_name, "file")
         found = entries(listed, columns, **options)
-        found_rows, left = matched(listed, found, folders, partial(make_row, split=part))
+        found_rows, left = matched(listed, found, folders, partial(make_row, split=part), relative=relative)
         rows += found_rows
         rejected += left
     return rows, rejected
@@ -138,6 +148,8 @@ def matched(
     found: list[dict[str, str]],
     folders: Iterable[Path],
     make_row: Callable[[dict[str, str], Path], dict[str, str]],
+    *,
+    relative: bool = False,
 ) -> Reading:
     """Rows of the entries with audio; rejected are entries without, and audio that the list does not name.
 
@@ -146,9 +158,10 @@ def matched(
     found : entries; ``file`` is the name of the audio, with or without its suffix.
     folders : folders of the audio, at any depth.
     make_row : makes the row of an entry and its path.
+    relative : entries name the audio by its path below a folder.
     """
     folders = list(folders)
-    audio, rejected = audio_in(folders)
+    audio, rejected = audio_in(folders, relative=relative)
     names = {stem(entry["file"]): entry for entry in found}
     rows = [make_row(entry, audio[name]) for name, entry in names.items() if name in audio]
     rejected += [
@@ -185,15 +198,40 @@ def row(
     }
 
 
-def audio_in(folders: Iterable[Path]) -> tuple[dict[str, Path], list[Rejected]]:
+def by_folder(top: Path, describe: Callable[[tuple[str, ...]], dict[str, str] | None], *, prefix: str = "") -> Reading:
+    """Rows of a corpus whose folders tell its labels; rejected is audio that ``describe`` returns ``None`` for.
+
+    Parameters
+    ----------
+    top : folder of the recordings, at any depth.
+    describe : label and all else that the parts of a path below ``top`` tell, without the suffix of the name.
+    prefix : put before the path to make an identifier.
+    """
+    audio, rejected = audio_in([top], relative=True)
+    rows = []
+    for name, path in audio.items():
+        told = describe(tuple(name.split(os.sep)))
+        if told is None:
+            rejected.append(Rejected(str(path), "in none of the folders that tell labels"))
+        else:
+            rows.append({"utterance_id": prefix + name, "path": str(path), **told})
+    return rows, rejected
+
+
+def audio_in(folders: Iterable[Path], *, relative: bool = False) -> tuple[dict[str, Path], list[Rejected]]:
     """Recordings in the folders at any depth by their name without suffix, in order; rejected is the second of a name.
 
-    The suffix does not matter, as a corpus may have been converted from FLAC to WAV or back.
+    The suffix does not matter, as a corpus may have been converted from FLAC to WAV or back. With ``relative`` the
+    name is the path below its folder.
     """
     left: list[tuple[str, str]] = []
     found: dict[str, Path] = {}
-    for path in sorted((path for folder in folders for path in files(folder, left)), key=os.path.basename):
-        name = os.path.basename(path)
+    named = [
+        (os.path.relpath(path, folder) if relative else os.path.basename(path), path)
+        for folder in folders
+        for path in files(folder, left)
+    ]
+    for name, path in sorted(named, key=itemgetter(0)):
         if stem(name) == name:
             continue
         first = found.setdefault(stem(name), Path(path))

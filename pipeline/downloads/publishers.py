@@ -95,6 +95,26 @@ CORPORA = {
         size="142.3 GB",
         records=("14498691",),
     ),
+    "add2023": Publisher(
+        licence="see its page",
+        page="https://zenodo.org/records/12176326",
+        records=("12176326",),
+    ),
+    "codecfake": Publisher(
+        licence="CC BY-NC-ND 4.0, https://creativecommons.org/licenses/by-nc-nd/4.0/",
+        page="https://github.com/xieyuankun/Codecfake",
+        by_hand="download the archives that the page lists, some of them in parts, and unpack them",
+    ),
+    "deepfake_eval_2024": Publisher(
+        licence="CC BY-SA 4.0, https://creativecommons.org/licenses/by-sa/4.0/",
+        page="https://huggingface.co/datasets/nuriachandra/Deepfake-Eval-2024",
+        by_hand="ask for access on the page, and download audio-data/ and its table",
+    ),
+    "dfadd": Publisher(
+        licence="see its page; VCTK: CC BY 4.0",
+        page="https://huggingface.co/datasets/isjwdu/DFADD",
+        by_hand="download the zip archives of the page, and unpack them",
+    ),
     "fake_or_real": Publisher(
         licence="see its page",
         page="https://bil.eecs.yorku.ca/datasets/",
@@ -110,6 +130,31 @@ CORPORA = {
                 "https://huggingface.co/datasets/mueller91/In-The-Wild/resolve/main/release_in_the_wild.zip",
             ),
         ),
+    ),
+    "librisevoc": Publisher(
+        licence="see its page",
+        page="https://zenodo.org/records/15127251",
+        records=("15127251",),
+    ),
+    "mlaad": Publisher(
+        licence="CC BY-NC 4.0, https://creativecommons.org/licenses/by-nc/4.0/",
+        page="https://huggingface.co/datasets/mueller91/MLAAD",
+        by_hand="clone the page's repository with git-lfs; unpack M-AILABS beside fake/ for bonafide speech",
+    ),
+    "odss": Publisher(
+        licence="see its page",
+        page="https://zenodo.org/records/8370668",
+        records=("8370668",),
+    ),
+    "replaydf": Publisher(
+        licence="non-commercial research, see its page",
+        page="https://huggingface.co/datasets/mueller91/ReplayDF",
+        by_hand="clone the page's repository with git-lfs",
+    ),
+    "spoofceleb": Publisher(
+        licence="CC BY 4.0, https://creativecommons.org/licenses/by/4.0/",
+        page="https://huggingface.co/datasets/jungjee/spoofceleb",
+        by_hand="download the archives of the page, and unpack them",
     ),
     "wavefake": Publisher(
         licence="CC BY-SA 4.0, https://creativecommons.org/licenses/by-sa/4.0/; LJ Speech: public domain",

@@ -30,6 +30,15 @@ COUNTS = {
     "in_the_wild": {("", "bonafide"): 1, ("", "spoof"): 2},
     "fake_or_real": {(s, k): 1 for s in ("train", "dev", "eval") for k in ("bonafide", "spoof")},
     "wavefake": {("", "bonafide"): 2, ("", "spoof"): 5},
+    "mlaad": {("", "bonafide"): 2, ("", "spoof"): 2},
+    "spoofceleb": {(s, k): 1 for s in ("train", "dev", "eval") for k in ("bonafide", "spoof")},
+    "codecfake": {(s, k): 1 for s in ("train", "dev", "eval") for k in ("bonafide", "spoof")},
+    "add2023": {("eval", "bonafide"): 1, ("eval", "spoof"): 1},
+    "dfadd": {("train", "bonafide"): 1, ("train", "spoof"): 1, ("dev", "bonafide"): 1, ("eval", "spoof"): 1},
+    "replaydf": {("eval", "bonafide"): 1, ("eval", "spoof"): 1},
+    "deepfake_eval_2024": {("train", "bonafide"): 1, ("train", "spoof"): 1, ("eval", "spoof"): 1},
+    "odss": {("", "bonafide"): 1, ("", "spoof"): 2},
+    "librisevoc": {("", "bonafide"): 1, ("", "spoof"): 2},
 }
 NAMED = {
     ("asvspoof2019_la", "LA_T_1000000"): {"label": "bonafide", "speaker": "LA_0079", "attack": "-", "split": "train"},
@@ -47,7 +56,8 @@ NAMED = {
     | {"distance": "d4", "attacker_room": "r1", "phase": "eval"},
     ("asvspoof2021_pa", "PA_E_1000002"): {"label": "bonafide", "attack": "-", "attacker_room": ""},
     ("asvspoof5", "T_0000000000"): {"label": "spoof", "attack": "A05", "attack_tag": "AC3", "gender": "F", "codec": ""},
-    ("asvspoof5", "E_0009538969"): {"label": "spoof", "attack": "A26", "codec": "C05", "codec_quality": "2"},
+    ("asvspoof5", "E_0009538969"): {"label": "spoof", "attack": "A26", "codec": "C05", "codec_quality": "2"}
+    | {"attack_name": "VC, A16 with noise of real recordings"},
     ("asvspoof5", "T_0000000001"): {"label": "bonafide", "attack": "-", "split": "train", "speaker": "T_0840"},
     ("in_the_wild", "0"): {"label": "spoof", "speaker": "Alec Guinness", "attack": ""},
     ("in_the_wild", "1"): {"label": "bonafide", "speaker": "Alec Guinness", "attack": "-"},
@@ -60,6 +70,33 @@ NAMED = {
     ("wavefake", "common_voices_prompts_from_conformer_fastspeech2_pwg_ljspeech/gen_0"): {
         "attack": "common_voices_prompts_from_conformer_fastspeech2_pwg"
     },
+    ("mlaad", "fake/ga/tts_models_multilingual_multi-dataset_bark/silent_bullet_09_f000284"): {
+        **{"label": "spoof", "attack": "tts_models_multilingual_multi-dataset_bark", "language": "ga"}
+    },
+    ("mlaad", "de_DE/mix/kleine_lord/wavs/kleine_lord_01_f000003"): {"label": "bonafide", "speaker": ""}
+    | {"language": "de"},
+    ("mlaad", "en_US/female/judy_bieber/dorothy_and_wizard_oz/wavs/dorothy_and_wizard_oz_01_f000001"): {
+        **{"label": "bonafide", "speaker": "judy_bieber", "language": "en", "attack": "-"}
+    },
+    ("spoofceleb", "a00/id10318/YYsxcZ5saac-00002-006"): {"label": "bonafide", "split": "dev", "speaker": "id10318"},
+    ("spoofceleb", "a06/id10318/YYsxcZ5saac-00002-006"): {"label": "spoof", "split": "dev", "attack": "a06"},
+    ("codecfake", "train/SSB13650058"): {"label": "bonafide", "attack": "-", "split": "train"},
+    ("codecfake", "C7/F07_p227_001"): {"label": "spoof", "attack": "F07", "split": "eval", "list": "C7"}
+    | {"attack_name": "DAC"},
+    ("add2023", "ADD2023_T1.2R2_E_00000003"): {"label": "bonafide", "split": "eval"},
+    ("add2023", "ADD2023_T1.2R2_E_00000004"): {"label": "spoof", "attack": ""},
+    ("dfadd", "PflowTTS/train/p345_251_pflow"): {"label": "spoof", "attack": "PflowTTS", "speaker": "p345"},
+    ("dfadd", "VCTK_BONAFIDE/valid/p226_001"): {"label": "bonafide", "split": "dev", "speaker": "p226"},
+    ("replaydf", "09252b6aeda2/spoof/bark/de/9d0b"): {"label": "spoof", "attack": "bark", "language": "de"}
+    | {"session": "09252b6aeda2"},
+    ("replaydf", "09252b6aeda2/benign/de/17aa"): {"label": "bonafide", "attack": "-", "language": "de"},
+    ("deepfake_eval_2024", "a.mp3"): {"label": "bonafide", "split": "train"},
+    ("deepfake_eval_2024", "c, d"): {"label": "spoof", "split": "train", "attack": ""},
+    ("odss", "natural/vctk/p225/p225_001"): {"label": "bonafide", "speaker": "vctk-p225", "language": "en"},
+    ("odss", "fastpitch-hifigan/hui-acg/Bernd/one"): {"label": "spoof", "attack": "fastpitch-hifigan"}
+    | {"language": "de"},
+    ("librisevoc", "gt/250_142286_000031_000006"): {"label": "bonafide", "speaker": "250"},
+    ("librisevoc", "wavernn/250_142286_000031_000006_gen"): {"label": "spoof", "attack": "wavernn", "speaker": "250"},
 }
 
 
@@ -87,7 +124,9 @@ def test_labels_and_conditions_of_named_utterances(tables, corpus, utterance):
     assert {name: row[name] for name in NAMED[corpus, utterance]} == NAMED[corpus, utterance]
 
 
-@pytest.mark.parametrize("corpus", ["asvspoof2019_la", "asvspoof2021_df", "asvspoof5", "in_the_wild"])
+@pytest.mark.parametrize(
+    "corpus", ["asvspoof2019_la", "asvspoof2021_df", "asvspoof5", "in_the_wild", "spoofceleb", "add2023"]
+)
 def test_audio_that_is_missing_or_not_listed_is_rejected(tmp_path, corpus):
     root = tree(corpus, tmp_path / "a" / "b")  # at any depth
     whole, _ = read(corpus, tmp_path)
@@ -184,6 +223,14 @@ def test_a_list_that_is_no_text_is_named(tmp_path):
         ("in_the_wild", "release_in_the_wild", "file meta.csv is missing; unpack release_in_the_wild.zip"),
         ("fake_or_real", "for-norm/validation", "folder validation is missing"),
         ("wavefake", "generated_audio", "no folder of a generator"),
+        ("mlaad", "fake", "folder fake is missing; name the folder"),
+        ("spoofceleb", "spoofceleb/flac/train", "folder flac/train is missing"),
+        ("codecfake", "label", "folder label is missing; unpack label.zip"),
+        ("add2023", "Track1.2", "file label.txt is missing; unpack the archive"),
+        ("replaydf", "wav", "folder benign is missing"),
+        ("deepfake_eval_2024", "audio-data", "folder audio-data is missing"),
+        ("odss", "odss", "folder natural is missing"),
+        ("librisevoc", "LibriSeVoc", "folder gt is missing"),
     ],
 )
 def test_missing_files_and_folders_are_named_with_the_remedy(tmp_path, corpus, missing, message):
@@ -234,6 +281,18 @@ def test_tracks_in_one_folder_are_kept_apart(tmp_path):
         table, rejected = read(corpus, tmp_path)
         assert Counter(zip(table["split"], table["label"], strict=True)) == COUNTS[corpus]
         assert rejected == []
+
+
+def test_recordings_without_a_known_label_are_rejected(tmp_path):
+    _, rejected = read("deepfake_eval_2024", tree("deepfake_eval_2024", tmp_path / "a"))
+    assert [(Path(r.path).name, r.reason) for r in rejected] == [
+        ("e.wav", "neither real nor fake in audio-metadata-publish.csv")
+    ]
+    root = tree("librisevoc", tmp_path / "b")
+    write_noise(root / "LibriSeVoc" / "other.wav")
+    assert [r.reason for r in read("librisevoc", root)[1]] == ["in none of the folders that tell labels"]
+    with pytest.raises(CorpusError, match="evaluation data only"):
+        read("replaydf", tree("replaydf", tmp_path / "c"), parts="train")
 
 
 def test_two_versions_of_fake_or_real_are_never_mixed(tmp_path):

@@ -59,6 +59,16 @@ ASVSPOOF5 = {
     ],
 }
 META = ["file,speaker,label", "0.wav,Alec Guinness,spoof", "1.wav,Alec Guinness,bona-fide", '2.wav,"King, Jr.",spoof']
+SPOOFCELEB = [
+    ("train", "LAHad7VLKXw-00007-001", "a04"),
+    ("development", "YYsxcZ5saac-00002-006", "a06"),
+    ("evaluation", "VR8MUnB_MTI-00007-003", "a23"),
+]
+CODECFAKE = {
+    "train": ["SSB13650058.wav real 0", "F01_SSB13650058.wav fake 1"],
+    "dev": ["SSB13650059.wav real 0", "F02_SSB13650059.wav fake 2"],
+    "C7": ["p227_001.wav real 0", "F07_p227_001.wav fake 7"],
+}
 TREES: dict[str, tuple[Lists, list[str]]] = {
     "asvspoof2019_la": track_2019("LA", {"train": ["- A01"], "dev": ["- A04"], "eval": ["- A07", "- A19"]}, "-"),
     "asvspoof2019_pa": track_2019("PA", {"train": ["aaa AA"], "dev": ["abc BC"], "eval": ["ccc CC"]}, "aaa"),
@@ -111,6 +121,85 @@ TREES: dict[str, tuple[Lists, list[str]]] = {
             "generated_audio/common_voices_prompts_from_conformer_fastspeech2_pwg_ljspeech/gen_0.wav",
             "generated_audio/common_voices_prompts_from_conformer_fastspeech2_pwg_ljspeech/generated/gen_0.wav",
             *("LJSpeech-1.1/wavs/LJ001-0001.wav", "jsut_ver1.1/basic5000/wav/BASIC5000_1.wav"),
+        ],
+    ),
+    "mlaad": (
+        {},
+        [
+            "fake/de/tts_models_de_thorsten_vits/kleine_lord_01_f000003.wav",
+            "fake/ga/tts_models_multilingual_multi-dataset_bark/silent_bullet_09_f000284.wav",
+            "de_DE/by_book/mix/kleine_lord/wavs/kleine_lord_01_f000003.wav",
+            "en_US/by_book/female/judy_bieber/dorothy_and_wizard_oz/wavs/dorothy_and_wizard_oz_01_f000001.wav",
+        ],
+    ),
+    "spoofceleb": (
+        {
+            f"spoofceleb/metadata/{part}.csv": [
+                "file,speaker,attack",
+                f"a00/id10318/{name}.flac,id10318,a00",
+                f"{attack}/id10318/{name}.flac,id10318,{attack}",
+            ]
+            for part, name, attack in SPOOFCELEB
+        },
+        [
+            f"spoofceleb/flac/{part}/{attack}/id10318/{name}.flac"
+            for part, name, own in SPOOFCELEB
+            for attack in ("a00", own)
+        ],
+    ),
+    "codecfake": (
+        {f"label/{name}.txt": lines for name, lines in CODECFAKE.items()},
+        [f"{name}/{line.split()[0]}" for name, lines in CODECFAKE.items() for line in lines],
+    ),
+    "add2023": (
+        {
+            "Track1.2/testR2/label.txt": [
+                "ADD2023_T1.2R2_E_00000003.wav genuine",
+                "ADD2023_T1.2R2_E_00000004.wav fake",
+            ]
+        },
+        [f"Track1.2/testR2/wav/ADD2023_T1.2R2_E_0000000{number}.wav" for number in (3, 4)],
+    ),
+    "dfadd": (
+        {},
+        [
+            *("DATASET_PflowTTS/train/p345_251_pflow.wav", "DATASET_GradTTS/test/p227_164_GradTTS.wav"),
+            *("DATASET_VCTK_BONAFIDE/train/p345_251.wav", "DATASET_VCTK_BONAFIDE/valid/p226_001.wav"),
+        ],
+    ),
+    "replaydf": (
+        {},
+        ["wav/09252b6aeda2/spoof/bark/de/9d0b.wav", "wav/09252b6aeda2/benign/de/17aa.wav"],
+    ),
+    "deepfake_eval_2024": (
+        {
+            "audio-metadata-publish.csv": [
+                "Filename,Ground Truth,Finetuning Set",
+                "a.mp3.wav,Real,Train",
+                "b.wav,Fake,Test",
+                '"c, d.wav",Fake,Train',
+                "e.wav,Unknown,Test",
+            ]
+        },
+        [f"audio-data/{name}.wav" for name in ("a.mp3", "b", "c, d", "e")],
+    ),
+    "odss": (
+        {},
+        [
+            f"odss/{system}/{place}"
+            for system, place in (
+                ("natural", "vctk/p225/p225_001.wav"),
+                ("vits", "vctk/p225/p225_001.wav"),
+                ("fastpitch-hifigan", "hui-acg/Bernd/one.wav"),
+            )
+        ],
+    ),
+    "librisevoc": (
+        {},
+        [
+            "LibriSeVoc/gt/250_142286_000031_000006.wav",
+            "LibriSeVoc/wavernn/250_142286_000031_000006_gen.wav",
+            "LibriSeVoc/melgan/27_123349_000006_000000_gen.wav",
         ],
     ),
 }
