@@ -166,10 +166,11 @@ def convert(field: dataclasses.Field, value: object) -> object:
     choices = field.metadata.get("choices") or ()
     if get_origin(field.type) is tuple:
         return tuple(str(v) for v in value if v != "")
-    if field.type is bool:
-        allowed = {"true": True, "false": False}
+    if _kind(field) is bool:
+        allowed = {"true": True, "false": False} | {choice: choice for choice in choices}
         if str(value).lower() not in allowed:
-            raise ConfigError(f"--{field.name} {value!r}: expected true or false")
+            others = "".join(f", or {choice}" for choice in choices)
+            raise ConfigError(f"--{field.name} {value!r}: expected true or false{others}")
         return allowed[str(value).lower()]
     try:
         result = _kind(field)(value)
@@ -269,14 +270,14 @@ def _add(group: argparse._ArgumentGroup, field: dataclasses.Field, default: obje
     shown = str(default).lower() if isinstance(default, bool) else default
     note = "" if shown in ("", None) else f" (default: {shown})"
     allowed = f" [{', '.join(choices)}]" if choices else ""
-    bare = {"nargs": "?", "const": "true"} if field.type is bool else {}
+    bare = {"nargs": "?", "const": "true"} if _kind(field) is bool else {}
     group.add_argument(
         f"--{flag(field)}", default="", metavar=_type_name(field).upper(), help=f"{about}{allowed}{note}", **bare
     )
 
 
 def _kind(field: dataclasses.Field) -> type:
-    """Type of an option's value; ``float`` for ``float | None``."""
+    """Type of an option's value; ``float`` for ``float | None``, ``bool`` for ``bool | str``."""
     return get_args(field.type)[0] if isinstance(field.type, types.UnionType) else field.type
 
 

@@ -200,7 +200,11 @@ class TrainConfig:
     crop: str = option(
         "random", "window of a longer clip to train on; first: its beginning", choices=("random", "first")
     )
-    balance: bool = option(True, "draw half of each batch from each class")
+    balance: bool | str = option(
+        True,
+        "draw half of each batch from each class; corpus,label: and each half in equal parts from all corpora",
+        choices=("corpus,label",),
+    )
     leave_out: str = option(
         "", "attacks to leave out of train and dev, patterns such as E01-*, comma separated; eval keeps them"
     )

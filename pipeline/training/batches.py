@@ -42,7 +42,14 @@ class Plan:
         return Plan(self.rows[part], self.starts[part], None if self.ends is None else self.ends[part])
 
 
-def plan(rows: np.ndarray, bonafide: np.ndarray, samples: np.ndarray, config: Config, epoch: int) -> Plan:
+def plan(
+    rows: np.ndarray,
+    bonafide: np.ndarray,
+    samples: np.ndarray,
+    config: Config,
+    epoch: int,
+    corpora: np.ndarray | None = None,
+) -> Plan:
     """Plan one epoch: as many windows as there are clips.
 
     Parameters
@@ -51,9 +58,11 @@ def plan(rows: np.ndarray, bonafide: np.ndarray, samples: np.ndarray, config: Co
     bonafide : which of them are bonafide, ``[clips]`` bool.
     samples : length of each, ``[clips]``.
     epoch : number of the epoch; each has another order and other crops.
+    corpora : corpus of each, ``[clips]`` of any type, for ``balance`` by corpus.
     """
     rng = np.random.default_rng([config.train.seed, epoch])
-    chosen = order(bonafide, config.train.balance, rng)
+    by_corpus = config.train.balance == "corpus,label"
+    chosen = order(bonafide, bool(config.train.balance), rng, corpora if by_corpus else None)
     starts = np.zeros(len(chosen), dtype=np.int64)
     if config.train.crop == "random":
         spare = np.maximum(samples[chosen] - config.window.clip_samples, 0)
@@ -61,18 +70,25 @@ def plan(rows: np.ndarray, bonafide: np.ndarray, samples: np.ndarray, config: Co
     return Plan(rows[chosen], starts)
 
 
-def order(bonafide: np.ndarray, balance: bool, rng: np.random.Generator) -> np.ndarray:
+def order(
+    bonafide: np.ndarray, balance: bool, rng: np.random.Generator, corpora: np.ndarray | None = None
+) -> np.ndarray:
     """Draw the order of an epoch, as many indexes as clips; ``bonafide`` ``[clips]`` bool.
 
-    With ``balance`` bonafide and spoof take turns, each class going through all its clips before it repeats one.
+    With ``balance`` bonafide and spoof take turns, and with ``corpora`` (``[clips]``) the corpora of each class too.
+    Each goes through all its clips before it repeats one.
     """
     if not balance:
         return rng.permutation(len(bonafide))
+    corpora = np.zeros(len(bonafide)) if corpora is None else corpora
     drawn = np.empty(len(bonafide), dtype=np.int64)
-    for offset, members in enumerate((np.flatnonzero(bonafide), np.flatnonzero(~bonafide))):
-        places = len(drawn[offset::2])
-        rounds = [rng.permutation(members) for _ in range(-(-places // len(members)))]
-        drawn[offset::2] = np.concatenate(rounds)[:places]
+    for offset, own in enumerate((bonafide, ~bonafide)):
+        groups = [np.flatnonzero(own & (corpora == corpus)) for corpus in np.unique(corpora[own])]
+        places = np.arange(offset, len(drawn), 2)
+        for turn, members in enumerate(groups):
+            at = places[turn :: len(groups)]
+            rounds = [rng.permutation(members) for _ in range(-(-len(at) // len(members)))]
+            drawn[at] = np.concatenate([*rounds, members[:0]])[: len(at)]
     return drawn
 
 

@@ -18,11 +18,12 @@ TRAIN_SAMPLE = 100
 
 @dataclass(frozen=True)
 class Data:
-    """Rows of train, a fixed sample of them, and rows of dev; labels and lengths by Store row."""
+    """Rows of train, a fixed sample of them, and rows of dev; labels, lengths and corpora by Store row."""
 
     store: Store
     bonafide: np.ndarray
     samples: np.ndarray
+    corpora: np.ndarray
     train: np.ndarray
     sample: np.ndarray
     dev: np.ndarray
@@ -55,6 +56,7 @@ class Data:
             store=store,
             bonafide=bonafide,
             samples=store.lengths(),
+            corpora=store.manifest["corpus"].factorize()[0],
             train=train,
             sample=np.sort(np.concatenate(sample)),
             dev=rows["dev"],
@@ -74,7 +76,8 @@ class Data:
 
     def plan(self, number: int, config: Config) -> batches.Plan:
         """Windows of an epoch."""
-        return batches.plan(self.train, self.bonafide[self.train], self.samples[self.train], config, number)
+        bonafide, samples, corpora = (known[self.train] for known in (self.bonafide, self.samples, self.corpora))
+        return batches.plan(self.train, bonafide, samples, config, number, corpora)
 
     def _shared(self, devices: int) -> int:
         """Clips per epoch, a multiple of ``devices``: each part of a batch counts the same, whatever its size."""

@@ -73,7 +73,7 @@ def _features(model: keras.Model, data: Data, config: Config) -> Features:
 def _batches(part: Part, config: Config, epoch: int) -> tf.data.Dataset:
     """Batches of an epoch in an order of its own, ``([batch, …], [batch, 1])``."""
     rng = np.random.default_rng([config.train.seed, epoch])
-    order = batches.order(part.labels > 0.5, config.train.balance, rng)
+    order = batches.order(part.labels > 0.5, bool(config.train.balance), rng)
     return _dataset(part, order, config.train.batch_size)
 
 

@@ -54,3 +54,27 @@ def test_random_crops_stay_inside_the_clip_and_vary():
 @pytest.mark.parametrize("settings", [{"crop": "first"}, {"clip_s": 10.0}])
 def test_first_crop_and_short_clips_begin_at_zero(settings):
     assert not plan(**settings).starts.any()
+
+
+def test_corpora_share_each_class_evenly_in_every_batch():
+    bonafide = np.arange(120) % 4 == 0
+    corpora = np.array(["big"] * 90 + ["small"] * 20 + ["spoof only"] * 10)
+    bonafide[110:] = False
+    rng = np.random.default_rng(0)
+    drawn = batches.order(bonafide, True, rng, corpora)
+    for first in range(0, 120, 12):
+        batch = drawn[first : first + 12]
+        kinds = [(bool(bonafide[clip]), str(corpora[clip])) for clip in batch]
+        assert [kinds.count((True, name)) for name in ("big", "small")] == [3, 3]
+        assert [kinds.count((False, name)) for name in ("big", "small", "spoof only")] == [2, 2, 2]
+    assert len({clip for clip in drawn if corpora[clip] == "big" and not bonafide[clip]}) == 20  # none twice
+    same = batches.order(bonafide, True, np.random.default_rng(1), np.zeros(120))
+    assert np.array_equal(same, batches.order(bonafide, True, np.random.default_rng(1)))
+
+
+def test_the_option_takes_the_corpora_into_account():
+    corpora = np.where(np.arange(30) % 3, "big", "small")
+    chosen = batches.plan(ROWS, BONAFIDE, SAMPLES, Config().replace(balance="corpus,label"), 0, corpora)
+    assert (corpora[chosen.rows - 100] == "small").sum() in (14, 15, 16)
+    without = batches.plan(ROWS, BONAFIDE, SAMPLES, Config(), 0, corpora)
+    assert np.array_equal(without.rows, batches.plan(ROWS, BONAFIDE, SAMPLES, Config(), 0).rows)
