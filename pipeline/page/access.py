@@ -30,7 +30,8 @@ OPEN = frozenset({"/login", "/login.js", "/style.css", "/icon.svg", "/api/login"
 SCRYPT = {"n": 1 << 14, "r": 8, "p": 5}
 """Cost of a guess: 16 MiB, five times; one of the settings that OWASP's Password Storage Cheat Sheet lists."""
 LEAST_LETTERS = 8
-MAX_BODY = 4096
+MAX_BODY, BODY_S = 4096, 10.0
+"""Bytes of a request to log in, and seconds in which it must arrive."""
 WRONG_S = 1.0
 """Delay of the answer to a wrong password; two checks at once leave two guesses per second."""
 
@@ -137,10 +138,14 @@ class Passwords:
 async def _credentials(request: Request) -> tuple[str, str]:
     """Name and password of a JSON body; an error quotes neither."""
     received = bytearray()
-    async for part in request.stream():
-        received += part
-        if len(received) > MAX_BODY:
-            raise HTTPException(413, "too large")
+    try:
+        async with asyncio.timeout(BODY_S):
+            async for part in request.stream():
+                received += part
+                if len(received) > MAX_BODY:
+                    raise HTTPException(413, "too large")
+    except TimeoutError:
+        raise HTTPException(408, f"the request took more than {BODY_S:g} s") from None
     try:
         body = json.loads(received)
         name, password = body["name"], body["password"]

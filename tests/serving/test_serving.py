@@ -4,8 +4,10 @@ import base64
 import json
 import math
 import os
+import re
 import socket
 import time
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -34,6 +36,8 @@ def server(place, registered, speech_like):
         "MLFLOW_TRACKING_URI": f"sqlite:///{place / 'mlflow.db'}",
         "SPOOF_SERVE_ROOT": str(root),
         "SPOOF_SERVE_LOG": str(place / "latency.jsonl"),
+        "SPOOF_SERVE_ROWS": str(place / "rows.jsonl"),
+        "SPOOF_SERVE_METRICS": "true",
         **{f"SPOOF_SERVE_{name}": value for name, value in LIMITS.items()},
     }
     with serving(log=place / "server.log", environment=environment) as running:
@@ -272,3 +276,15 @@ def test_the_server_logs_its_latency(server, place, speech_like, capsys):
     shown = capsys.readouterr().out
     assert f"{total['requests']} requests" in shown
     assert "clips per second" in shown
+
+
+def test_the_server_keeps_rows_and_counts_for_prometheus(server, place, speech_like):
+    scored, failed = server.score(dataframe_records=[{"audio": text(wav(speech_like))}, {"audio": "%"}])
+    assert failed["error"]
+    (kept,) = (place / "rows.jsonl").read_text().splitlines()[-1:]
+    assert json.loads(kept)["score"] == scored["score"]
+    with urllib.request.urlopen(f"{server.url}/metrics", timeout=20) as answer:
+        counts = answer.read().decode()
+    assert re.search(r'spoof_requests_total\{status="200"\} [1-9]', counts)
+    assert re.search(r'spoof_errors_total\{kind="unreadable"\} [1-9]', counts)
+    assert re.search(r"spoof_score_count [1-9]", counts)
