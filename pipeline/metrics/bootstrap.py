@@ -58,6 +58,24 @@ def eer_interval(
     return _interval(_mean_eers([scores], labels, groups, resamples, seed)[0])
 
 
+def rate_interval(
+    wrong: np.ndarray, groups: np.ndarray | None = None, *, resamples: int = 1000, seed: int = 0
+) -> Interval:
+    """Interval of the share of wrong decisions ``[trials]`` bool, in trials of one class.
+
+    The wider, at each end, of the bootstrap over groups and of the exact binomial interval over trials (Clopper &
+    Pearson 1934): resamples of trials without any error would give an interval of no width.
+    """
+    from scipy.stats import binomtest
+
+    names, member = np.unique(np.arange(len(wrong)) if groups is None else groups, return_inverse=True)
+    errors, trials = np.bincount(member, wrong, len(names)), np.bincount(member, minlength=len(names))
+    drawn = np.random.default_rng(seed).integers(len(names), size=(resamples, len(names)))
+    low, high = _interval(errors[drawn].sum(axis=1) / trials[drawn].sum(axis=1))
+    exact = binomtest(int(np.sum(wrong)), len(wrong)).proportion_ci(INTERVAL[1] - INTERVAL[0])
+    return min(low, float(exact.low)), max(high, float(exact.high))
+
+
 def eer_difference(
     first: np.ndarray,
     second: np.ndarray,

@@ -11,6 +11,7 @@ import numpy as np
 
 from pipeline import metrics
 from pipeline.errors import ConfigError
+from pipeline.metrics.detection import RATE_TOLERANCE
 
 REGULARISATION = 1e-4
 """Weight of the squared slope of the standardised logit; it keeps the slope finite if the classes separate on dev."""
@@ -20,6 +21,8 @@ KNEE = 1.0
 """Distance from a bound, in nats, at which scores start to be compressed."""
 NAMED = ("eer", "min_dcf", "fpr=0.01", "fnr=0.01")
 """Operating points that every model holds."""
+LEAST_CLIPS = 20
+"""Clips of each class from which calibration and threshold are refitted: one of 20 moves an error rate by 5 points."""
 COST_FORM = "prior=P,miss=COST,false_alarm=COST"
 FORMS = f"eer, min_dcf, fpr=RATE, fnr=RATE, {COST_FORM}"
 """How an operating point can be named; P is the prior probability of spoof."""
@@ -118,6 +121,54 @@ def operating_point(name: str, scores: np.ndarray, labels: np.ndarray) -> Operat
         chosen = metrics.false_alarm_threshold if form == "fpr" else metrics.miss_threshold
         threshold, prior = chosen(scores, labels, *values), 0.5
     return OperatingPoint(threshold, prior, *metrics.error_rates(scores, labels, threshold))
+
+
+def one_class_point(name: str, scores: np.ndarray, *, bonafide: bool) -> OperatingPoint:
+    """Threshold of ``fnr=RATE`` on bonafide trials, or of ``fpr=RATE`` on spoof trials, without any of the other class.
+
+    At most RATE of the trials is on the wrong side. Raises ``ConfigError`` for other names, which need both classes.
+    """
+    form, values = _parsed(name)
+    if form != ("fnr" if bonafide else "fpr"):
+        there, other, own = ("bonafide", "spoof", "fnr") if bonafide else ("spoof", "bonafide", "fpr")
+        raise ConfigError(
+            f"--operating_point {name}: all recordings are {there}, which sets {own}=RATE only; give that, or add "
+            f"{other} recordings"
+        )
+    ordered = np.sort(scores if bonafide else -np.asarray(scores))
+    allowed = math.floor(values[0] * len(ordered) + RATE_TOLERANCE)
+    if bonafide:
+        threshold = float(ordered[allowed])
+        return OperatingPoint(threshold, 0.5, miss=float(np.mean(scores < threshold)))
+    threshold = float(np.nextafter(-ordered[allowed], np.inf))
+    return OperatingPoint(threshold, 0.5, false_alarm=float(np.mean(scores >= threshold)))
+
+
+def check_clips(name: str, bonafide: int, spoof: int) -> None:
+    """Raise ``ConfigError`` if there are too few clips to refit calibration and the threshold of an operating point.
+
+    Each class that is there needs ``LEAST_CLIPS``. ``fpr=RATE`` needs 3 / RATE spoof clips, ``fnr=RATE`` as many
+    bonafide ones: with fewer, the 95 % interval of the rate reaches above RATE even if no clip is on the wrong side
+    (the rule of three, Hanley & Lippman-Hand 1983).
+    """
+    form, values = _parsed(name)
+    counts = {"bonafide": bonafide, "spoof": spoof}
+    for label, count in counts.items():
+        if 0 < count < LEAST_CLIPS or not any(counts.values()):
+            raise ConfigError(
+                f"{count} {label} clips are too few to calibrate on: {LEAST_CLIPS} of each class are needed, or "
+                f"{LEAST_CLIPS} of one and none of the other"
+            )
+    if form not in ("fpr", "fnr"):
+        return
+    label = "spoof" if form == "fpr" else "bonafide"
+    if counts[label] and counts[label] * values[0] < 3 - RATE_TOLERANCE:
+        needed = f"{math.ceil(3 / values[0] - RATE_TOLERANCE)}" if values[0] else "infinitely many"
+        raise ConfigError(
+            f"--operating_point {name} needs {needed} {label} clips (3 / RATE, so that none wrong among them shows "
+            f"that rate), and there are {counts[label]}; add some, or give {form}="
+            f"{math.ceil(3000 / counts[label]) / 1000:g}, the least that these allow"
+        )
 
 
 def cost_point(name: str) -> OperatingPoint | None:
