@@ -2,8 +2,9 @@
 
 A model that does well on its own corpus has often learnt the corpus. A row is a model, a column a corpus, a cell the
 EER on its eval subset with the 95 % interval over speakers; a corpus of ASVspoof 2021 has a column for each phase of
-the challenge. ``train`` and ``evaluate`` do the work and reuse what is finished, so a stopped matrix resumes, and one
-more corpus costs only its own column.
+the challenge. The column ``pooled`` has one threshold for the trials of all corpora, as operators have: scores that
+shift between corpora raise it. ``train`` and ``evaluate`` do the work and reuse what is finished, so a stopped matrix
+resumes, and one more corpus costs only its own column.
 """
 
 import dataclasses
@@ -13,16 +14,17 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline import cli, corpora, preprocess, tracking
-from pipeline.config import SECTIONS, Config, CorpusConfig, artifacts_dir, option
+from pipeline import cli, corpora, metrics, preprocess, tracking
+from pipeline.config import BONAFIDE, SECTIONS, Config, CorpusConfig, artifacts_dir, option
 from pipeline.errors import ConfigError
-from pipeline.metrics.assessment import metric_key
+from pipeline.metrics import MetricError, bootstrap
+from pipeline.metrics.assessment import metric_key, voices
 from pipeline.reporting import cross_matrix
 from pipeline.reporting.evaluation_summary import EvaluationSummary
 from pipeline.scoring import model_folders
 from pipeline.scoring.model_folders import ModelFolder
 
-NONE = "none"
+NONE, POOLED = "none", "pooled"
 EERS = ("eer", "eer_low", "eer_high")
 
 
@@ -84,13 +86,16 @@ def run(config: Config, rows: Mapping[str, list[str]], models: Mapping[str, Path
             folders[row] = train.train(joined, store)
         for row, model_folder in {**folders, **models}.items():
             version = ModelFolder.load(model_folder).model_version
+            evaluated: dict[str, Path] = {}
             for name, store in stores.items():
                 print(f"\n== {row} on {name} ==", flush=True)
                 output = artifacts_dir() / "evaluations" / f"{version} on {store.name}"
-                made = evaluate.ensure(model_folder, store, ("eval",), output, saliency=False)
+                evaluated[name] = made = evaluate.ensure(model_folder, store, ("eval",), output, saliency=False)
                 for cell in _cells(made):
                     cell["own"] |= name in rows.get(row, ())
                     cells.append({"trained_on": row, "corpus": name, **cell, "evaluation": made.name})
+            if len(evaluated) > 1:
+                cells.append({"trained_on": row, "corpus": POOLED, **_pooled(evaluated), "evaluation": ""})
         table = pd.DataFrame(cells)
         folder.mkdir(parents=True, exist_ok=True)
         table.to_csv(folder / "cells.csv", index=False)
@@ -120,6 +125,26 @@ def _cells(evaluation: Path) -> Iterator[dict]:
         counts = {"bonafide": data.bonafide, "spoof": data.spoof}
         eers = {name: result.metrics.get(name) for name in EERS}
         yield {"phase": "", **counts, **eers, "note": result.note, **own}
+
+
+def _pooled(evaluated: Mapping[str, Path]) -> dict:
+    """Cell of all trials of several corpora together, from their evaluations; speakers of two corpora are two."""
+    kinds = {"utterance_id": str, "speaker": str, "label": str}
+    tables = [
+        pd.read_csv(folder / "scores.csv", dtype=kinds, keep_default_na=False).assign(corpus=name)
+        for name, folder in evaluated.items()
+    ]
+    trials = pd.concat(tables, ignore_index=True)
+    scores, labels = trials["score"].to_numpy(), (trials["label"] == BONAFIDE).to_numpy()
+    cell = {"phase": "", "bonafide": int(labels.sum()), "spoof": int((~labels).sum()), "own": False}
+    if labels.all() or not labels.any():
+        return {**cell, "eer": None, "note": "one class only"}
+    units = (trials["corpus"] + " " + voices(trials)).to_numpy(str)
+    try:
+        low, high = bootstrap.eer_interval(scores, labels, units)
+    except MetricError:
+        low = high = None
+    return {**cell, "eer": metrics.eer(scores, labels), "eer_low": low, "eer_high": high, "note": ""}
 
 
 def _mlflow_metrics(table: pd.DataFrame) -> dict[str, float]:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline import corpora, cross, evaluate
+from pipeline import corpora, cross, evaluate, metrics
 from pipeline.errors import ConfigError
 from pipeline.reporting import cross_matrix
 from pipeline.scoring import model_folders
@@ -58,14 +58,20 @@ def test_a_model_is_trained_on_one_corpus_and_tested_on_all_once(smoke, syntheti
         ("synthetic", "asvspoof2021_la", "eval", False),
         ("synthetic", "asvspoof2021_la", "hidden", False),
         ("synthetic", "asvspoof2021_la", "progress", False),
+        ("synthetic", "pooled", "", False),
     ]
-    assert list(zip(table["bonafide"], table["spoof"], strict=True)) == [(20, 60), (1, 1), (1, 1), (1, 1)]
+    assert list(zip(table["bonafide"], table["spoof"], strict=True)) == [(20, 60), (1, 1), (1, 1), (1, 1), (23, 63)]
     assert table["eer"].between(0, 1).all()
     assert {p.name for p in (tmp_path / "out").iterdir()} == {"cells.csv", "matrix.csv", "matrix.md", "matrix.png"}
     own = pd.read_csv(tmp_path / "artifacts" / "evaluations" / table["evaluation"][0] / "scores.csv")
     assert set(own["subset"]) == {"eval"}
     (run,) = mlflow.search_runs(search_all_experiments=True, filter_string="tags.stage = 'cross'", output_format="list")
     assert run.data.metrics["synthetic/on/asvspoof2021_la/hidden/eer"] == table["eer"][2]
+    both = pd.concat([pd.read_csv(tmp_path / "artifacts" / "evaluations" / name / "scores.csv") for name in
+                      table["evaluation"][:2]])  # fmt: skip
+    pooled = metrics.eer(both["score"], both["label"] == "bonafide")
+    assert run.data.metrics["synthetic/on/pooled/eer"] == table["eer"][4] == pooled
+    assert table["eer_low"][4] <= pooled <= table["eer_high"][4]
     monkeypatch.setattr(loop, "fit", lambda *_: pytest.fail("trained again"))
     monkeypatch.setattr(evaluate, "evaluate", lambda *_: pytest.fail("evaluated again"))
     pd.testing.assert_frame_equal(cross.run(config, rows, {}, tmp_path / "again"), table)

@@ -34,7 +34,7 @@ def markdown(table: pd.DataFrame) -> str:
     cells = table.assign(column=columns(table)).set_index(["trained_on", "column"])
     rows, names = table["trained_on"].unique(), columns(table).unique()
     lines = [
-        "EER in % on eval (95 % interval over speakers), * trained on this corpus",
+        "EER in % on eval (95 % interval over speakers), * trained on this corpus; pooled: one threshold for all",
         "",
         "| trained on | " + " | ".join(names) + " |",
         "|---|" + "---|" * len(names),
@@ -81,7 +81,8 @@ def _draw(table: pd.DataFrame) -> Figure:
     axes.spines[:].set_visible(False)
     axes.set_ylabel("trained on")
     axes.set_title("tested on", loc="center", fontweight="normal", fontsize=11)
-    figure.suptitle("EER on eval in %, with its 95 % interval; framed: trained on this corpus", x=0.01, ha="left")
+    title = "EER on eval in %, with its 95 % interval; framed: trained on this corpus; pooled: one threshold for all"
+    figure.suptitle(title, x=0.01, ha="left")
     figure.colorbar(shown, ax=axes, label="EER (%)", fraction=0.03, pad=0.02)
     return figure
 
