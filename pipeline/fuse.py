@@ -26,6 +26,7 @@ from pipeline.metrics.fusion import Fusion
 from pipeline.scoring import model_folders
 from pipeline.scoring.model_folders import ModelFolder
 from pipeline.store.store import Store
+from pipeline.training import bundle
 
 STAGE_VERSION = 1
 """Raise it when a change of this stage changes the result of the same members."""
@@ -63,7 +64,7 @@ def fuse(models: Sequence[ModelFolder], store_folder: Path, by: str = "logistic"
     key = fingerprint(STAGE_VERSION, by, store.fingerprint, [model.sha256 for model in models], _calibrations(models))
     version = f"{FUSION}-{key}"
     folder = artifacts_dir() / "models" / version
-    if folder.exists() and train.logged(known := ModelFolder.load(folder)):
+    if folder.exists() and bundle.logged(known := ModelFolder.load(folder)):
         with tracking.run(version, stage="fuse", run_id=known.run_id):
             print(f"already fused: {folder}")
         return folder

@@ -92,6 +92,7 @@ def _decide(client: "MlflowClient", candidate: ModelFolder, number: str, holder:
         "dev_eer": f"{candidate.dev_eer:.6f}",
         "dev_trials": candidate.dev_trials,
         "against": champion.model_version if champion else "",
+        **({"parent": candidate.parent} if candidate.parent else {}),
         "promoted": str(decision.promoted).lower(),
         "decision": decision.reason,
         **decision.numbers,

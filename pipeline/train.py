@@ -14,7 +14,7 @@ from pipeline.metrics import calibration
 from pipeline.network import imagenet
 from pipeline.scoring import model_folders
 from pipeline.store.store import Store
-from pipeline.training import checkpoint, host_augmentation, parent
+from pipeline.training import bundle, checkpoint, host_augmentation, parent
 from pipeline.training.data import Data
 
 STAGE_VERSION = 5
@@ -45,11 +45,12 @@ def train(config: Config, store_folder: Path) -> Path:
         replace(config.train, init=parent.checksum(start) if start else ""),
         *_encoder(config),
         *_initial(config),
+        *([config.guard.guard, bool(config.guard.guard_store)] if config.guard.guard is not None else []),
     )
     version = f"{config.preset}-{key}"
     folder = artifacts_dir() / "models" / version
     state_file = artifacts_dir() / "training" / key / "state.npz"
-    if folder.exists() and logged(trained := model_folders.ModelFolder.load(folder)):
+    if folder.exists() and bundle.logged(trained := model_folders.ModelFolder.load(folder)):
         with tracking.run(version, stage="train", run_id=trained.run_id):
             print(f"already trained: {folder} (another --seed trains another model)")
             if trained.operating_point != config.decision.operating_point:
@@ -93,16 +94,6 @@ def _initial(config: Config) -> list[str]:
     """SHA-256 of the file of initial weights, if they come from one: its path does not tell when it changes."""
     named = config.model.weights in ("none", "imagenet")
     return [] if named or not Path(config.model.weights).is_file() else [files.sha256(Path(config.model.weights))]
-
-
-def logged(trained: model_folders.ModelFolder) -> bool:
-    """Whether the run of a model folder holds the whole folder."""
-    import mlflow
-
-    if not tracking.exists(trained.run_id):
-        return False
-    found = mlflow.MlflowClient().list_artifacts(trained.run_id, "bundle")
-    return f"bundle/{model_folders.INDEX}" in {item.path for item in found}
 
 
 def _choose(trained: model_folders.ModelFolder, operating_point: str) -> None:

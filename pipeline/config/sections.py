@@ -240,6 +240,23 @@ class TrainConfig:
 
 
 @dataclass(frozen=True)
+class GuardConfig:
+    """Guard of a training that starts from a model (``--init``) against losing what that model knew."""
+
+    guard: float | None = option(
+        None,
+        "points of EER by which the dev of the model that --init names may get worse: epochs beyond are never kept. "
+        "Empty: no limit",
+        least=0,
+    )
+    guard_store: str = option(
+        "",
+        "folder of the Store which that model was trained on; needed if the backbone is trained too, otherwise the "
+        "model folder holds what the guard needs",
+    )
+
+
+@dataclass(frozen=True)
 class DeviceConfig:
     """Devices and precision of training; they change the model only by rounding."""
 

@@ -14,6 +14,7 @@ from pipeline.config.sections import (
     DeviceConfig,
     EncoderConfig,
     FrontEndConfig,
+    GuardConfig,
     HostAugmentConfig,
     ModelConfig,
     TrainConfig,
@@ -35,6 +36,7 @@ class Config:
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     window: WindowConfig = field(default_factory=WindowConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
+    guard: GuardConfig = field(default_factory=GuardConfig)
     device: DeviceConfig = field(default_factory=DeviceConfig)
     decision: DecisionConfig = field(default_factory=DecisionConfig)
     preset: str = "default"

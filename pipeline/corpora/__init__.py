@@ -95,7 +95,10 @@ def read(config: CorpusConfig) -> tuple[pd.DataFrame, list[Rejected]]:
         rejected += left
         labels = set(tables[name]["label"])
         if labels != set(manifest.LABELS):
-            print(f"warning: {name} holds only {labels.pop()}; join it with a corpus of both", file=sys.stderr)
+            print(
+                f"warning: {name} holds only {labels.pop()}; join it with a corpus of both (calibrate needs one)",
+                file=sys.stderr,
+            )
     table = manifest.join(tables) if len(tables) > 1 else tables.popitem()[1]
     return table, rejected
 

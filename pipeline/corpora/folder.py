@@ -24,7 +24,7 @@ UNKNOWN_FOLDER = "a folder that names neither a class nor a subset"
 def read(data_dir: Path, parts: tuple[str, ...]) -> Reading:
     """Rows of the recordings in the folder; rejected are other files and folders.
 
-    Raises ``CorpusError`` if a class is missing.
+    Raises ``CorpusError`` without any, and if a class is missing while a folder has a name that is not understood.
     """
     rows, rejected = labelled(data_dir, data_dir, split="")
     for folder in [one for one in rejected if one.reason == UNKNOWN_FOLDER]:
@@ -40,7 +40,8 @@ def read(data_dir: Path, parts: tuple[str, ...]) -> Reading:
     if unknown:
         print(f"warning: left out, as they name neither a class nor a subset: {', '.join(unknown)}", file=sys.stderr)
     layout = "{bonafide,genuine,real}/ and {spoof,spoofed,fake}/, with or without train/, dev/ and eval/ above them"
-    require_both_classes(rows, rejected, data_dir, layout)
+    if unknown or not rows:
+        require_both_classes(rows, rejected, data_dir, layout)
     return rows, rejected
 
 

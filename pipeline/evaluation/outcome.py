@@ -72,6 +72,10 @@ def training_run(model: ModelFolder) -> TrainingRun:
         for name in names
     }
     facts = {name: data.params[name] for name in ("device", "precision") if name in data.params}
+    if "guard/eer" in data.metrics and (kept := data.metrics.get("best_epoch")) is not None:
+        after = {m.step: m.value for m in client.get_metric_history(model.run_id, "guard/eer")}
+        before, found = data.metrics["guard/eer_before"], after.get(int(kept), math.nan)
+        facts["EER on the parent's dev"] = f"{100 * before:.1f} % before, {100 * found:.1f} % after"
     if commit := data.tags.get("mlflow.source.git.commit"):
         facts["git commit"] = commit
     kept = data.metrics.get("best_epoch")

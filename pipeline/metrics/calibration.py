@@ -126,17 +126,11 @@ def operating_point(name: str, scores: np.ndarray, labels: np.ndarray) -> Operat
 def one_class_point(name: str, scores: np.ndarray, *, bonafide: bool) -> OperatingPoint:
     """Threshold of ``fnr=RATE`` on bonafide trials, or of ``fpr=RATE`` on spoof trials, without any of the other class.
 
-    At most RATE of the trials is on the wrong side. Raises ``ConfigError`` for other names, which need both classes.
+    At most RATE of the trials is on the wrong side.
     """
-    form, values = _parsed(name)
-    if form != ("fnr" if bonafide else "fpr"):
-        there, other, own = ("bonafide", "spoof", "fnr") if bonafide else ("spoof", "bonafide", "fpr")
-        raise ConfigError(
-            f"--operating_point {name}: all recordings are {there}, which sets {own}=RATE only; give that, or add "
-            f"{other} recordings"
-        )
+    (rate,) = _parsed(name)[1]
     ordered = np.sort(scores if bonafide else -np.asarray(scores))
-    allowed = math.floor(values[0] * len(ordered) + RATE_TOLERANCE)
+    allowed = math.floor(rate * len(ordered) + RATE_TOLERANCE)
     if bonafide:
         threshold = float(ordered[allowed])
         return OperatingPoint(threshold, 0.5, miss=float(np.mean(scores < threshold)))
@@ -144,31 +138,36 @@ def one_class_point(name: str, scores: np.ndarray, *, bonafide: bool) -> Operati
     return OperatingPoint(threshold, 0.5, false_alarm=float(np.mean(scores >= threshold)))
 
 
-def check_clips(name: str, bonafide: int, spoof: int) -> None:
-    """Raise ``ConfigError`` if there are too few clips to refit calibration and the threshold of an operating point.
+def shortage(name: str, bonafide: int, spoof: int) -> str:
+    """Why clips do not suffice to refit calibration and the threshold of an operating point; "" if they do.
 
-    Each class that is there needs ``LEAST_CLIPS``. ``fpr=RATE`` needs 3 / RATE spoof clips, ``fnr=RATE`` as many
-    bonafide ones: with fewer, the 95 % interval of the rate reaches above RATE even if no clip is on the wrong side
-    (the rule of three, Hanley & Lippman-Hand 1983).
+    Each class that is there needs ``LEAST_CLIPS``; one class alone sets the rate of its own errors only. ``fpr=RATE``
+    needs 3 / RATE spoof clips, ``fnr=RATE`` as many bonafide ones: with fewer, the 95 % interval of the rate reaches
+    above RATE even if no clip is on the wrong side (the rule of three, Hanley & Lippman-Hand 1983).
     """
     form, values = _parsed(name)
     counts = {"bonafide": bonafide, "spoof": spoof}
     for label, count in counts.items():
         if 0 < count < LEAST_CLIPS or not any(counts.values()):
-            raise ConfigError(
+            return (
                 f"{count} {label} clips are too few to calibrate on: {LEAST_CLIPS} of each class are needed, or "
                 f"{LEAST_CLIPS} of one and none of the other"
             )
-    if form not in ("fpr", "fnr"):
-        return
-    label = "spoof" if form == "fpr" else "bonafide"
-    if counts[label] and counts[label] * values[0] < 3 - RATE_TOLERANCE:
-        needed = f"{math.ceil(3 / values[0] - RATE_TOLERANCE)}" if values[0] else "infinitely many"
-        raise ConfigError(
-            f"--operating_point {name} needs {needed} {label} clips (3 / RATE, so that none wrong among them shows "
-            f"that rate), and there are {counts[label]}; add some, or give {form}="
-            f"{math.ceil(3000 / counts[label]) / 1000:g}, the least that these allow"
-        )
+    for label, other, own in (("bonafide", "spoof", "fnr"), ("spoof", "bonafide", "fpr")):
+        if not counts[other] and form != own:
+            return (
+                f"--operating_point {name}: all recordings are {label}, which sets {own}=RATE only; give that, or add "
+                f"{other} recordings"
+            )
+    count = counts["spoof" if form == "fpr" else "bonafide"]
+    if form not in ("fpr", "fnr") or not count or count * values[0] >= 3 - RATE_TOLERANCE:
+        return ""
+    needed = f"{math.ceil(3 / values[0] - RATE_TOLERANCE)}" if values[0] else "infinitely many"
+    return (
+        f"--operating_point {name} needs {needed} {'spoof' if form == 'fpr' else 'bonafide'} clips (3 / RATE, so that "
+        f"none wrong among them shows that rate), and there are {count}; add some, or give "
+        f"{form}={math.ceil(3000 / count) / 1000:g}, the least that these allow"
+    )
 
 
 def cost_point(name: str) -> OperatingPoint | None:

@@ -27,7 +27,7 @@ class Estimate:
 def refit(logits: np.ndarray, labels: np.ndarray, name: str, known: Calibration) -> tuple[Calibration, OperatingPoint]:
     """Calibration fitted on trials, and the named operating point on them; one class keeps the ``known`` calibration.
 
-    Raises ``ConfigError`` for an operating point that the class alone cannot set.
+    One class alone sets the rate of its own errors only (``calibration.shortage``).
     """
     if labels.any() and not labels.all():
         fitted = calibration.fit(logits, labels)

@@ -108,9 +108,19 @@ def trained_part(model: keras.Model, config: Config) -> keras.Model:
     return model.get_layer(ENCODER_HEAD) if config.has_encoder and config.encoder.frozen else model
 
 
+def split(model: keras.Model, config: Config) -> tuple[keras.Model, keras.Model] | None:
+    """A model up to what its head takes, and the head; they share the layers of ``model``. ``None`` without a head."""
+    if config.has_encoder:
+        return before_head(model), model.get_layer(ENCODER_HEAD)
+    if HEAD[0] not in {layer.name for layer in model.layers}:
+        return None
+    features = model.get_layer(HEAD[0]).input
+    return keras.Model(model.inputs[0], features), keras.Model(features, model.outputs[0])
+
+
 def before_head(model: keras.Model) -> keras.Model:
     """Model from the waveform to what the head behind an encoder takes; shares the layers of ``model``."""
-    return keras.Model(model.inputs, model.get_layer(pooling.SUMMARY).output)
+    return keras.Model(model.inputs[0], model.get_layer(pooling.SUMMARY).output)
 
 
 def head(features: keras.KerasTensor, config: ModelConfig) -> keras.KerasTensor:

@@ -83,12 +83,11 @@ def warnings(summary: EvaluationSummary) -> list[str]:
 def threshold(model: ModelFacts) -> str:
     """Operating point of the decisions, with its error rates on dev if they were measured."""
     point = f"Decisions at the operating point {model.operating_point}: score {signed(model.threshold)}"
-    if model.miss is None:
+    measured = ((model.miss, "misses"), (model.false_alarm, "false alarms"))
+    rates = [f"{100 * rate:.1f} % {name}" for rate, name in measured if rate is not None]
+    if not rates:
         return f"{point}, which follows from its prior and costs."
-    return (
-        f"{point}, chosen on dev, where it has {100 * model.miss:.1f} % misses and "
-        f"{100 * model.false_alarm:.1f} % false alarms."
-    )
+    return f"{point}, chosen on dev, where it has {' and '.join(rates)}."
 
 
 def calibration(model: ModelFacts) -> str:

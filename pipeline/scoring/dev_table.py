@@ -6,6 +6,8 @@ Promotion compares models on them, and operating points of other rates are found
 from collections.abc import Collection
 from pathlib import Path
 
+from pipeline.config import SAMPLE_RATE_HZ
+
 FILE = "dev.parquet"
 COLUMNS = ("utterance_id", "label", "speaker", "attack", "corpus", "logit", "score", "duration_s", "speech_s")
 """Texts, then the mean logit of the windows that count, the calibrated score, and seconds."""
@@ -28,3 +30,17 @@ def read_former(folder: Path, names: Collection[str]) -> "pd.DataFrame | None": 
         return None
     kinds = {"utterance_id": str, "label": str, "speaker": str, "score": float}
     return pd.read_csv(folder / FORMER_FILE, dtype=kinds, keep_default_na=False, float_precision="round_trip")
+
+
+def of(
+    store: "Store",  # noqa: F821
+    rows: "np.ndarray",  # noqa: F821
+    logits: "np.ndarray",  # noqa: F821
+    scores: "np.ndarray",  # noqa: F821
+) -> "pd.DataFrame":  # noqa: F821
+    """Store rows with their logits and calibrated scores, ``[rows]`` each; columns ``COLUMNS``."""
+    texts = ["utterance_id", "label", "speaker", "attack", "corpus"]
+    lengths = store.lengths()[rows]
+    spoken = [float(store.speech(row).seconds(0, length)) for row, length in zip(rows, lengths, strict=True)]
+    found = store.manifest.iloc[rows][texts].reset_index(drop=True)
+    return found.assign(logit=logits, score=scores, duration_s=lengths / SAMPLE_RATE_HZ, speech_s=spoken)

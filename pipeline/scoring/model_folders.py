@@ -44,7 +44,7 @@ class ModelFolder:
 
     ``operating_point`` names the default among ``operating_points``. ``dev_trials`` is the checksum of the trials that
     chose thresholds and checkpoint, ``dev_eer`` the EER on them; models compare on dev only if it is equal. ``fusion``
-    is how it was made of other models, if it was.
+    is how it was made of other models, if it was; ``parent`` the model that it was trained or calibrated from, or "".
     """
 
     folder: Path
@@ -60,6 +60,7 @@ class ModelFolder:
     dev_eer: float
     sha256: dict[str, str]
     fusion: Fusion | None = None
+    parent: str = ""
 
     @property
     def clip_samples(self) -> int:
@@ -120,6 +121,7 @@ class ModelFolder:
             operating_points={name: OperatingPoint(**point) for name, point in index["operating_points"].items()},
             sha256=index["sha256"],
             fusion=Fusion(**index["fusion"]) if index.get("fusion") else None,
+            parent=index.get("parent", ""),
             **{name: index[name] for name in _PLAIN},
         )
 
@@ -229,6 +231,7 @@ def _write_index(folder: Path, values: Mapping[str, object]) -> None:
         "calibration": dataclasses.asdict(values["calibration"]),
         "operating_points": {n: dataclasses.asdict(p) for n, p in values["operating_points"].items()},
         "config": values["config"].flat(),
+        "parent": values.get("parent", ""),
         **({"fusion": dataclasses.asdict(values["fusion"])} if values["fusion"] else {}),
         "sha256": {path.name: files.sha256(path) for path in sorted(folder.iterdir())},
     }

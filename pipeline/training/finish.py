@@ -6,18 +6,16 @@ from pathlib import Path
 import keras
 import mlflow
 import numpy as np
-import pandas as pd
 
 from pipeline import metrics, tracking
 from pipeline.common import provenance
-from pipeline.config import SAMPLE_RATE_HZ, Config
+from pipeline.config import Config
 from pipeline.metrics import calibration
 from pipeline.metrics.fusion import Fusion
 from pipeline.network import formats, networks, summary
-from pipeline.scoring import model_folders
+from pipeline.scoring import dev_table, model_folders
 from pipeline.scoring.model_folders import ModelFolder
-from pipeline.store.store import Store
-from pipeline.training import parent
+from pipeline.training import bundle, guard, parent
 from pipeline.training.checkpoint import Progress
 from pipeline.training.data import Data
 from pipeline.training.logits import utterance_logits
@@ -33,6 +31,13 @@ def finish(
     written = write(model, config, data, folder, version=version, key=key, run_id=progress.run_id)
     tracking.log_epochs(progress.run_id, progress.history, patient=True)
     mlflow.log_metric("best_epoch", progress.best_epoch if config.train.keep == "best" else progress.epoch - 1)
+    kept = progress.history[progress.best_epoch]
+    if guard.AFTER in kept:
+        print(
+            f"dev of {written.parent}: EER {100 * kept[guard.BEFORE]:.2f} % before and {100 * kept[guard.AFTER]:.2f} % "
+            "after",
+            flush=True,
+        )
     log(model, written)
 
 
@@ -54,6 +59,7 @@ def write(
     version, key, run_id : name of the model, fingerprint of all that it depends on, and the MLflow run of its making.
     fusion : how it was made of other models.
     """
+    start = None if fusion else parent.find(config)
     logits = utterance_logits(model, data.store, data.dev, config)
     labels = data.bonafide[data.dev]
     fitted = calibration.fit(logits, labels)
@@ -69,7 +75,7 @@ def write(
         keras=work / "model.keras",
         config=config,
         calibration=fitted,
-        dev=dev_trials(data.store, data.dev, logits, scores),
+        dev=dev_table.of(data.store, data.dev, logits, scores),
         operating_points=calibration.operating_points(
             scores, labels, (*calibration.NAMED, config.decision.operating_point)
         ),
@@ -81,24 +87,16 @@ def write(
         dev_trials=data.store.trials("dev"),
         dev_eer=metrics.eer(scores, labels),
         fusion=fusion,
+        parent=start.model_version if start else "",
     )
+    if guard.keep(model, data, config, work / guard.FILE):
+        written = model_folders.derive(written, folder, {guard.FILE: work / guard.FILE})
     shutil.rmtree(work)
     return written
-
-
-def dev_trials(store: Store, rows: np.ndarray, logits: np.ndarray, scores: np.ndarray) -> pd.DataFrame:
-    """Store rows with their logits and calibrated scores, ``[rows]`` each; columns ``scoring.dev_table.COLUMNS``."""
-    texts = ["utterance_id", "label", "speaker", "attack", "corpus"]
-    lengths = store.lengths()[rows]
-    spoken = [float(store.speech(row).seconds(0, length)) for row, length in zip(rows, lengths, strict=True)]
-    found = store.manifest.iloc[rows][texts].reset_index(drop=True)
-    return found.assign(logit=logits, score=scores, duration_s=lengths / SAMPLE_RATE_HZ, speech_s=spoken)
 
 
 def log(model: keras.Model, written: ModelFolder) -> None:
     """Log a network's architecture and its model folder to the active run."""
     mlflow.log_text(summary.text(model), "architecture/model.txt")
     mlflow.log_figure(summary.picture(model), "architecture/model.png")
-    # The index goes last: a run that holds it holds the whole folder.
-    for path in sorted(written.folder.iterdir(), key=lambda path: path.name == model_folders.INDEX):
-        mlflow.log_artifact(str(path), "bundle")
+    bundle.log(written)

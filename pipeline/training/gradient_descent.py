@@ -48,7 +48,7 @@ def prepare(model: keras.Model, config: Config, steps: int) -> None:
     if model.frozen_until:
         # Adam corrects for the zeros its moments start from by the count of its steps, so what is trained later has an
         # optimiser that starts later.
-        model.after_thaw = model.optimizer
+        model.after_thaw = getattr(model, "optimizer", None)  # none if nothing is trained later
         for layer in inheritance.layers(model):
             layer.trainable = layer.name in networks.HEAD
         _compile(model, _optimizer(config, model.frozen_until * steps, steps))

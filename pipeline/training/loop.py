@@ -17,7 +17,7 @@ from pipeline.config import Config
 from pipeline.errors import ProjectError
 from pipeline.metrics import calibration
 from pipeline.network import networks
-from pipeline.training import checkpoint, expectation_maximisation, frozen_encoder, gradient_descent
+from pipeline.training import checkpoint, expectation_maximisation, frozen_encoder, gradient_descent, guard
 from pipeline.training.checkpoint import Progress
 from pipeline.training.data import Data
 from pipeline.training.devices import Device
@@ -71,11 +71,14 @@ def fit(
     )
     run_epoch = method.epoch_runner(model, data, config, device.count)
     score_rows = getattr(method, "scorer", scorer)(model, data, config)
+    guarded = guard.of(model, config)
     try:
         while progress.epoch < settings.epochs and not _out_of_patience(progress, settings.patience):
             measured = _epoch(score_rows, run_epoch, data, config, progress.epoch)
+            measured |= guarded.measured() if guarded else {}
             score = [measured["dev/eer"], measured["dev/loss"]]
             better = progress.best_epoch < 0 or score < progress.best_score
+            better &= guarded is None or guarded.allows(measured)
             if better:
                 progress.best_epoch, progress.best_score = progress.epoch, score
             if better or settings.keep == "last":
@@ -90,6 +93,8 @@ def fit(
     finally:
         if not state_file:  # metrics that are not on disk cannot be sent later
             tracking.log_epochs(progress.run_id, progress.history, patient=True)
+    if guarded:
+        guarded.require(progress.history, progress.best_epoch)
     return progress, best
 
 
@@ -143,5 +148,7 @@ def _line(epoch: int, epochs: int, measured: dict[str, float], better: bool) -> 
             f"{name}: loss {measured[f'{name}/loss']:.3f} acc {measured[f'{name}/accuracy']:.3f} "
             f"AUC {measured[f'{name}/auc']:.3f} EER {100 * measured[f'{name}/eer']:5.2f} %"
         )
+    if guard.AFTER in measured:
+        parts.append(f"parent's dev: EER {100 * measured[guard.AFTER]:5.2f} %")
     parts.append(f"{measured['speed/clips_per_s']:.0f} clips/s {measured['speed/epoch_s']:.0f} s")
     return " | ".join(parts) + (" | best" if better else "")

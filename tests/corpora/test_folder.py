@@ -87,6 +87,9 @@ def test_a_name_that_is_not_utf8_is_listed(tmp_path):
     rejected[0].path.encode("utf-8")
 
 
-def test_a_missing_class_is_named(tmp_path):
-    with pytest.raises(CorpusError, match=r"no recordings of class spoof; expected folders"):
-        read(touch(tmp_path / "d", "bonafide/a.wav"))
+def test_one_class_is_read_with_a_warning_and_none_is_an_error(tmp_path, capsys):
+    table, _ = read(touch(tmp_path / "d", "bonafide/a.wav"))
+    assert table["label"].tolist() == ["bonafide"]
+    assert "warning: folder holds only bonafide; join it" in capsys.readouterr().err
+    with pytest.raises(CorpusError, match=r"no recordings of class bonafide, spoof; expected folders"):
+        read(touch(tmp_path / "e", "voices/a.wav"))

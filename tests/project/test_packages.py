@@ -17,7 +17,7 @@ ORDER = (
 SHARED = ("tracking", "config", "errors")
 """What packages may import of the top; each imports itself and those behind it only."""
 COMMANDS = {
-    *("main", "preprocess", "train", "evaluate", "compare", "cross", "fuse", "register", "export"),
+    *("main", "preprocess", "train", "evaluate", "compare", "cross", "fuse", "calibrate", "register", "export"),
     *("score", "stream", "analyse", "download", "latency", "drift", "unpack"),
 }
 SCORING_PATH = ("audio", "metrics", "scoring", "serving", "streaming", "page")

@@ -34,6 +34,7 @@ MODULES = {
     "cross": "pipeline.cross",
     "tune": "tuning.search",
     "fuse": "pipeline.fuse",
+    "calibrate": "pipeline.calibrate",
     "register": "pipeline.register",
     "score": "pipeline.score",
     "export": "pipeline.export",

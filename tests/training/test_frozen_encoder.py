@@ -12,7 +12,7 @@ from pipeline.errors import ConfigError, ProjectError
 from pipeline.network import networks
 from pipeline.scoring import runtimes
 from pipeline.scoring.model_folders import ModelFolder
-from pipeline.training import checkpoint, devices, features, frozen_encoder, gradient_descent, loop
+from pipeline.training import checkpoint, devices, features, frozen_encoder, gradient_descent, guard, loop
 from pipeline.training.data import Data
 from pipeline.training.features import Features
 
@@ -51,6 +51,7 @@ def test_only_the_head_learns_and_the_model_folder_scores_like_keras(config, syn
     for name, changed in (("encoder", False), (networks.ENCODER_HEAD, True)):
         pairs = zip(model.get_layer(name).get_weights(), fresh.get_layer(name).get_weights(), strict=True)
         assert all(np.array_equal(own, other) for own, other in pairs) is not changed, name
+    assert guard.FILE in trained.sha256
     waves = np.stack([synthetic_store.waveform(row)[: trained.clip_samples] for row in range(4)])
     np.testing.assert_allclose(runtimes.of(trained.litert, 1)(waves), model.predict(waves, verbose=0)[:, 0], atol=1e-3)
 
