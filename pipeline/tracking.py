@@ -170,10 +170,18 @@ def log_inputs(store: "Store", subsets: Sequence[str]) -> None:  # noqa: F821
 
 
 def check() -> None:
-    """Point MLflow at the tracking server; raises ``TrackingError`` if its address is wrong or it does not answer.
+    """Point MLflow at the tracking server; raises ``TrackingError`` if its address is wrong or it does not answer."""
+    if (uri := store_uri()).startswith("http"):
+        import mlflow
 
-    The address is ``$MLFLOW_TRACKING_URI``, or else ``mlflow.db`` in the project.
-    """
+        with named_errors(), quickly(retries=2):
+            mlflow.MlflowClient().search_experiments(max_results=1)
+    else:
+        _check_database(uri)
+
+
+def store_uri() -> str:
+    """``$MLFLOW_TRACKING_URI`` or ``mlflow.db`` in the project; raises ``TrackingError`` if MLflow cannot take it."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{PROJECT_ROOT / 'mlflow.db'}"
@@ -182,14 +190,8 @@ def check() -> None:
             f"MLFLOW_TRACKING_URI={address(uri)}: expected http://HOST:PORT, https://…, sqlite:///FILE or "
             "postgresql://…; `mlflow migrate-filestore` turns a folder of runs (file://) into an SQLite file"
         )
-    uri = os.environ["MLFLOW_TRACKING_URI"] = login_apart(uri)
-    import mlflow
-
-    if uri.startswith("http"):
-        with named_errors(), quickly(retries=2):
-            mlflow.MlflowClient().search_experiments(max_results=1)
-    else:
-        _check_database(uri)
+    os.environ["MLFLOW_TRACKING_URI"] = login_apart(uri)
+    return os.environ["MLFLOW_TRACKING_URI"]
 
 
 def _check_database(uri: str) -> None:

@@ -1,14 +1,19 @@
 """Model folders that are made or downloaded when they are first asked for."""
 
-import gc
+import hashlib
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import tempfile
+from contextlib import suppress
 from pathlib import Path
+from urllib.parse import quote
 
 from pipeline.config import PROJECT_ROOT, artifacts_dir
 from pipeline.errors import ModelFolderError
+from pipeline.scoring import registry_lookup
+
+INNER = "artifacts/bundle"
+"""Where a registered model has its model folder."""
 
 
 def unpacked(packed: Path, version: str) -> Path:
@@ -25,32 +30,42 @@ def unpacked(packed: Path, version: str) -> Path:
 
 
 def downloaded(uri: str) -> Path:
-    """Model folder of a run or a registered model, downloaded; raises ``ModelFolderError`` if there is none."""
+    """Model folder of a run or a registered model; raises ``ModelFolderError`` if there is none.
+
+    The folder of a registered version is used where it is on this machine, or else downloaded once.
+    """
     from pipeline import tracking
 
     scheme, rest = uri.split(":/", 1)
-    inner = "artifacts/bundle" if scheme == "models" else "bundle"
-    run_id = rest.split("/")[0]
-    source = f"{uri}/{inner}" if scheme == "models" else f"runs:/{run_id}/{inner}"
-    with _uncollected():
-        tracking.check()
-        from mlflow.artifacts import download_artifacts
-        from mlflow.exceptions import MlflowException
+    if scheme == "runs":
+        return _download(f"runs:/{rest.split('/')[0]}/bundle", uri)
+    store = tracking.store_uri()
+    if (version := registry_lookup.find(uri, store)) is None:
+        return _download(f"{uri}/{INNER}", uri)
+    if version.folder and (version.folder / INNER).is_dir():
+        return version.folder / INNER
+    # A server may have been set up anew, so a name and a number do not identify a version.
+    identity = hashlib.sha256(f"{store} {version}".encode()).hexdigest()[:12]
+    folder = artifacts_dir() / "downloaded" / f"{quote(version.name, safe='')}-{version.number}-{identity}"
+    if not folder.is_dir():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as place:
+            found = _download(f"{version.uri}/{INNER}", uri, place)
+            with suppress(OSError):  # another process has made the folder meanwhile
+                found.rename(folder)
+    return folder
 
-        try:
-            return Path(download_artifacts(artifact_uri=source))
-        except (MlflowException, OSError) as error:
-            reason = str(error).splitlines()[0]
-            raise ModelFolderError(f"--model {uri}: not found at {tracking.address()}: {reason}") from None
 
+def _download(source: str, uri: str, place: str | None = None) -> Path:
+    """Download artifacts with MLflow, into ``place`` or a temporary folder; ``uri`` is the name in errors."""
+    from pipeline import tracking
 
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Disable garbage collection, which takes a fifth of MLflow's import and finds nothing there."""
-    enabled = gc.isenabled()
-    gc.disable()
+    tracking.check()
+    from mlflow.artifacts import download_artifacts
+    from mlflow.exceptions import MlflowException
+
     try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
+        return Path(download_artifacts(artifact_uri=source, dst_path=place))
+    except (MlflowException, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise ModelFolderError(f"--model {uri}: not found at {tracking.address()}: {reason}") from None

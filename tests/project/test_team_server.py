@@ -1,6 +1,7 @@
 """A tracking server for a team: a real ``mlflow server`` with passwords, on a real PostgreSQL."""
 
 import base64
+import dataclasses
 import importlib.util
 import io
 import sys
@@ -19,7 +20,7 @@ from benchmarks.server import free_port, running, serving
 from pipeline import register, train
 from pipeline.config import SAMPLE_RATE_HZ
 from pipeline.errors import TrackingError
-from pipeline.scoring import model_folders
+from pipeline.scoring import fetched_models, model_folders
 from pipeline.scoring.model_folders import ModelFolder
 from tests.support import postgres
 
@@ -114,6 +115,12 @@ def test_a_smoke_run_is_trained_registered_and_served(tracked, place, smoke, syn
     kept = [path.relative_to(place / "artifacts") for path in (place / "artifacts").rglob("model.tflite")]
     assert len(kept) == 2, "one in the run, one in the registered model"
     assert not (tmp_path / "mlruns").exists()
+    downloaded = model_folders.find(register.CHAMPION_URI)
+    assert downloaded.parent == tmp_path / "artifacts" / "downloaded"
+    assert ModelFolder.load(downloaded) == dataclasses.replace(made, folder=downloaded)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fetched_models, "_download", None)
+        assert model_folders.find(register.CHAMPION_URI) == downloaded
     recording = io.BytesIO()
     soundfile.write(recording, voice, SAMPLE_RATE_HZ, format="WAV")
     text = base64.b64encode(recording.getvalue()).decode()
