@@ -45,10 +45,10 @@ demo: install ## Build the demo corpus, train, evaluate, register and score on i
 	PATH="$(CURDIR)/$(BIN):$$PATH" MLFLOW_EXPERIMENT_NAME=spoof-detector mlflow run . --env-manager local
 
 test: install ## Run the tests, two files at a time
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-long: install ## Run the tests and their long forms (about 45 minutes on 2 cores)
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "long or not long"
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "long or not long"
 
 lint: install ## Check style and formatting
 	$(BIN)/ruff check .

@@ -8,6 +8,7 @@ import argparse
 import dataclasses
 import errno
 import functools
+import gc
 import io
 import math
 import os
@@ -142,8 +143,7 @@ def resolve(
         config = config.replace(**{n: convert(fields[n], v) for n, v in from_file.items()})
     except ConfigError as error:
         raise ConfigError(f"{given['config']}: {str(error).removeprefix('--')}") from None
-    exposed = _fields(sections)
-    config = config.replace(**{n: convert(exposed[n], v) for n, v in given.items() if n in exposed})
+    config = config.replace(**{n: convert(fields[n], v) for n, v in given.items() if n in _fields(sections)})
     own = _own_fields(options)
     return config, options and options(**{own[n].name: convert(own[n], v) for n, v in given.items() if n in own})
 
@@ -204,6 +204,7 @@ def run(main: Callable[[], int | None]) -> None:
     nothing if the reader of standard output has gone (``| head -1``).
     """
     _print_any_name()
+    gc.set_threshold(20_000)  # by default, imports of TensorFlow and MLflow spend a seventh of their time on it
     try:
         status = main() or 0
         sys.stdout.flush()

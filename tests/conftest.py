@@ -1,5 +1,6 @@
 """What all tests share: artifacts and tracking in a folder of their own, and small real data made once a session."""
 
+import gc
 import os
 import shutil
 import sys
@@ -12,8 +13,34 @@ from pipeline.config import SAMPLE_RATE_HZ, Config, preset
 from pipeline.store.build import build
 from pipeline.store.store import Store
 
+gc.set_threshold(20_000)  # as commands do
 # What trains in a process that has TensorFlow already learns what commands learn.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+
+
+LONGEST = (
+    "test_entry_points.py",
+    "test_train.py",
+    "test_search.py",
+    "test_fuse.py",
+    "test_shared_study.py",
+    "test_killed.py",
+    "test_tracking_server.py",
+    "test_devices.py",
+    "test_frozen_encoder.py",
+    "test_export.py",
+    "test_demo_corpus.py",
+    "test_demo_unchanged.py",
+    "test_spark.py",
+    "test_team_server.py",
+    "test_full_disk.py",
+    "test_cross.py",
+)
+"""Files that take longest. They come first, so that processes that share the tests end at about the same time."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
 
 
 @pytest.fixture(scope="module", autouse=True)

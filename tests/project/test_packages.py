@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.config import PROJECT_ROOT
+from tests.conftest import LONGEST
 
 PIPELINE = PROJECT_ROOT / "pipeline"
 ORDER = (
@@ -88,3 +89,8 @@ def test_what_scores_imports_no_tensorflow(package):
     for path in (PIPELINE / package).rglob("*.py"):
         found = {name.split(".")[0] for name in imports(path)} & {"tensorflow", "keras", "tf2onnx"}
         assert not found, f"{path.relative_to(PROJECT_ROOT)} imports {', '.join(found)}"
+
+
+def test_the_files_that_tests_begin_with_exist():
+    names = {path.name for path in (PROJECT_ROOT / "tests").rglob("test_*.py")}
+    assert set(LONGEST) <= names
