@@ -32,13 +32,15 @@ class Figure:
     """One measured figure: a value per round, and the target of their median.
 
     ``name`` is the unit in words (``× the notebook's loop``, ``s from a model folder``). A figure without a target is
-    only reported.
+    only reported. ``limits`` are the values per round that the part named ``limited_by`` would reach alone.
     """
 
     name: str
     values: Sequence[float]
     target: float | None = None
     at_most: bool = False
+    limits: Sequence[float] = field(default_factory=list)
+    limited_by: str = ""
 
     @property
     def median(self) -> float:
@@ -58,6 +60,11 @@ class Figure:
     def wanted(self) -> str:
         """The target."""
         return "-" if self.target is None else f"{'≤' if self.at_most else '≥'} {self.target:g}"
+
+    @property
+    def limit(self) -> str:
+        """Median of the limits, and what sets them."""
+        return f"{number(statistics.median(self.limits))}, {self.limited_by}" if self.limits else "-"
 
 
 @dataclass(frozen=True)
@@ -147,7 +154,11 @@ def text(line: Line) -> str:
     """Format a line for the terminal: its figures with their targets, then the measurements of each contender."""
     width = max([len(name) for name in line.taken] + [1])
     rows = [f"{line.name}: {line.what}, against {line.against}", f"   {line.note}"]
-    rows += [f"   {figure.measured}, target {figure.wanted}: {verdict(figure)}" for figure in line.figures]
+    rows += [
+        f"   {figure.measured}, target {figure.wanted}: {verdict(figure)}"
+        + (f" (limit {figure.limit})" if figure.limits else "")
+        for figure in line.figures
+    ]
     rows += [
         f"   {name:<{width}}  {number(statistics.median(values)):>7} {line.unit}"
         f" ({number(min(values))} to {number(max(values))})"
@@ -163,11 +174,11 @@ def verdict(figure: Figure) -> str:
 
 def table(lines: Sequence[Line]) -> str:
     """Markdown table of the lines with their figures, then one of the measurements of each contender."""
-    rows = ["| name | what | against | median (min to max) | target | |", "|---|---|---|---|---|---|"]
+    rows = ["| name | what | against | median (min to max) | target | | limit |", "|---|---|---|---|---|---|---|"]
     for line in lines:
         cells = [
             "<br>".join(part(figure) for figure in line.figures)
-            for part in (lambda f: f.measured, lambda f: f.wanted, verdict)
+            for part in (lambda f: f.measured, lambda f: f.wanted, verdict, lambda f: f.limit)
         ]
         rows.append(f"| `{line.name}` | {line.what} | {line.against} | {' | '.join(cells)} |")
     rows += ["", "| name | contender | median (min to max) | on |", "|---|---|---|---|"]

@@ -85,8 +85,11 @@ def measure(config: Config, options: Options) -> Line:
         f"hop {settings.hop_samples}, {parallel.cores()} cores"
     )
     figures = [
-        Figure("× librosa's clips/s", compared.ratios(second, first), 10),
-        Figure("× librosa's clips/s, Fourier transforms alone", compared.ratios(second, third)),
+        Figure(
+            *("× librosa's clips/s", compared.ratios(second, first), 10),
+            limits=compared.ratios(second, third),
+            limited_by="Fourier transforms alone",
+        )
     ]
     return Line(
         "front_end", "log-mel front end", "librosa.feature.melspectrogram, one process", figures, taken, note=note

@@ -1,4 +1,4 @@
-"""``memory`` and ``growth``: memory and cost of each stage at 1, 4 and 16 times the demo's size.
+"""``memory_growth`` and ``cost_growth``: memory and cost of each stage at 1, 4 and 16 times the demo's size.
 
 Each stage runs in a separate process and is timed after its start-up. Every copy of the corpus is shifted in time, so
 no two recordings are equal. Memory is the peak of a stage's processes without mapped files. The costs give core-hours
@@ -97,8 +97,8 @@ def lines(found: Growth) -> list[Line]:
     note = ", ".join(f"{name}: {stage.clips} clips" for name, stage in every.items())
     first_step = f"towards {sizes[min(1, len(sizes) - 1)]}×"
     return [
-        Line("memory", f"peak memory at {span}", f"{sizes[0]}×", flat, peaks, "MB", note),
-        Line("growth", f"seconds of a further clip towards {span}", first_step, linear, seconds, "s", note),
+        Line("memory_growth", f"peak memory at {span}", f"{sizes[0]}×", flat, peaks, "MB", note),
+        Line("cost_growth", f"seconds of a further clip towards {span}", first_step, linear, seconds, "s", note),
     ]
 
 

@@ -24,12 +24,12 @@ from pipeline.config import PROJECT_ROOT, Config, artifacts_dir, fingerprint, op
 from pipeline.errors import ConfigError
 
 MODULES = {
-    "preprocess": ("preprocess", "preprocess_limit", "unchanged"),
+    "preprocess": ("preprocess", "preprocess_of_decoding", "preprocess_unchanged"),
     "training": ("training_step", "input_pipeline"),
     "front_end": ("front_end",),
-    "scoring": ("batch_scoring", "scoring_limit"),
+    "scoring": ("batch_scoring", "batch_scoring_of_litert"),
     "start": ("cold_start",),
-    "growth": ("memory", "growth"),
+    "growth": ("memory_growth", "cost_growth"),
     "serving": ("serving",),
     "bootstrap": ("bootstrap",),
 }
@@ -43,7 +43,7 @@ RESULTS = PROJECT_ROOT / "benchmarks" / "results.md"
 class Options:
     """Lines to measure, and how."""
 
-    lines: str = option("", "names of the lines to measure, comma separated, such as cold_start,memory; empty: all")
+    lines: str = option("", "names of the lines to measure, comma separated, such as cold_start,serving; empty: all")
     model: str = option("", "model folder that scores; empty: the champion that register left")
     repetitions: int = option(0, "rounds of every benchmark; 0: the default of each")
     quick: bool = option(False, "the smallest sizes: shows that everything works, measures nothing")

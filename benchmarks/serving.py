@@ -112,7 +112,11 @@ def measure(config: Config, options: Options) -> Line:
         taken = compared.measured(contenders, repetitions=options.repetitions, unit="clips/s")
     p99_ms = {name: [latency_log.spread(one.requests_ms)["p99"] for one in found] for name, found in seen.items()}
     figures = [
-        Figure("× the notebook's clips/s", compared.ratios(taken[ours], taken[plain]), 5),
+        Figure(
+            *("× the notebook's clips/s", compared.ratios(taken[ours], taken[plain]), 5),
+            limits=compared.ratios(taken[limit], taken[plain]),
+            limited_by=limit,
+        ),
         *(Figure(f"ms, p99 of {name}", values) for name, values in p99_ms.items()),
         Figure("of the notebook's p99", compared.ratios(p99_ms[ours], p99_ms[plain]), 1, at_most=True),
         Figure("of bare LiteRT's clips/s", compared.ratios(taken[ours], taken[limit]), 0.8),

@@ -38,7 +38,10 @@ LINE = Line(
     name="batch_scoring",
     what="ours",
     against="theirs",
-    figures=[Figure("× theirs", [11.0, 12.0, 12.5], 12), Figure("s", [1.0, 1.2, 3.0], 1, True)],
+    figures=[
+        Figure("× theirs", [11.0, 12.0, 12.5], 12),
+        Figure("s", [1.0, 1.2, 3.0], 1, True, [0.5, 0.6, 0.9], "disk"),
+    ],
     taken={"us": [1.0, 2.0, 4.0]},
     note="8 clips",
 )
@@ -51,9 +54,10 @@ def test_a_line_is_printed_with_its_targets_and_survives_json(tmp_path, capsys):
     assert kept == LINE
     shown = capsys.readouterr().out.splitlines()
     assert "   12 (11 to 12.5) × theirs, target ≥ 12: pass" in shown
-    assert "   1.2 (1 to 3) s, target ≤ 1: miss" in shown
+    assert "   1.2 (1 to 3) s, target ≤ 1: miss (limit 0.6, disk)" in shown
     assert compared.table([LINE]).splitlines()[2:] == [
-        "| `batch_scoring` | ours | theirs | 12 (11 to 12.5) × theirs<br>1.2 (1 to 3) s | ≥ 12<br>≤ 1 | pass<br>miss |",
+        "| `batch_scoring` | ours | theirs | 12 (11 to 12.5) × theirs<br>1.2 (1 to 3) s | ≥ 12<br>≤ 1 | pass<br>miss | "
+        "-<br>0.6, disk |",
         "",
         "| name | contender | median (min to max) | on |",
         "|---|---|---|---|",
@@ -63,7 +67,7 @@ def test_a_line_is_printed_with_its_targets_and_survives_json(tmp_path, capsys):
 
 def test_every_line_belongs_to_one_benchmark():
     assert len(LINES) == len(set(LINES)) == 13
-    assert run.chosen("bootstrap, preprocess_limit") == ["preprocess", "bootstrap"]
+    assert run.chosen("bootstrap, preprocess_of_decoding") == ["preprocess", "bootstrap"]
     assert run.chosen("") == list(run.MODULES)
     for wrong in ("14", "warm_start"):
         with pytest.raises(ConfigError, match=wrong):
@@ -116,12 +120,12 @@ def test_a_benchmark_that_fails_stops_no_other_and_what_is_measured_is_kept(argu
     options, output = arguments
     missing = tmp_path / "missing"
     for _ in range(2):
-        assert run.main([*options, "--lines", "scoring_limit,bootstrap", "--model", str(missing)]) == 1
+        assert run.main([*options, "--lines", "batch_scoring_of_litert,bootstrap", "--model", str(missing)]) == 1
         table = output.read_text()
         assert "| `bootstrap` | bootstrap interval of the EER |" in table
         assert f"- `benchmarks.scoring` failed: error: {missing}: no model folder" in table
     shown = capfd.readouterr().out
-    assert shown.count("== scoring: batch_scoring, scoring_limit") == 2
+    assert shown.count("== scoring: batch_scoring, batch_scoring_of_litert") == 2
     assert shown.count("== bootstrap: bootstrap") == 1, "what was measured is not measured again"
     assert run.main([*options, "--lines", "bootstrap", "--model", str(missing), "--again"]) == 0
     assert "== bootstrap: bootstrap" in capfd.readouterr().out
@@ -131,7 +135,7 @@ def test_the_runner_measures_batch_scoring(arguments, make_model_folder):
     options, output = arguments
     assert run.main([*options, "--lines", "batch_scoring", "--model", str(make_model_folder().folder)]) == 0
     table = output.read_text()
-    for name in ("batch_scoring", "scoring_limit"):
+    for name in ("batch_scoring", "batch_scoring_of_litert"):
         assert f"\n| `{name}` | " in table
     assert "Made with `--quick`" in table
     assert "cores" in table
