@@ -237,7 +237,7 @@ def test_the_evaluation_lands_in_the_training_run(trained, synthetic_store, monk
     for name, value in environment(place).items():
         monkeypatch.setenv(name, value)
     mlflow.set_tracking_uri(None)
-    output = evaluate.run(folder, synthetic_store.folder)
+    output = evaluate.run(folder, synthetic_store.folder, saliency=False)
     metrics = mlflow.get_run(run.info.run_id).data.metrics
     assert {"dev/cllr", "eval/eer", "eval/eer_low", "eval/eer_high", "eval/seen/eer"} <= set(metrics)
     assert metrics["dev/eer"] == pytest.approx(ModelFolder.load(folder).dev_eer, abs=1e-9)

@@ -92,6 +92,7 @@ def test_preprocessing_makes_the_same_bytes_though_a_worker_is_killed(cluster, m
     assert contents(made) == contents(store("local"))
 
 
+@pytest.mark.usefixtures("tracking_store")
 def test_scoring_gives_the_same_rows_though_a_worker_is_killed(
     cluster, master, recordings, make_model_folder, tmp_path, monkeypatch
 ):

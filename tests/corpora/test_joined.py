@@ -64,6 +64,7 @@ def test_each_corpus_keeps_its_own_splits(config):
         splits.resolve(table, "official")
 
 
+@pytest.mark.usefixtures("tracking_store")
 def test_a_joined_store_has_a_group_per_corpus(config, smoke):
     settings = smoke.replace(corpus=config.corpus, data_dir=config.data_dir)
     folder = preprocess.ensure(settings, otherwise="none")

@@ -43,6 +43,7 @@ def test_a_flipped_bit_of_a_shard_is_found_before_training_and_while_it_is_read(
     Store.open(copied.folder).verify()
 
 
+@pytest.mark.usefixtures("tracking_store")
 def test_evaluation_of_damaged_audio_gives_no_figures(copied, make_model_folder, tmp_path):
     number = int(copied.manifest["shard"].iat[copied.subset("eval")[3]])
     shard = copied.folder / copied.shards[number]["file"]

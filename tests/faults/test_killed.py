@@ -185,6 +185,7 @@ def test_two_runs_on_one_store_do_not_meet(building, tmp_path):
     Store.open(tmp_path / "store").verify()
 
 
+@pytest.mark.usefixtures("tracking_store")
 def test_an_unfinished_version_is_gone_on_with_and_not_doubled(make_model_folder, tmp_path):
     """A folder that was left half replaced, too: the champion's old one is away and its new one not yet there."""
     from pipeline import register

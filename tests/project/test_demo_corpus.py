@@ -135,6 +135,7 @@ def test_data_md_names_every_source_and_its_licence(folder):
         assert sources[package], package
 
 
+@pytest.mark.usefixtures("tracking_store")
 @pytest.mark.parametrize("version", ["V1", "V2"])
 def test_hand_made_trees_with_its_audio_become_a_store(tmp_path, folder, version):
     """Protocol lines in the format of the real lists, over real speech, give the Store their labels."""
