@@ -142,8 +142,8 @@ def shortage(name: str, bonafide: int, spoof: int) -> str:
     """Why clips do not suffice to refit calibration and the threshold of an operating point; "" if they do.
 
     Each class that is there needs ``LEAST_CLIPS``; one class alone sets the rate of its own errors only. ``fpr=RATE``
-    needs 3 / RATE spoof clips, ``fnr=RATE`` as many bonafide ones: with fewer, the 95 % interval of the rate reaches
-    above RATE even if no clip is on the wrong side (the rule of three, Hanley & Lippman-Hand 1983).
+    needs 3 / RATE spoof clips, ``fnr=RATE`` as many bonafide ones: with fewer, the upper 95 % bound of the rate
+    lies above RATE even if no clip is on the wrong side (the rule of three, Hanley & Lippman-Hand 1983).
     """
     form, values = _parsed(name)
     counts = {"bonafide": bonafide, "spoof": spoof}
