@@ -5,23 +5,19 @@ Nothing is chosen here. Threshold and calibration come with the model, from dev;
 a new run.
 """
 
-import dataclasses
 import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
-
 from pipeline import cli, preprocess, tracking
 from pipeline.common import files
 from pipeline.config import Config, artifacts_dir, option
 from pipeline.errors import ConfigError
-from pipeline.evaluation import clips, figures, robustness
+from pipeline.evaluation import clips, figures, robustness, tables
 from pipeline.evaluation.outcome import Outcome, summarise, training_run
 from pipeline.evaluation.subsets import compare, evaluate, of_training
-from pipeline.metrics.assessment import Group
 from pipeline.reporting import plain_text, report
 from pipeline.reporting.evaluation_summary import EvaluationSummary
 from pipeline.scoring import model_folders
@@ -30,8 +26,6 @@ from pipeline.store import manifest, shortcuts
 from pipeline.store.store import Store
 
 SUBSETS = ("dev", "eval")
-METRICS_PER_CALL = 500
-"""Metrics logged in one call; MLflow takes 1,000."""
 
 
 @dataclass(frozen=True)
@@ -131,28 +125,11 @@ def ensure(
 def write(folder: Path, outcome: Outcome) -> None:
     """Write scores, tables, figures, report and model card."""
     drawn = figures.draw(outcome)
-    for name, picture in drawn.items():
-        path = folder / "figures" / f"{name}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(picture)
-    scores = pd.concat([e.trials.assign(subset=e.subset) for e in outcome.evaluations])
-    columns = ["subset", "utterance_id", "label", "attack", "speaker", "logit", "score"]
-    scores[columns].to_csv(folder / "scores.csv", index=False)
-    groups = [{"subset": e.subset, **dataclasses.asdict(g)} for e in outcome.evaluations for g in e.groups]
-    table = pd.DataFrame(groups, columns=["subset", *(f.name for f in dataclasses.fields(Group))])
-    attacks = table[table["kind"] == "attack"].drop(columns=["kind", "condition", "against"])
-    attacks.to_csv(folder / "attacks.csv", index=False)
-    table[table["kind"].isin(["condition", "speaker"])].drop(columns="seen").to_csv(folder / "groups.csv", index=False)
+    figures.write(folder, drawn)
+    tables.write(folder, outcome.evaluations, outcome.rival and outcome.rival.differences)
     outcome.shortcuts.to_csv(folder / shortcuts.FILENAME, index=False)
     if outcome.robustness is not None:
         outcome.robustness.to_csv(folder / "robustness.csv", index=False)
-    if outcome.rival:
-        rows = [
-            {"subset": subset, "group": name, **dataclasses.asdict(found)}
-            for subset, own in outcome.rival.differences.items()
-            for name, found in own.items()
-        ]
-        pd.DataFrame(rows).to_csv(folder / "against.csv", index=False)
     summary = summarise(outcome)
     summary.write(folder)
     media = [(clip.picture, clip.sound) for clip in outcome.clips]
@@ -176,10 +153,7 @@ def log(folder: Path, outcome: Outcome, *, step: int) -> None:
         mlflow.set_tag("against", outcome.rival.version)
         for subset, groups in outcome.rival.differences.items():
             found |= groups["all attacks"].mlflow_metrics(f"{subset}/against")
-    names = list(found)
-    for first in range(0, len(names), METRICS_PER_CALL):
-        mlflow.log_metrics({name: found[name] for name in names[first : first + METRICS_PER_CALL]}, step=step)
-    mlflow.log_artifacts(str(folder))
+    tables.log(folder, found, step=step)
 
 
 def table_text(folder: Path) -> str:

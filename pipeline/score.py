@@ -38,7 +38,11 @@ class ScoreOptions(EngineOptions):
         (), "files, folders, patterns, and tables (.csv, .tsv, .parquet) with a column path and perhaps label"
     )
     model: str = option("", "model folder, runs:/ID or models:/NAME@ALIAS; empty: the champion that register left")
-    output: str = option("", "file for all rows and columns: .csv, .jsonl or .parquet; empty: a table is printed")
+    output: str = option(
+        "",
+        "file for all rows and columns (.csv, .jsonl, .parquet), or a score file of ASVspoof 5 (.tsv); "
+        "empty: a table is printed",
+    )
     operating_point: str = option("", "named threshold of the model (eer, min_dcf); empty: the model's default")
     threshold: float | None = option(
         None, "score from which a recording counts as bonafide; replaces the operating point"

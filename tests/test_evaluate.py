@@ -102,6 +102,7 @@ def test_the_evaluation_of_a_training_run_lands_in_it(opened, make_model_folder,
     assert [m.step for m in history] == [0, 1, 2, 3]
 
     files = {"scores.csv", "attacks.csv", "groups.csv", "shortcuts.csv", "evaluation.json", "report.html"}
+    files |= {"scores_dev.tsv", "scores_eval.tsv"}
     files |= {"model_card.md", "figures"}
     assert files <= artifacts(training_run)
     assert {path.name for path in folder.iterdir()} == files

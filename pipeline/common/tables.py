@@ -29,7 +29,7 @@ ONE, ZERO = ("1", "1.0", "true"), ("0", "0.0", "false")
 """Labels that mean a class only by ``label_one``."""
 COLUMN_NAMES = {
     "path": ("path", "filepath", "audiopath", "file", "filename", "audio", "wav", "utterance", "id"),
-    "label": ("label", "target", "class", "key"),
+    "label": ("label", "target", "class", "key", "cmlabel"),
     "split": ("split", "subset", "partition"),
     "speaker": ("speaker", "speakerid"),
     **{name: (name.replace("_", ""),) for name in ("utterance_id", "attack", "spoof_start_s", "spoof_end_s")},
@@ -61,6 +61,8 @@ def load(path: Path, label_one: str = "none") -> pd.DataFrame:
         raise CorpusError(f"{path}: cannot be read as a table: {error}") from None
     table.columns = [name.strip() or f"column {number}" for number, name in enumerate(header, start=1)]
     names = _understood(path, list(table.columns))
+    if "path" not in names and "utterance_id" in names:
+        names["path"] = names.pop("utterance_id")
     if "path" not in names:
         raise CorpusError(f"{path}: column 'path' is missing; found {', '.join(table.columns)}")
     binary: dict[str, str] = {}

@@ -56,13 +56,30 @@ def read(data_dir: Path, parts: tuple[str, ...], track: str) -> Reading:
         raise CorpusError(
             f"{data_dir}: folder ASVspoof2021_{track}_eval is missing; unpack the audio of the track there"
         )
+    return listing.matched(keys, entries(keys, track), folders, partial(row, track=track))
+
+
+def entries(keys: Path, track: str) -> list[dict[str, str]]:
+    """Lines of the keys by column; raises ``CorpusError`` for a damaged one."""
     first = FIRST_RELEASE.get(track, LA)
-    entries = listing.entries(keys, first if len(_first_line(keys)) == len(first) else COLUMNS[track])
-    for entry in entries:
+    found = listing.entries(keys, first if len(_first_line(keys)) == len(first) else COLUMNS[track])
+    for entry in found:
         entry["phase"] = re.sub("_track(_[12])?$", "", entry["phase"])
         if entry["phase"] not in PHASES:
             raise CorpusError(f"{entry['place']}: subset {entry['phase']!r} is none of {', '.join(PHASES)}")
-    return listing.matched(keys, entries, folders, partial(_row, track=track))
+    return found
+
+
+def row(entry: dict[str, str], path: Path, *, track: str) -> dict[str, str]:
+    """Row of the Manifest of an entry."""
+    entry = dict.fromkeys(COLUMNS[track], "-") | entry
+    if track == "PA":
+        replay = [entry[name] for name in REPLAY]
+        entry["attack"] = "-" if set(replay) == {"-"} else "-".join(replay)
+    made = listing.row(entry, path, split="eval", conditions=CONDITIONS[track], attack_names=LA_ATTACKS)
+    if made.get("vocoder") in listing.NOTHING:
+        made["vocoder"] = ""
+    return made
 
 
 def _keys(data_dir: Path, track: str) -> Path:
@@ -79,14 +96,3 @@ def _keys(data_dir: Path, track: str) -> Path:
 
 def _first_line(keys: Path) -> list[str]:
     return next((line.split() for line, _ in listing.lines(keys)), [])
-
-
-def _row(entry: dict[str, str], path: Path, *, track: str) -> dict[str, str]:
-    entry = dict.fromkeys(COLUMNS[track], "-") | entry
-    if track == "PA":
-        replay = [entry[name] for name in REPLAY]
-        entry["attack"] = "-" if set(replay) == {"-"} else "-".join(replay)
-    row = listing.row(entry, path, split="eval", conditions=CONDITIONS[track], attack_names=LA_ATTACKS)
-    if row.get("vocoder") in listing.NOTHING:
-        row["vocoder"] = ""
-    return row

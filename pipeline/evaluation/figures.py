@@ -1,6 +1,7 @@
 """All figures of an evaluation, and the two with intervals side by side: the rival's and robustness."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,6 @@ from pipeline.evaluation.outcome import Outcome
 from pipeline.metrics.assessment import Evaluation
 from pipeline.metrics.paired_test import Difference
 from pipeline.reporting import curves, store_figures, style, wording
-from pipeline.scoring.model_folders import ModelFolder
 from pipeline.store import manifest
 
 BLANK = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
@@ -28,7 +28,8 @@ def draw(outcome: Outcome) -> dict[str, bytes]:
         drawn["training_curves"] = curves.training_curves(training.history, kept_epoch=training.kept_epoch)
     for e in outcome.evaluations:
         if not e.trials.empty:
-            drawn |= {f"{e.subset}/{name}": figure for name, figure in _of_subset(e, model).items()}
+            named = model.operating_point if len(model.operating_point) <= 12 else ""
+            drawn |= of_subset(e, threshold=model.point().threshold, threshold_name=named)
     if outcome.rival:
         versions = model.model_version, outcome.rival.version
         for own, other in zip(outcome.evaluations, outcome.rival.evaluations, strict=True):
@@ -41,9 +42,20 @@ def draw(outcome: Outcome) -> dict[str, bytes]:
     return {name: style.png(figure) for name, figure in drawn.items()}
 
 
-def _of_subset(e: Evaluation, model: ModelFolder) -> dict[str, Figure]:
-    """Figures of one subset; a subset of a single class has only those defined for it."""
-    threshold = model.point().threshold
+def write(folder: Path, pictures: Mapping[str, bytes]) -> None:
+    """Write figures as ``figures/NAME.png``."""
+    for name, picture in pictures.items():
+        path = folder / "figures" / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(picture)
+
+
+def of_subset(e: Evaluation, *, threshold: float, threshold_name: str = "") -> dict[str, Figure]:
+    """Figures of one subset by name (``eval/roc``); a subset of a single class has only those defined for it."""
+    return {f"{e.subset}/{name}": figure for name, figure in _of_subset(e, threshold, threshold_name).items()}
+
+
+def _of_subset(e: Evaluation, threshold: float, threshold_name: str) -> dict[str, Figure]:
     drawn = {
         "confusion": curves.confusion(
             metrics.confusion(e.scores, e.labels, threshold), threshold=threshold, title=f"Confusion matrix, {e.subset}"
@@ -52,7 +64,7 @@ def _of_subset(e: Evaluation, model: ModelFolder) -> dict[str, Figure]:
             e.scores,
             e.labels,
             threshold=threshold,
-            threshold_name=model.operating_point if len(model.operating_point) <= 12 else "",
+            threshold_name=threshold_name,
             title=f"Scores, {e.subset}",
         ),
     }
@@ -60,11 +72,12 @@ def _of_subset(e: Evaluation, model: ModelFolder) -> dict[str, Figure]:
         return drawn
     pair = {e.subset: (e.scores, e.labels)}
     attacks = [g for g in e.groups if g.kind == "attack"]
+    before = {"before calibration": e.trials["logit"].to_numpy()} if "logit" in e.trials else {}
     return drawn | {
         "roc": curves.roc(pair, title=f"ROC, {e.subset}"),
         "det": curves.det(pair, title=f"Detection error trade-off, {e.subset}"),
         "reliability": curves.reliability(
-            {"calibrated": e.scores, "before calibration": e.trials["logit"].to_numpy()},
+            {"calibrated" if before else "scores": e.scores, **before},
             e.labels,
             title=f"Reliability, {e.subset}",
         ),

@@ -87,7 +87,7 @@ def summarise(outcome: Outcome) -> EvaluationSummary:
     model, store, training = outcome.model, outcome.store, outcome.training
     rival = robustness = None
     if outcome.rival:
-        results = {e.subset: _result(e) for e in outcome.rival.evaluations}
+        results = {e.subset: result(e) for e in outcome.rival.evaluations}
         rival = RivalSummary(outcome.rival.version, outcome.rival.operating_point, results, outcome.rival.differences)
     if outcome.robustness is not None:
         table = outcome.robustness.astype(object)
@@ -106,7 +106,7 @@ def summarise(outcome: Outcome) -> EvaluationSummary:
         store=StoreFacts(store.name, store.folder.name, store.split_by, of_training(model, store)),
         main=outcome.main,
         data=tuple(_data(store, subset) for subset in manifest.SUBSETS),
-        results={e.subset: _result(e) for e in outcome.evaluations},
+        results={e.subset: result(e) for e in outcome.evaluations},
         operating_points=_points(outcome),
         shortcuts=tuple(ShortcutFinding(**row) for row in outcome.shortcuts.to_dict("records")),
         shortcut_warnings=tuple(shortcuts.warnings(outcome.shortcuts)),
@@ -132,7 +132,8 @@ def _data(store: Store, subset: str) -> SubsetData:
     )
 
 
-def _result(evaluation: Evaluation) -> SubsetResult:
+def result(evaluation: Evaluation) -> SubsetResult:
+    """Values of an evaluation that are shown and written."""
     return SubsetResult(evaluation.metrics, evaluation.uncalibrated, evaluation.note, evaluation.groups)
 
 

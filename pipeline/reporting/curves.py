@@ -175,7 +175,7 @@ def score_histogram(
             axes.patches[-1].set_label(f"{name} ({chosen.sum():,})")
     shown = f"threshold {threshold_name} {signed(threshold)}".replace("  ", " ")
     axes.axvline(threshold, color=INK, linestyle="--", linewidth=1.6, label=shown)
-    axes.set(xlabel="Calibrated score (nats): spoof ← → bonafide", ylabel="Share of class (%)")
+    axes.set(xlabel="Score: spoof ← → bonafide", ylabel="Share of class (%)")
     axes.margins(x=0)
     title_over_legend(figure, title)
     axes.grid(axis="x", visible=False)

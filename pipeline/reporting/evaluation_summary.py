@@ -130,7 +130,10 @@ class RivalSummary:
 
 @dataclass(frozen=True)
 class EvaluationSummary:
-    """Everything an evaluation found; ``main`` names the subset of the headline figures."""
+    """Everything an evaluation found; ``main`` names the subset of the headline figures.
+
+    ``scores_of`` is the score file of another system if that was measured, instead of a model (``measure``).
+    """
 
     model: ModelFacts
     store: StoreFacts
@@ -146,6 +149,7 @@ class EvaluationSummary:
     commands: dict[str, str]
     rival: RivalSummary | None = None
     robustness: tuple[RobustnessPoint, ...] = field(default=())
+    scores_of: str = ""
 
     @property
     def main_result(self) -> SubsetResult:

@@ -28,6 +28,10 @@ METRICS = {
     "precision": ("precision", "share of bonafide among clips called bonafide"),
     "recall": ("recall", "share of bonafide clips called bonafide"),
     "f1": ("F1", "harmonic mean of precision and recall"),
+    "min_tdcf_2019": ("min t-DCF (2019)", "least tandem cost that the detector adds to a verifier; 1 is no detector"),
+    "min_tdcf_2021": ("min t-DCF (2021)", "least cost of detector and verifier in tandem; 1 is no detector"),
+    "t_eer": ("t-EER", "tandem of both: misses, nontargets and spoofs accepted are equally frequent"),
+    "a_dcf": ("a-DCF", "least cost of one score for speaker and spoof; 1 is no better than a guess"),
     "loss": ("loss", "binary cross-entropy of the raw output, in nats"),
 }
 """Label and meaning of each figure of merit, in the order of the tables."""
@@ -39,6 +43,8 @@ INTERVALS = (
 
 def lead(summary: EvaluationSummary) -> str:
     """Model, Store and subsets in one sentence."""
+    if summary.scores_of:
+        return f"Scores in {summary.scores_of}, measured against {summary.store.name}."
     settings, evaluated = summary.settings, f"evaluated on {' and '.join(summary.results)} of {summary.store.name}."
     if summary.model.fusion:
         return f"{fusion(summary.model.fusion)}, on windows of {settings['clip_s']:g} s, {evaluated}"
@@ -82,6 +88,8 @@ def warnings(summary: EvaluationSummary) -> list[str]:
 
 def threshold(model: ModelFacts) -> str:
     """Operating point of the decisions, with its error rates on dev if they were measured."""
+    if not model.operating_point:
+        return f"Decisions at a score of {signed(model.threshold)}, as given."
     point = f"Decisions at the operating point {model.operating_point}: score {signed(model.threshold)}"
     measured = ((model.miss, "misses"), (model.false_alarm, "false alarms"))
     rates = [f"{100 * rate:.1f} % {name}" for rate, name in measured if rate is not None]
@@ -171,7 +179,7 @@ def value(key: str, values: Mapping[str, float]) -> str:
     if key not in values:
         return MISSING
     low, high = values.get(f"{key}_low"), values.get(f"{key}_high")
-    if key == "eer":
+    if key in ("eer", "t_eer"):
         return _rate(values[key], low, high)
     return f"{values[key]:.4f}" + ("" if low is None else f" ({low:.3f}–{high:.3f})")
 

@@ -14,7 +14,8 @@ from pipeline.common import files
 from pipeline.errors import ConfigError
 from pipeline.scoring.detector import COLUMNS, Row
 
-FORMATS = (".csv", ".jsonl", ".parquet")
+FORMATS = (".csv", ".jsonl", ".parquet", ".tsv")
+"""The last holds names and scores only, as ASVspoof 5 takes them."""
 PARQUET_ROWS = 50_000
 """Rows in memory at once while a Parquet file is written."""
 
@@ -28,7 +29,7 @@ class Done:
 
 
 class RowFile:
-    """Context that writes rows to a file ending in .csv, .jsonl or .parquet.
+    """Context that writes rows to a file ending in one of ``FORMATS``.
 
     Parameters
     ----------
@@ -140,5 +141,15 @@ def _write_parquet(lines: Path, path: Path) -> None:
             writer.write_table(pa.Table.from_pylist(rows, schema=schema))
 
 
-_CONVERSIONS = {".csv": _write_csv, ".parquet": _write_parquet}
+def _write_scores(lines: Path, path: Path) -> None:
+    """Score file of ASVspoof 5: name without folder and suffix, and score, of each recording that has one."""
+    with lines.open(encoding="utf-8") as rows, path.open("w", encoding="utf-8") as file:
+        file.write("filename\tcm-score\n")
+        for row in map(json.loads, rows):
+            if row["score"] is not None:
+                name = " ".join(Path(_name(row["source"])).stem.split())
+                file.write(f"{name}\t{row['score']!r}\n")
+
+
+_CONVERSIONS = {".csv": _write_csv, ".parquet": _write_parquet, ".tsv": _write_scores}
 """Writers of the formats other than JSON lines."""

@@ -41,6 +41,7 @@ MODULES = {
     "stream": "pipeline.stream",
     "analyse": "pipeline.analyse",
     "drift": "pipeline.drift",
+    "measure": "pipeline.measure",
 }
 """Entry point to the module it runs."""
 

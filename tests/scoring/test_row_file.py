@@ -95,3 +95,10 @@ def test_parquet_is_written_in_groups(tmp_path, monkeypatch):
     from pyarrow import parquet
 
     assert parquet.ParquetFile(path).num_row_groups == 2
+
+
+def test_a_score_file_is_one_that_asvspoof_5_takes(tmp_path):
+    write(tmp_path / "scores.tsv", ROWS, finish=True)
+    lines = (tmp_path / "scores.tsv").read_text().splitlines()
+    assert lines[:3] == ["filename\tcm-score", "a\t-1.25", 'odd ", name of two lines\t4.0']
+    assert len(lines) == 4  # what could not be scored has none
