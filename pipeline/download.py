@@ -92,10 +92,10 @@ def listing() -> str:
     """Corpora and encoders that can be downloaded, with size, licence and page."""
     lines = []
     for what, publishers in (("corpus", CORPORA), ("encoder", ENCODERS)):
-        lines.append(f"{what:<17}{'size':>9}  licence, page")
+        lines.append(f"{what:<19}{'size':>9}  licence, page")
         for name, publisher in publishers.items():
             hand = "" if publisher.reachable else "by hand: "
-            lines.append(f"{name:<17}{publisher.size:>9}  {hand}{publisher.licence}, {publisher.page}")
+            lines.append(f"{name:<19}{publisher.size:>9}  {hand}{publisher.licence}, {publisher.page}")
     return "\n".join(lines)
 
 
