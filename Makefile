@@ -1,4 +1,4 @@
-# All commands of the project. Needs sh, git, make and Python 3.11 with venv; everything else comes from the lock.
+# All commands of the project. Needs sh, git, make and Python 3.11, 3.12 or 3.13 with venv; everything else comes from the lock.
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
@@ -13,22 +13,23 @@ PORT ?= 5000
 
 # Compiles pyproject.toml; only `make lock` needs it, so no environment contains it.
 UV := uv==0.13.9
-COMPILE := pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --only-binary :all: \
-	--extra dev --custom-compile-command "make lock" --quiet $(if $(UPGRADE),--upgrade)
+LOCKED := --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock" --quiet \
+	$(if $(UPGRADE),--upgrade)
+COMPILE := pip compile pyproject.toml $(LOCKED) --only-binary :all: --extra dev
 
 export MLFLOW_DISABLE_TELEMETRY := true
 # Show TensorFlow's errors only, without start-up notices and warnings.
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help install spark demo test test-long lint format ci lock ui page bench bench-tuning bench-streaming bench-conversations clean
+.PHONY: help install spark demo test test-long lint format ci lock ui page bench bench-tuning bench-streaming bench-streams bench-conversations clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' Makefile
 
 install: ## Make .venv from requirements.lock if the lock has changed (GPU=1: .venv-gpu with TensorFlow for GPUs)
 	@cmp -s $(LOCK) $(VENV)/installed.lock || { set -e; \
-		$(PYTHON) -c 'import sys; v = sys.version.split()[0]; sys.exit(None if v.startswith("3.11.") else \
-			"error: $(PYTHON) is Python %s; this project needs 3.11. Install it, or give its path: make PYTHON=/path/to/python3.11" % v)'; \
+		$(PYTHON) -c 'import sys; v = sys.version.split()[0]; sys.exit(None if v.startswith(("3.11.", "3.12.", "3.13.")) else \
+			"error: $(PYTHON) is Python %s; this project needs 3.11, 3.12 or 3.13. Install it, or give its path: make PYTHON=/path/to/python3.11" % v)'; \
 		echo "Installing $(LOCK) into $(VENV), once; a few minutes"; \
 		$(PYTHON) -m venv --clear $(VENV); \
 		$(BIN)/python -m pip install --disable-pip-version-check --no-input --require-hashes --only-binary :all: \
@@ -69,8 +70,9 @@ lock: ## Write the locks from pyproject.toml (UPGRADE=1: newest versions of pack
 		"$$tools/bin/uv" $(COMPILE) --extra cpu --output-file requirements.lock; \
 		"$$tools/bin/uv" $(COMPILE) --extra gpu --constraint requirements.lock --output-file requirements-gpu.lock; \
 		$(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["spark"], sep="\n")' | \
-			"$$tools/bin/uv" pip compile - --universal --python-version 3.11 --generate-hashes \
-			--custom-compile-command "make lock" --quiet $(if $(UPGRADE),--upgrade) --output-file requirements-spark.lock
+			"$$tools/bin/uv" pip compile - $(LOCKED) --output-file requirements-spark.lock; \
+		for group in page serving; do "$$tools/bin/uv" pip compile --group $$group $(LOCKED) --only-binary :all: \
+			--constraint requirements.lock --output-file requirements-$$group.lock; done
 
 ui: install ## Show runs and models in a browser (PORT=5000)
 	$(BIN)/mlflow ui --port $(PORT)
@@ -86,6 +88,9 @@ bench-tuning: install ## Compare searches with and without pruning on the demo c
 
 bench-streaming: install ## Time the steps and the start of the stream, and measure its memory over an hour of audio
 	$(BIN)/python -m benchmarks.streaming
+
+bench-streams: install ## Open 10, 25 and 50 streams at once on the page's WebSocket (ARGS=...)
+	$(BIN)/python -m benchmarks.streams $(ARGS)
 
 bench-conversations: install ## Locate spoof in spliced calls, compared with thresholds on single windows
 	$(BIN)/python -m benchmarks.conversations
