@@ -5,7 +5,6 @@ line is about now. A summary goes to standard error at the end.
 """
 
 import dataclasses
-import json
 import os
 import signal
 import sys
@@ -23,9 +22,10 @@ from pipeline.scoring import model_folders
 from pipeline.scoring.detector import Detector
 from pipeline.scoring.model_folders import ModelFolder
 from pipeline.streaming import pcm, sources
-from pipeline.streaming.feed import Feed, Step
-from pipeline.streaming.listener import Listener, Summary
+from pipeline.streaming.feed import Feed
+from pipeline.streaming.listener import HYSTERESIS, SMOOTH_S, STEP_S, Listener, Summary, json_line
 from pipeline.streaming.smoothing import reachable_margin
+from pipeline.streaming.steps import Step
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,10 @@ class StreamOptions:
     model: str = option("", "model folder, runs:/ID or models:/NAME@ALIAS; empty: the champion that register left")
     operating_point: str = option("", "named threshold of the model (eer, min_dcf); empty: the model's default")
     threshold: float | None = option(None, "score from which speech counts as bonafide; replaces the operating point")
-    step_s: float = option(0.25, "seconds between scores", least=0.02)
-    smooth_s: float = option(1.0, "memory of the smoothed score, in s; 0: none", least=0)
+    step_s: float = option(STEP_S, "seconds between scores", least=0.02)
+    smooth_s: float = option(SMOOTH_S, "memory of the smoothed score, in s; 0: none", least=0)
     hysteresis: float = option(
-        0.5, "distance from the threshold at which the smoothed score changes the label", least=0
+        HYSTERESIS, "distance from the threshold at which the smoothed score changes the label", least=0
     )
     pace: str = option(
         "real",
@@ -80,7 +80,7 @@ def main(_: Config, options: StreamOptions) -> int:
         cli.drop_output()
     finally:
         feed.close()
-    print(json.dumps(_rounded(summary.values())), file=sys.stderr)
+    print(json_line(summary.values()), file=sys.stderr)
     if summary.dropped and options.pace == "real":
         print(
             f"skipped {summary.dropped} of {summary.dropped + summary.steps} steps: the model is slower than the "
@@ -120,11 +120,7 @@ def _listen(steps: Iterator[Step], listener: Listener, summary: Summary) -> None
         started = time.monotonic()
         line = listener.line(step)
         summary.add(line, time.monotonic() - started)
-        print(json.dumps(_rounded(dataclasses.asdict(line))), flush=True)
-
-
-def _rounded(values: dict) -> dict:
-    return {name: round(value, 6) if isinstance(value, float) else value for name, value in values.items()}
+        print(json_line(dataclasses.asdict(line)), flush=True)
 
 
 def _log(options: StreamOptions, model_version: str, summary: Summary) -> None:

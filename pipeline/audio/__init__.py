@@ -4,7 +4,7 @@ from pipeline.audio.containers import SUFFIXES
 from pipeline.audio.decoding import Decoded, blocks, decode, read
 from pipeline.audio.limits import DEFAULT_LIMITS, Limits, Source
 from pipeline.audio.notes import Note, NoteKind
-from pipeline.audio.samples import on_grid, resampled, sha256, to_float, to_int16
+from pipeline.audio.samples import on_grid, resampled, resampler, sha256, to_float, to_int16
 
 __all__ = [
     "DEFAULT_LIMITS",
@@ -19,6 +19,7 @@ __all__ = [
     "on_grid",
     "read",
     "resampled",
+    "resampler",
     "sha256",
     "to_float",
     "to_int16",

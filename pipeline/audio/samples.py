@@ -52,14 +52,15 @@ def resampled_int16(read: Iterable[tuple[int, np.ndarray]]) -> Iterator[np.ndarr
         if rate_hz != current_hz:
             if resample:
                 yield to_int16(resample(nothing, last=True))
-            resample, current_hz = _resampler(rate_hz, block.shape[1]), rate_hz
+            resample, current_hz = resampler(rate_hz, block.shape[1]), rate_hz
         yield to_int16(resample(np.ascontiguousarray(block)))
     if resample is None:
         raise AudioError(AudioFault.EMPTY, "the file holds no samples")
     yield to_int16(resample(nothing, last=True))
 
 
-def _resampler(rate_hz: int, channels: int) -> Callable[..., np.ndarray]:
+def resampler(rate_hz: int, channels: int) -> Callable[..., np.ndarray]:
+    """Function from blocks ``[samples, channels]`` float32 to such blocks at 16 kHz; ``last=True`` ends the stream."""
     if rate_hz == SAMPLE_RATE_HZ:
         return lambda block, last=False: block
     import soxr

@@ -1,35 +1,17 @@
-"""Steps of an audio stream: the last seconds of audio at regular times, ready to be scored.
+"""Steps of an audio stream that a thread reads: the source never waits for the model.
 
-Used by ``stream``. A thread reads the audio, so that the source never waits for the model. The scoring side takes the
-newest step and learns how many it missed. Memory holds only the last seconds.
+Used by ``stream``. The scoring side takes the newest step and learns how many it missed.
 """
 
 import threading
-import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.streaming.steps import Step, Steps
+
 CLOSE_S = 2.0
 """Time in which the reading thread must notice that the feed is closed."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """Audio of one step: ``window`` is the last audio up to ``end``, ``fresh`` the audio since the last step.
-
-    ``end`` counts samples from the beginning of the stream. ``dropped`` steps were skipped before this one; ``gap``
-    tells whether audio before ``fresh`` is lost. ``arrived`` is the time at which the step was complete
-    (``time.monotonic``).
-    """
-
-    end: int
-    window: np.ndarray
-    fresh: np.ndarray
-    dropped: int
-    gap: bool
-    arrived: float
 
 
 class Feed:
@@ -43,11 +25,8 @@ class Feed:
     """
 
     def __init__(self, blocks: Iterable[np.ndarray], *, window: int, step: int, lossless: bool):
-        self._window, self._step, self._lossless = window, step, lossless
-        self._held, self._total = np.zeros(0, np.float32), 0
+        self._steps, self._lossless = Steps(window=window, step=step, lossless=lossless), lossless
         self._changed = threading.Condition()
-        self._ready = (0, 0.0)
-        self._taken = 0
         self._finished = self._closed = False
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._read, args=(blocks,), daemon=True)
@@ -67,30 +46,14 @@ class Feed:
         """
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._ready[0] > self._taken or self._finished)
-                end, arrived = self._ready
-                if end == self._taken:
+                self._changed.wait_for(lambda: self._steps.is_waiting or self._finished)
+                if not self._steps.is_waiting:
                     break
-                first = max(self._taken, self._total - len(self._held))
-                step = Step(
-                    end=end,
-                    window=self._between(max(0, end - self._window), end),
-                    fresh=self._between(first, end),
-                    dropped=-(-end // self._step) - -(-self._taken // self._step) - 1,
-                    gap=first > self._taken,
-                    # Blocks that are held back wait for the model, so the time of arrival tells nothing.
-                    arrived=time.monotonic() if self._lossless else arrived,
-                )
-                self._taken = end
+                step = self._steps.take()
                 self._changed.notify_all()
             yield step
         if self._failure:
             raise self._failure
-
-    def _between(self, start: int, end: int) -> np.ndarray:
-        """Held samples from ``start`` to ``end``, both counted from the beginning of the stream."""
-        oldest = self._total - len(self._held)
-        return self._held[start - oldest : end - oldest]
 
     def _read(self, blocks: Iterable[np.ndarray]) -> None:
         try:
@@ -101,22 +64,15 @@ class Feed:
         except BaseException as error:
             self._failure = error
         with self._changed:
-            self._end_step(self._total)
+            self._steps.end()
             self._finished = True
             self._changed.notify_all()
 
     def _push(self, block: np.ndarray) -> None:
         while len(block) and not self._closed:
             with self._changed:
-                part, block = np.split(block, [self._step - self._total % self._step])
-                self._held = np.concatenate([self._held, part])[-self._window - 2 * self._step :]
-                self._total += len(part)
-                if self._total % self._step == 0:
-                    self._end_step(self._total)
-
-    def _end_step(self, end: int) -> None:
-        if end > self._ready[0]:
-            self._ready = (end, time.monotonic())
-            self._changed.notify_all()
-            if self._lossless:
-                self._changed.wait_for(lambda: self._taken == end or self._closed)
+                block = self._steps.add(block)
+                if self._steps.is_waiting:
+                    self._changed.notify_all()
+                    if self._lossless:
+                        self._changed.wait_for(lambda: self._closed or not self._steps.is_waiting)

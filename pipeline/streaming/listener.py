@@ -1,9 +1,10 @@
 """Scores of a stream, step by step: speech in the window, smoothed score, label, and a summary of the latencies.
 
-Used by ``stream``.
+Used by ``stream`` and by the page's streams.
 """
 
 import dataclasses
+import json
 import time
 from collections import Counter, deque
 from dataclasses import dataclass
@@ -15,8 +16,15 @@ from pipeline.audio.speech import MIN_SPEECH_S
 from pipeline.config import SAMPLE_RATE_HZ
 from pipeline.scoring.detector import NO_SPEECH, Detector
 from pipeline.serving.latency_log import PERCENTILES, class_of, middle_ms
-from pipeline.streaming.feed import Step
 from pipeline.streaming.smoothing import Hysteresis, RunningMean
+from pipeline.streaming.steps import Step
+
+STEP_S = 0.25
+"""Seconds between scores."""
+SMOOTH_S = 1.0
+"""Memory of the smoothed score, in s."""
+HYSTERESIS = 0.5
+"""Distance from the threshold at which the smoothed score changes the label."""
 
 
 @dataclass(frozen=True)
@@ -150,3 +158,8 @@ class Summary:
             if left <= 0:
                 return min(middle_ms(number), self.max_ms)
         return self.max_ms
+
+
+def json_line(values: dict) -> str:
+    """Values as JSON, rounded to six digits behind the point."""
+    return json.dumps({name: round(value, 6) if isinstance(value, float) else value for name, value in values.items()})

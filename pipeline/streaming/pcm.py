@@ -63,9 +63,9 @@ def blocks(file: BinaryIO, raw: Layout) -> Iterator[np.ndarray]:
     if head[:4] == b"RIFF" and head[8:] == b"WAVE":
         layout, size = _wav_layout(file)
         head = b""
-    elif found := [name for name, pattern in CONTAINERS.items() if re.match(pattern, head, re.DOTALL)]:
+    elif found := container(head):
         raise AudioError(
-            AudioFault.UNREADABLE, f"the stream is {found[0]}, not WAV or raw samples; name the file with --input"
+            AudioFault.UNREADABLE, f"the stream is {found}, not WAV or raw samples; name the file with --input"
         )
     audio.DEFAULT_LIMITS.check_layout(layout.rate_hz, layout.channels)
     read = _samples(file, head, layout, size)
@@ -74,6 +74,39 @@ def blocks(file: BinaryIO, raw: Layout) -> Iterator[np.ndarray]:
         yield block[:, 0]
     if size is not None:
         _check_rest(file, size % 2)
+
+
+def container(head: bytes) -> str:
+    """Name of the format, neither WAV nor raw samples, that begins with these bytes; "" if there is none."""
+    return next((name for name, pattern in CONTAINERS.items() if re.match(pattern, head, re.DOTALL)), "")
+
+
+class Decoder:
+    """Samples of a mono stream of raw bytes, which come in parts cut anywhere, also inside a sample.
+
+    Parameters
+    ----------
+    layout : of the bytes; one channel.
+    """
+
+    def __init__(self, layout: Layout):
+        audio.DEFAULT_LIMITS.check_layout(layout.rate_hz, layout.channels)
+        self._format, self._resample = layout.sample_format, audio.resampler(layout.rate_hz, 1)
+        self.rest = b""
+
+    def add(self, part: bytes) -> np.ndarray:
+        """Samples ``[samples]`` float32 at 16 kHz that the next bytes complete; ``rest`` is what remains of them."""
+        data = self.rest + part
+        whole = len(data) - len(data) % SAMPLE_FORMATS[self._format]
+        self.rest = data[whole:]
+        return self._at_16_khz(decode(data[:whole], self._format))
+
+    def finish(self) -> np.ndarray:
+        """The samples that the resampler still holds."""
+        return self._at_16_khz(np.zeros(0, np.float32), last=True)
+
+    def _at_16_khz(self, samples: np.ndarray, **end: bool) -> np.ndarray:
+        return audio.on_grid(self._resample(samples[:, None], **end)[:, 0])
 
 
 def decode(data: bytes, sample_format: str) -> np.ndarray:

@@ -4,8 +4,8 @@ import pytest
 
 from pipeline.audio import speech
 from pipeline.scoring.detector import Detector
-from pipeline.streaming.feed import Step
 from pipeline.streaming.listener import Line, Listener, SpeechMeter, Summary
+from pipeline.streaming.steps import Step
 
 
 def test_labels_wait_for_speech_and_follow_the_threshold(make_model_folder, voice):
