@@ -73,6 +73,10 @@ class TrackingError(ProjectError):
     """The tracking server does not answer, or its address or experiment is wrong."""
 
 
+class ServerError(ProjectError):
+    """A scoring server does not answer, stays busy, or is none."""
+
+
 class DownloadError(ProjectError):
     """A file cannot be fetched, differs from what its publisher states, or cannot be unpacked safely."""
 

@@ -1,6 +1,7 @@
 """Serve the web page: drop recordings into a browser, play them, and see their scores.
 
-Only this machine can reach it, unless --host gives another address. Recordings are stored only with --keep.
+Only this machine can reach it, unless --host gives another address. Recordings are stored only with --keep, and long
+ones until they are analysed.
 """
 
 import contextlib
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from pipeline import cli
 from pipeline.common import parallel
-from pipeline.config import Config, option
+from pipeline.config import Config, artifacts_dir, option
 from pipeline.errors import ConfigError
 
 MIN_PORT, MAX_PORT = 0, 65535
@@ -31,6 +32,10 @@ class PageOptions:
     user_header: str = option("", "header in which a reverse proxy names the user, in place of passwords")
     trusted_proxies: str = option("127.0.0.1,::1", "addresses or networks whose --user_header is believed")
     workers: int = option(0, "recordings scored at once; 0: one per core")
+    max_streams: int = option(50, "streams at once; 0: none", least=0)
+    job_mb: float = option(800.0, "largest upload of a long recording, analysed by job, in MB; 0: no jobs", least=0)
+    job_hours: float = option(24.0, "hours after which a job and its result are deleted", least=0)
+    callbacks: str = option("", "hosts, comma separated, that may be told when a job is finished")
     feedback: str = option("", "CSV file to append visitors' answers to; --corpus table reads it; empty: none")
     keep: str = option("", "folder for the recordings that visitors answer about; empty: recordings are not stored")
     metrics: bool = option(False, "answer GET /metrics in Prometheus' format")
@@ -57,12 +62,15 @@ def main(_: Config, options: PageOptions) -> int:
 
     from pipeline.page import access, server
     from pipeline.page.feedback import Feedback
+    from pipeline.page.jobs import JobLimits
+    from pipeline.page.streams import StreamLimits
     from pipeline.scoring import detector, model_folders
     from pipeline.serving.telemetry import Telemetry
 
     workers = options.workers or parallel.cores()
     model = model_folders.ModelFolder.load(model_folders.find(options.model))
-    names = server.LOCAL_NAMES | {name.strip().lower() for name in options.names.split(",") if name.strip()}
+    names = server.LOCAL_NAMES | _listed(options.names)
+    job_limits = JobLimits(max_mb=options.job_mb, keep_h=options.job_hours, callbacks=_listed(options.callbacks))
     keep = Path(options.keep) if options.keep else None
     feedback = Feedback(Path(options.feedback), keep, options.keep_mb) if options.feedback else None
     users = None
@@ -74,7 +82,9 @@ def main(_: Config, options: PageOptions) -> int:
         detector.Pool(model, workers),
         workers=workers,
         limits=server.PageLimits(max_mb=options.max_mb),
-        names=frozenset(names),
+        names=names,
+        jobs=_jobs(model, job_limits),
+        stream_limits=(stream_limits := StreamLimits(streams=options.max_streams)),
         feedback=feedback,
         access=users,
         telemetry=Telemetry() if options.metrics else None,
@@ -86,6 +96,9 @@ def main(_: Config, options: PageOptions) -> int:
         options.port,
         log_level="warning",
         server_header=False,
+        ws="wsproto",
+        ws_max_size=stream_limits.message_bytes,
+        ws_per_message_deflate=False,
         proxy_headers=not options.user_header,
     )
     listening = config.bind_socket()
@@ -104,6 +117,21 @@ def main(_: Config, options: PageOptions) -> int:
     with contextlib.suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listening])
     return 0
+
+
+def _jobs(model: "ModelFolder", limits: "JobLimits") -> "Jobs | None":  # noqa: F821
+    from pipeline.page.jobs import Jobs
+
+    try:
+        return Jobs(artifacts_dir() / "jobs", model, limits) if limits.max_mb else None
+    except ConfigError as error:
+        print(f"{error}; this page takes no jobs", file=sys.stderr)
+        return None
+
+
+def _listed(text: str) -> frozenset[str]:
+    """Names of a comma-separated list."""
+    return frozenset(name.strip().lower() for name in text.split(",") if name.strip())
 
 
 def _add_user(options: PageOptions) -> int:

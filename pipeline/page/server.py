@@ -1,8 +1,8 @@
-"""Server of the page: its files, and one request per recording.
+"""Server of the page: its files, one request per recording, streams and jobs.
 
-Only answers of visitors are stored, and only if asked for (``feedback``). No request names a path, and the cost of a
-request is bounded. The server refuses requests of other
-origins; the Content-Security-Policy makes the browser refuse scripts and styles of other origins.
+Only jobs store recordings, until they are analysed, and only ``feedback`` keeps answers of visitors, if asked for. No
+request names a path, and the cost of a request is bounded. The server refuses requests of other origins; the
+Content-Security-Policy makes the browser refuse scripts and styles of other origins.
 """
 
 import asyncio
@@ -17,12 +17,15 @@ from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import FileResponse, JSONResponse, RedirectResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection
+from starlette.websockets import WebSocket
 
 from pipeline import audio
 from pipeline.errors import AudioError
-from pipeline.page import view
+from pipeline.page import job_routes, openapi, streams, view
 from pipeline.page.access import OPEN, Access, Passwords
 from pipeline.page.feedback import Feedback
+from pipeline.page.jobs import Jobs
+from pipeline.page.streams import StreamLimits
 from pipeline.scoring.detector import COLUMNS, Pool
 from pipeline.serving.telemetry import PATH as METRICS_PATH
 from pipeline.serving.telemetry import Telemetry
@@ -32,6 +35,8 @@ FILES = {
     "/": ("index.html", "text/html"),
     "/style.css": ("style.css", "text/css"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
+    "/api.html": ("api.html", "text/html"),
+    "/example.flac": ("example.flac", "audio/flac"),
     **{f"/{path.name}": (path.name, "text/javascript") for path in sorted(STATIC.glob("*.js"))},
 }
 """File and media type of each address."""
@@ -78,14 +83,17 @@ def create(
     feedback: Feedback | None = None,
     telemetry: Telemetry | None = None,
     access: Access | None = None,
+    stream_limits: StreamLimits = StreamLimits(),  # noqa: B008
+    jobs: Jobs | None = None,
 ) -> FastAPI:
     """The web application over a pool of ``workers`` detectors.
 
     ``names`` are the host names that it answers; it always answers numeric addresses. Answers go to ``feedback``,
     counts to ``telemetry``, which ``GET /metrics`` shows. With ``access`` only its users are answered.
     """
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=jobs.at_work if jobs else None)
     seats = _Seats(workers + limits.max_waiting)
+    scorers = streams.Scorers(pool.model, workers, stream_limits)
 
     @app.middleware("http")
     async def guard(request: Request, call_next) -> Response:
@@ -99,6 +107,10 @@ def create(
     for address, (name, kind) in FILES.items():
         app.add_api_route(address, _file(STATIC / name, kind), methods=["GET"])
 
+    @app.get("/openapi.json")
+    async def description() -> dict:
+        return openapi.document()
+
     @app.get("/api/model")
     async def model(request: Request) -> dict:
         folder = pool.model
@@ -107,8 +119,10 @@ def create(
             "logs_out": isinstance(access, Passwords),
             "model_version": folder.model_version,
             "operating_point": folder.operating_point,
+            "threshold": folder.point().threshold,
             "max_mb": limits.max_mb,
             "max_s": folder.config.audio.max_s,
+            "max_job_mb": jobs.limits.max_mb if jobs else 0,
             "columns": COLUMNS,
             "stores": [] if not feedback else ["answers", "recordings"] if feedback.keep else ["answers"],
         }
@@ -150,6 +164,15 @@ def create(
             text, kind = telemetry.text()
             return Response(text, headers={"Content-Type": kind})
 
+    @app.websocket("/stream")
+    async def stream(socket: WebSocket) -> None:
+        if refused := _refused(socket, names, access):
+            await socket.send_denial_response(refused)
+        else:
+            await streams.serve(socket, scorers)
+
+    if jobs:
+        job_routes.add(app, jobs)
     return app
 
 

@@ -16,9 +16,13 @@ from pipeline import audio
 from pipeline.audio.speech import Speech
 from pipeline.config import SAMPLE_RATE_HZ
 from pipeline.errors import AudioError
+from pipeline.metrics.calibration import OperatingPoint
 from pipeline.page import spectrogram
-from pipeline.page.verdict import verdict
-from pipeline.scoring.detector import Detector
+from pipeline.page.verdict import Verdict, verdict
+from pipeline.scoring.detector import Detector, Row
+from pipeline.scoring.model_folders import ModelFolder
+from pipeline.scoring.scored_windows import ScoredWindows
+from pipeline.scoring.spoofed_segments import SpoofedSegment
 
 COLUMNS = 1200
 """Most columns of a picture: the width of a wide screen."""
@@ -41,16 +45,30 @@ def view(detector: Detector, recording: bytes, *, limits: audio.Limits) -> dict:
         spoofed = scored.spoofed_segments(threshold=point.threshold)
         row = dataclasses.replace(detector.whole_row("", scored, point, spoofed), note=decoded.note)
     row = dataclasses.replace(row, latency_ms=1000 * (time.perf_counter() - started))
-    shown = {
-        "row": dataclasses.asdict(row),
-        "verdict": dataclasses.asdict(verdict(row, point, fault)),
-        "threshold": point.threshold,
-    }
     if fault:
-        return shown
-    waveform, front_end = outline(wave, COLUMNS), detector.model.config.front_end
-    levels, band_hz = spectrogram.picture(wave, front_end, columns=COLUMNS)
-    return shown | {
+        return unscored(row, verdict(row, point, fault), point)
+    drawn = spectrogram.picture(wave, detector.model.config.front_end, columns=COLUMNS)
+    return scored_view(row, scored, spoofed, point, outline(wave, COLUMNS), drawn, detector.model)
+
+
+def unscored(row: Row, said: Verdict, point: OperatingPoint) -> dict:
+    """Row and verdict only."""
+    return {"row": dataclasses.asdict(row), "verdict": dataclasses.asdict(said), "threshold": point.threshold}
+
+
+def scored_view(
+    row: Row,
+    scored: ScoredWindows,
+    spoofed: Sequence[SpoofedSegment],
+    point: OperatingPoint,
+    waveform: np.ndarray,
+    drawn: tuple[np.ndarray, np.ndarray],
+    model: ModelFolder,
+) -> dict:
+    """View of a scored recording from its row, windows and spoofed segments, outline and picture."""
+    levels, band_hz = drawn
+    front_end = model.config.front_end
+    return unscored(row, verdict(row, point), point) | {
         "times_s": np.round(scored.times_s, 4).tolist(),
         "scores": np.round(scored.scores, 4).tolist(),
         "spoken": scored.spoken.tolist(),
@@ -78,8 +96,14 @@ def drawn_starts(found: Speech, clip_samples: int) -> Sequence[int]:
 
 def outline(wave: np.ndarray, columns: int) -> np.ndarray:
     """Lowest and highest sample ``[columns, 2]`` of equal parts of a recording ``[samples]``."""
-    edges = np.linspace(0, len(wave), min(columns, len(wave)) + 1).astype(int)[:-1]
-    return np.stack([np.minimum.reduceat(wave, edges), np.maximum.reduceat(wave, edges)], axis=1)
+    return reduced(np.stack([wave, wave], axis=1), columns)
+
+
+def reduced(extremes: np.ndarray, columns: int) -> np.ndarray:
+    """Lowest and highest sample ``[columns, 2]`` of equal parts of those of shorter parts ``[parts, 2]``."""
+    edges = np.linspace(0, len(extremes), min(columns, len(extremes)) + 1).astype(int)[:-1]
+    low, high = extremes.T
+    return np.stack([np.minimum.reduceat(low, edges), np.maximum.reduceat(high, edges)], axis=1)
 
 
 def wav(recording: bytes, detector: Detector, *, limits: audio.Limits) -> bytes:

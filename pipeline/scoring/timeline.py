@@ -14,7 +14,7 @@ OUTLINE_SAMPLES = 800
 """Samples per point of the outline: 50 ms."""
 
 
-class _Pieces:
+class Pieces:
     """Pieces of ``size`` samples from a stream of blocks."""
 
     def __init__(self, size: int):
@@ -36,7 +36,7 @@ class Extent:
         self.samples, self.peak = 0, 0.0
         self._rising: list[tuple[int, float]] = []  # samples louder than all before, with their level
         self._falling: list[tuple[int, float]] = []  # samples louder than all behind, with their level
-        self._pieces = _Pieces(OUTLINE_SAMPLES)
+        self._pieces = Pieces(OUTLINE_SAMPLES)
         self._outline: list[np.ndarray] = []
 
     def add(self, block: np.ndarray) -> None:
@@ -86,7 +86,7 @@ class SpeechFinder:
     def __init__(self, extent: Extent):
         self._extent = extent
         self._detector = speech.SpeechDetector(extent.peak)
-        self._pieces = _Pieces(speech.CHUNK_SAMPLES)
+        self._pieces = Pieces(speech.CHUNK_SAMPLES)
         self._found: list[np.ndarray] = []
         lead = -speech.origin(extent.sounding[0])
         self._silent = lead + extent.sounding[0]  # samples until the first that sounds

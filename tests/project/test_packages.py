@@ -19,7 +19,7 @@ SHARED = ("tracking", "config", "errors")
 """What packages may import of the top; each imports itself and those behind it only."""
 COMMANDS = {
     *("main", "preprocess", "train", "evaluate", "compare", "cross", "fuse", "calibrate", "register", "export"),
-    *("score", "stream", "analyse", "download", "latency", "drift", "measure", "unpack"),
+    *("score", "stream", "analyse", "download", "latency", "drift", "measure", "unpack", "client"),
 }
 SCORING_PATH = ("audio", "metrics", "scoring", "serving", "streaming", "page")
 MAY_PARSE = {PIPELINE / "page" / "__main__.py"}

@@ -1,6 +1,7 @@
 """The registered model behind MLflow's own server, for real: one server for all requests here."""
 
 import base64
+import dataclasses
 import json
 import math
 import os
@@ -17,6 +18,8 @@ import soundfile
 from benchmarks.load import load
 from benchmarks.server import Server, serving
 from pipeline import latency
+from pipeline.client import Client
+from pipeline.page import openapi
 from pipeline.scoring.detector import COLUMNS, Detector
 from tests.support.served import same, text, wav
 
@@ -67,6 +70,22 @@ def test_every_form_of_input_gives_the_detectors_row(server, registered, speech_
     assert [row["source"] for row in found] == ["row 0", "row 1"]
     assert all(same(row, expected) for row in found)
     assert all(row["latency_ms"] > 0 for row in found)
+
+
+def test_the_described_examples_are_answered_and_the_client_gets_their_rows(server, registered):
+    found = openapi.document()["paths"]["/invocations"]["post"]
+    examples = found["requestBody"]["content"]["application/json"]["examples"]
+    counts = {}
+    for name, example in examples.items():
+        status, answer = server.post(json.dumps(example["value"]).encode())
+        assert status == 200, name
+        assert all(tuple(row) == COLUMNS for row in answer["predictions"])
+        counts[name] = len(answer["predictions"])
+    assert (counts["one"], counts["threshold"]) == (1, 2)
+    assert counts["windows"] > 1
+    row = Client(f"{server.url}/invocations").row(openapi.EXAMPLE)
+    assert row.source == str(openapi.EXAMPLE)
+    assert same(dataclasses.asdict(row), Detector(registered).row("", openapi.EXAMPLE))
 
 
 def test_parameters_choose_the_operating_point_threshold_and_timeline(server, registered, speech_like):

@@ -1,19 +1,21 @@
 // The page: uploads recordings, and shows the table of their scores and the chosen one.
 import { Feedback } from "/feedback.js";
 import { Plots, clock } from "/plots.js";
+import { analysed } from "/jobs.js";
+import { Live } from "/live.js";
 import { Player } from "/player.js";
 import { Recorder } from "/recorder.js";
+import { refused, score } from "/short.js";
 import { csv, heads, sorted } from "/table.js";
 
 const AT_ONCE = 2;
-const RETRY_MS = 1500;
 const SCORE_RANGE = 6;
 const $ = (id) => document.getElementById(id);
 
 const items = []; // {file, number, state: waiting | working | done, answer}
 let chosen = null;
 let sorting = { key: "number", down: false };
-let limits = { max_mb: Infinity, columns: [] };
+let limits = { max_mb: Infinity, max_job_mb: 0, columns: [] };
 
 const plots = new Plots($("stack"), (seconds, reading) => {
   $("readout").textContent = reading;
@@ -33,8 +35,9 @@ function add(files) {
   notify("");
   for (const file of files) {
     const item = { file, number: items.length, state: "waiting", answer: null };
-    if (file.size > limits.max_mb * 1e6) {
-      finish(item, refused(`The file is too large: ${(file.size / 1e6).toFixed(1)} MB, at most ${limits.max_mb} MB are taken.`));
+    const most = Math.max(limits.max_mb, limits.max_job_mb);
+    if (file.size > most * 1e6) {
+      finish(item, refused(`The file is too large: ${(file.size / 1e6).toFixed(1)} MB, at most ${most} MB are taken.`));
     }
     items.push(item);
   }
@@ -48,33 +51,32 @@ async function work() {
   if (!item) return;
   work.running += 1;
   item.state = "working";
-  finish(item, await score(item.file));
+  setTimeout(work); // the next one, if there is room
+  const answer = item.file.size > limits.max_mb * 1e6 ? null : await score(item.file);
+  const isLong = !answer || answer.row.error?.startsWith("too long");
+  if (isLong && limits.max_job_mb) await scoreByJob(item);
+  else finish(item, answer);
   work.running -= 1;
   work();
 }
 work.running = 0;
 
-async function score(file) {
-  setTimeout(work); // the next one, if there is room
-  for (;;) {
-    let answer;
-    try {
-      answer = await fetch("/api/recordings", { method: "POST", body: file, headers: { "Content-Type": "application/octet-stream" } });
-    } catch {
-      return refused("The server does not answer. Is it still running?");
-    }
-    if (answer.status === 503) {
-      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
-      continue;
-    }
-    if (answer.status === 401) location.replace("/login"); // the session has ended
-    const body = await answer.json().catch(() => ({}));
-    return answer.ok ? body : refused(`The server refused the file: ${body.detail || body.error || answer.status}`);
+// A long recording: each channel becomes a recording of its own.
+async function scoreByJob(item) {
+  let found;
+  try {
+    found = await analysed(item.file, (share) => {
+      item.share = share;
+      if (item === chosen) show(item);
+    });
+  } catch (error) {
+    finish(item, refused(error.message));
+    return;
   }
-}
-
-function refused(sentence) {
-  return { row: { error: sentence }, verdict: { tone: "error", headline: "Could not be judged", sentence } };
+  const [first, ...others] = found;
+  if (items.includes(item)) for (const one of others) items.push({ ...one, number: items.length, state: "done" });
+  item.file = first.file;
+  finish(item, first.answer);
 }
 
 function finish(item, answer) {
@@ -89,6 +91,11 @@ function finish(item, answer) {
 const BRIEF = { bonafide: "live", spoof: "fake", partly_spoof: "partly fake", unsure: "unclear", no_speech: "no speech", error: "not judged", waiting: "…" };
 const WAITING = { row: {}, verdict: { tone: "waiting", headline: "Scoring", sentence: "" } };
 
+function progress(share) {
+  const sentence = share === undefined ? "" : `${Math.round(100 * share)} % of a long recording`;
+  return { ...WAITING, verdict: { ...WAITING.verdict, sentence } };
+}
+
 function choose(item) {
   chosen = item;
   document.documentElement.classList.add("filled");
@@ -97,7 +104,7 @@ function choose(item) {
 }
 
 function show(item) {
-  const { row, verdict, ...rest } = item.answer || WAITING;
+  const { row, verdict, ...rest } = item.answer || progress(item.share);
   $("detail").hidden = false;
   $("detail").className = `detail ${verdict.tone}`;
   $("file").textContent = item.file.name;
@@ -267,8 +274,19 @@ addEventListener("drop", (event) => {
   $("drop").classList.remove("over");
   add([...event.dataTransfer.files]);
 });
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => plots.draw());
-new Recorder({ button: $("record"), text: $("record-text"), onFile: (file) => add([file]), onError: notify });
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+  plots.draw();
+  live.draw();
+});
+const live = new Live({ section: $("live"), headline: $("live-says"), numbers: $("live-numbers"), canvas: $("live-score") });
+new Recorder({
+  button: $("record"),
+  text: $("record-text"),
+  onStart: (stream) => live.start(stream, limits.threshold),
+  onStop: () => live.stop(),
+  onFile: (file) => add([file]),
+  onError: notify,
+});
 
 fetch("/api/model").then((answer) => answer.json()).then((model) => {
   limits = model;
@@ -276,5 +294,6 @@ fetch("/api/model").then((answer) => answer.json()).then((model) => {
   $("logout").hidden = !model.logs_out;
   $("logout").textContent = `Log out ${model.user}`;
   $("model").textContent = `Model ${model.model_version}`;
-  $("limits").textContent = `, up to ${model.max_mb} MB and ${Math.floor(model.max_s / 60)} min each`;
+  const most = model.max_job_mb ? `${model.max_job_mb} MB` : `${model.max_mb} MB and ${Math.floor(model.max_s / 60)} min`;
+  $("limits").textContent = `, up to ${most} each`;
 });

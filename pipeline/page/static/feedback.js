@@ -37,23 +37,29 @@ export class Feedback {
     this.stores.textContent = STORED[this.stored];
   }
 
+  // What the server stores of a recording; of long ones, nothing.
+  kept(item) {
+    return item.answer?.recording ? this.stored : "";
+  }
+
   show(item) {
     this.item = item;
     for (const button of this.group.children) button.setAttribute("aria-pressed", String(button.dataset.answer === item.truth));
     const given = this.items.filter((one) => one.truth).length;
     this.download.hidden = !given;
     this.download.textContent = `Download ${given} answer${given === 1 ? "" : "s"}`;
-    this.note.textContent = item.truthNote ?? BEFORE[this.stored];
+    this.note.textContent = item.truthNote ?? BEFORE[this.kept(item)];
   }
 
   async give(item, answer) {
     item.truth = answer;
-    item.truthNote = this.stored ? "Sending" : "";
+    const kept = this.kept(item);
+    item.truthNote = kept ? "Sending" : "";
     this.show(item);
-    if (!this.stored) return;
+    if (!kept) return;
     const query = new URLSearchParams({ recording: item.answer.recording, answer, name: item.file.name });
     try {
-      const body = this.stored === "recordings" ? item.file : "";
+      const body = kept === "recordings" ? item.file : "";
       const reply = await fetch(`/api/feedback?${query}`, { method: "POST", body });
       const { detail } = reply.ok ? {} : await reply.json().catch(() => ({}));
       item.truthNote = reply.ok ? "Stored. Thank you." : `Not stored: ${detail || reply.status}`;

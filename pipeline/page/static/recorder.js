@@ -3,8 +3,8 @@
 const LONGEST_S = 300;
 
 export class Recorder {
-  constructor({ button, text, onFile, onError }) {
-    Object.assign(this, { button, text, onFile, onError });
+  constructor({ button, text, onStart, onStop, onFile, onError }) {
+    Object.assign(this, { button, text, onStart, onStop, onFile, onError });
     this.recorder = null;
     button.addEventListener("click", () => (this.recorder ? this.recorder.stop() : this.start()));
   }
@@ -31,12 +31,14 @@ export class Recorder {
       stream.getTracks().forEach((track) => track.stop());
       const type = this.recorder.mimeType;
       this.recorder = null;
+      this.onStop();
       this.show();
       const ending = type.includes("mp4") ? "m4a" : type.includes("ogg") ? "ogg" : "webm";
       const time = new Date().toTimeString().slice(0, 8).replaceAll(":", ".");
       this.onFile(new File(parts, `Recording ${time}.${ending}`, { type }));
     });
     this.recorder.start();
+    this.onStart(stream);
     this.started = performance.now();
     this.show();
   }
