@@ -65,13 +65,21 @@ class Training:
         return progress.run_id, progress.history
 
 
-@pytest.fixture
-def server(empty_tracking_store, tmp_path):
-    shutil.copy(empty_tracking_store, tmp_path / "server.db")
-    made = TrackingServer(tmp_path)
-    made.start()
+@pytest.fixture(scope="module")
+def one_server(empty_tracking_store, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("server")
+    shutil.copy(empty_tracking_store, folder / "server.db")
+    made = TrackingServer(folder)
     yield made
     made.kill()
+
+
+@pytest.fixture
+def server(one_server):
+    """The server of this module, started again if a test has killed it."""
+    if not one_server.runs:
+        one_server.start()
+    return one_server
 
 
 def logged(url: str, run_id: str) -> dict[str, list[tuple[int, float]]]:

@@ -23,6 +23,11 @@ class TrackingServer:
         self._folder = folder
         self._process: subprocess.Popen | None = None
 
+    @property
+    def runs(self) -> bool:
+        """Whether it was started, and not killed."""
+        return self._process is not None
+
     def start(self) -> None:
         """Start it, and return when it answers."""
         command = [str(Path(sys.executable).with_name("mlflow")), "server", "--port", str(self.port), "--workers", "1"]
@@ -30,6 +35,7 @@ class TrackingServer:
         command += ["--artifacts-destination", str(self._folder / "server-artifacts")]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
         environment["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        environment["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"  # processes for jobs of language models
         with (self._folder / "server.log").open("a") as log:
             self._process = subprocess.Popen(
                 command, stdout=log, stderr=log, env=environment, cwd=self._folder, start_new_session=True
