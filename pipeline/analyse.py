@@ -1,6 +1,7 @@
 """Analyse a conversation of minutes or hours: its speech, its score over time, and the segments that sound spoofed.
 
-Each channel of a stereo call is scored as one party. Writes ``analysis.json`` and ``timeline.png`` into a folder.
+Each channel of a stereo call is scored as one party. Writes ``analysis.json``, ``timeline.png``, and the spoofed
+segments as ``segments.csv`` and ``segments.rttm``, into a folder.
 """
 
 import json
@@ -17,29 +18,29 @@ from pipeline import audio, cli
 from pipeline.common.progress import LOG_EVERY_S
 from pipeline.config import SAMPLE_RATE_HZ, Config, artifacts_dir, fingerprint, option
 from pipeline.errors import AudioError, ConfigError
-from pipeline.scoring import model_folders, parties, spoofed_segments
+from pipeline.scoring import model_folders, parties, segment_files, spoofed_segments
 from pipeline.scoring.detector import Detector
 from pipeline.scoring.parties import Party
 
-JSON, PNG = "analysis.json", "timeline.png"
+JSON, PNG, CSV, RTTM = "analysis.json", "timeline.png", "segments.csv", "segments.rttm"
 LEAST_HOP_S = 0.05
 PASSES = ("extent", "speech", "scores")
 """Names of the passes over a recording, see ``scoring.timeline``."""
 
 
 @dataclass(frozen=True)
-class AnalyseOptions:
+class AnalyseOptions(audio.SpanOptions):
     """Recording and model."""
 
     input: tuple[str, ...] = option((), "one recording")
     model: str = option("", "model folder, runs:/ID or models:/NAME@ALIAS; empty: the champion that register left")
-    output: str = option("", "folder for analysis.json and timeline.png; empty: one under artifacts/analyses")
+    output: str = option("", "folder for the results; empty: one under artifacts/analyses")
     channels: str = option(
         "separate", "separate: each channel is a party; mix: their average", choices=("separate", "mix")
     )
     operating_point: str = option("", "named threshold of the model (eer, min_dcf); empty: the model's default")
     threshold: float | None = option(None, "score below which speech sounds spoofed; replaces the operating point")
-    hop_s: float = option(0.0, "seconds between scores; 0: half a window, as in score", least=0)
+    hop_s: float = option(0.0, "seconds between scores; 0: a quarter of a window", least=0)
     switch_cost: float = option(
         spoofed_segments.SWITCH_COST,
         "evidence in nats that a switch costs; higher finds fewer and longer segments",
@@ -52,8 +53,8 @@ def main(_: Config, options: AnalyseOptions) -> int:
     """Entry point ``analyse``."""
     if len(options.input) != 1:
         raise ConfigError(f"--input: expected one recording, found {len(options.input)}")
-    source = os.path.expanduser(options.input[0])
-    folder = Path(options.output) if options.output else _folder(source)
+    source, span = os.path.expanduser(options.input[0]), options.span
+    folder = Path(options.output) if options.output else _folder(source, span)
     if options.output:  # fails before the work if it cannot be written
         folder.mkdir(parents=True, exist_ok=True)
     detector = Detector(model_folders.ModelFolder.load(model_folders.find(options.model)))
@@ -66,24 +67,27 @@ def main(_: Config, options: AnalyseOptions) -> int:
 
     def read() -> Iterator[np.ndarray]:
         notes.clear()
-        return _logged(audio.blocks(Path(source), mix=mix, notes=notes), next(passes))
+        return _logged(audio.blocks(Path(source), mix=mix, notes=notes, span=span), next(passes))
 
-    settings = {"hop_s": options.hop_s, "switch_cost": options.switch_cost}
+    hop_s = options.hop_s or model.config.window.clip_s / 4
+    settings = {"hop_s": hop_s, "switch_cost": options.switch_cost}
     try:
-        found = parties.find(read, detector, mixed=mix, point=point, **settings)
+        found = parties.find(read, detector, mixed=mix, point=point, start_s=span.start_s, **settings)
     except AudioError as error:
         raise AudioError(error.kind, error.detail, source) from None
     folder.mkdir(parents=True, exist_ok=True)
     settings |= {"threshold": point.threshold, "model_version": model.model_version}
     settings |= {"window_s": model.config.window.clip_s}
-    settings["notes"] = [str(note) for note in notes]
+    settings |= {"start_s": span.start_s, "notes": [str(note) for note in notes]}
     (folder / JSON).write_text(json.dumps(parties.as_json(source, found, **settings)), encoding="utf-8")
+    (folder / CSV).write_text(segment_files.table(found), encoding="utf-8")
+    (folder / RTTM).write_text(segment_files.rttm(Path(source).stem, found), encoding="utf-8")
     from pipeline.reporting import conversation_figure, style
 
     drawn = conversation_figure.timeline(found, threshold=point.threshold, title=Path(source).name)
     (folder / PNG).write_bytes(style.png(drawn))
     print("\n".join([table(found), *settings["notes"]]))
-    print(f"{folder / JSON}\n{folder / PNG}")
+    print("\n".join(str(folder / name) for name in (JSON, CSV, RTTM, PNG)))
     return 0
 
 
@@ -123,8 +127,9 @@ def _logged(blocks: Iterable[np.ndarray], what: str) -> Iterator[np.ndarray]:
             print(f"analyse: {what}, {clock(samples / SAMPLE_RATE_HZ)}", file=sys.stderr, flush=True)
 
 
-def _folder(source: str) -> Path:
-    return artifacts_dir() / "analyses" / f"{Path(source).stem}-{fingerprint(str(Path(source).resolve()))}"
+def _folder(source: str, span: audio.Span) -> Path:
+    key = fingerprint(str(Path(source).resolve()), *([] if span == audio.WHOLE else [span]))
+    return artifacts_dir() / "analyses" / f"{Path(source).stem}-{key}"
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from pipeline import cli
+from pipeline.audio import WHOLE, SpanOptions
 from pipeline.common import spark
 from pipeline.common.progress import track
 from pipeline.common.spark import EngineOptions
@@ -31,7 +32,7 @@ Scorer = Callable[[Sequence[str]], Iterator[Row]]
 
 
 @dataclass(frozen=True)
-class ScoreOptions(EngineOptions):
+class ScoreOptions(SpanOptions, EngineOptions):
     """Recordings and model."""
 
     input: tuple[str, ...] = option(
@@ -57,6 +58,9 @@ class ScoreOptions(EngineOptions):
 def main(_: Config, options: ScoreOptions) -> int:
     """Entry point ``score``; returns 1 if a recording could not be scored."""
     options.check()
+    span = options.span
+    if options.engine == "spark" and span != WHOLE:
+        raise ConfigError("--start and --end: --engine spark scores whole recordings; leave them or the engine out")
     recordings = inputs.find(options.input, options.label_one)
     model_uri = _registered(options.model) if options.engine == "spark" else options.model
     model = ModelFolder.load(model_folders.find(model_uri))
@@ -66,9 +70,10 @@ def main(_: Config, options: ScoreOptions) -> int:
     if options.engine == "spark":
         scorer = partial(_on_cluster, options.master, model_uri, options.operating_point, options.threshold)
     else:
-        scorer = partial(workers.rows, model, point=point, processes=options.processes)
+        scorer = partial(workers.rows, model, point=point, processes=options.processes, span=span)
     if options.output:
         made_with = {"model": model.model_version, "fingerprint": model.fingerprint, **dataclasses.asdict(point)}
+        made_with |= dataclasses.asdict(span) if span != WHOLE else {}
         done = _write(Path(options.output), made_with, recordings, scorer)
     else:
         done = _print(recordings, scorer)

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import cli
+from pipeline.audio import WHOLE, SpanOptions
 from pipeline.config import SAMPLE_RATE_HZ, Config, option
 from pipeline.errors import AudioError, ConfigError
 from pipeline.scoring import model_folders
@@ -29,7 +30,7 @@ from pipeline.streaming.steps import Step
 
 
 @dataclass(frozen=True)
-class StreamOptions:
+class StreamOptions(SpanOptions):
     """Source of the audio, model and steps."""
 
     input: str = option("-", "file, microphone, or -: standard input, WAV or raw samples")
@@ -56,6 +57,8 @@ class StreamOptions:
 @cli.command(options=StreamOptions)
 def main(_: Config, options: StreamOptions) -> int:
     """Entry point ``stream``."""
+    if options.span != WHOLE and options.input in (sources.STDIN, sources.MICROPHONE):
+        raise ConfigError(f"--start and --end: --input {options.input} has no known length; name a file")
     model = ModelFolder.load(model_folders.find(options.model))
     threshold = model.point(options.operating_point, options.threshold).threshold
     listener = Listener(
@@ -71,7 +74,7 @@ def main(_: Config, options: StreamOptions) -> int:
     # The end of the source, `kill` and Ctrl-C all end a stream with its summary.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        _listen(feed.steps(), listener, summary)
+        _listen(feed.steps(), listener, summary, options.start)
     except AudioError as error:
         raise AudioError(error.kind, error.detail, f"--input {options.input}") from None
     except KeyboardInterrupt:
@@ -112,13 +115,14 @@ def _blocks(options: StreamOptions) -> Iterator[np.ndarray]:
         if sys.stdin.isatty():
             raise ConfigError("--input -: standard input is a terminal; pipe audio in, or name a file or microphone")
         return pcm.blocks(sys.stdin.buffer.raw, pcm.Layout(options.format, options.rate_hz, options.channels))
-    return sources.recording(Path(os.path.expanduser(options.input)), paced=options.pace == "real")
+    return sources.recording(Path(os.path.expanduser(options.input)), paced=options.pace == "real", span=options.span)
 
 
-def _listen(steps: Iterator[Step], listener: Listener, summary: Summary) -> None:
+def _listen(steps: Iterator[Step], listener: Listener, summary: Summary, start_s: float) -> None:
     for step in steps:
         started = time.monotonic()
         line = listener.line(step)
+        line = dataclasses.replace(line, time_s=line.time_s + start_s)
         summary.add(line, time.monotonic() - started)
         print(json_line(dataclasses.asdict(line)), flush=True)
 

@@ -35,7 +35,7 @@ def run(model, path, *arguments):
 
 
 def timeline_of(model, wave):
-    return Detector(model).score_windows(wave)
+    return Detector(model).score_windows(wave, hop_s=0.125)
 
 
 def test_each_channel_of_a_call_is_a_party(model, call, voice, capsys):
@@ -50,7 +50,7 @@ def test_each_channel_of_a_call_is_a_party(model, call, voice, capsys):
         assert party["speech_s"] == pytest.approx(float(scored.speech.seconds(0, len(channel))), abs=1e-3)
         assert len(party["spoofed"]) == int(scored.spoken.any())
     assert found["duration_s"] == 2.0
-    assert (found["model_version"], found["window_s"], found["hop_s"]) == ("tiny-1", 0.5, 0.0)
+    assert (found["model_version"], found["window_s"], found["hop_s"]) == ("tiny-1", 0.5, 0.125)
     printed = capsys.readouterr().out
     assert re.search(
         r"channel 2: no_speech, score \S+, 0:00.0 of speech in 0:02.0\n  no segment sounds spoofed", printed
@@ -61,7 +61,7 @@ def test_channels_can_be_mixed_and_notes_are_written(model, call, capsys):
     call.write_bytes(call.read_bytes()[:-4000])
     found = run(model, call, "--channels", "mix")
     assert found["notes"] == ["truncated: the header promises 128000 bytes, the file holds 124000"]
-    assert capsys.readouterr().out.splitlines()[-3] == found["notes"][0]
+    assert capsys.readouterr().out.splitlines()[-5] == found["notes"][0]
     (party,) = found["channels"]
     assert party["channel"] == 0
     assert party["scores"] == pytest.approx(timeline_of(model, audio.decode(call)).scores.tolist(), abs=1e-4)
@@ -90,3 +90,19 @@ def test_bad_input_is_named(model, tmp_path):
 )
 def test_clock(seconds, shown):
     assert analyse.clock(seconds) == shown
+
+
+def test_a_part_keeps_the_times_of_the_recording(model, call):
+    found = run(model, call, "--start", "0.5", "--end", "1.5")
+    party = found["channels"][0]
+    assert (found["start_s"], found["duration_s"]) == (0.5, 1.0)
+    scored = timeline_of(model, soundfile.read(call, dtype="float32")[0][8000:24000, 0])
+    assert party["times_s"] == pytest.approx((scored.times_s + 0.5).tolist())
+    assert party["scores"] == pytest.approx(scored.scores.tolist(), abs=1e-4)
+    assert 0.5 <= party["worst_start_s"] < party["worst_end_s"] <= 1.5
+    with open("found/segments.csv") as file:
+        assert file.read() == "channel,start_s,end_s,score,confidence\n"
+    with open("found/segments.rttm") as file:
+        assert file.read() == ""
+    with pytest.raises(ConfigError, match=r"--end 0\.2: expected more than --start"):
+        analyse.main([str(call), "--model", str(model.folder), "--start", "0.5", "--end", "0.2"])

@@ -147,6 +147,21 @@ def test_all_cores_give_the_rows_of_one_in_order(many, make_model_folder, tmp_pa
                 assert found["score"] == pytest.approx(wanted["score"], abs=1e-5)
 
 
+def test_a_part_of_each_recording_keeps_the_times_of_the_file(many, make_model_folder, tmp_path):
+    model, output = make_model_folder(), tmp_path / "rows.jsonl"
+    command = [str(many), "--model", str(model.folder), "--output", str(output), "--start", "1", "--end", "1.5"]
+    assert score.main([*command, "--processes", "2"]) == 1
+    rows = {row["source"]: row for row in jsonl(output)}
+    short, long = rows[str(many / "00.wav")], rows[str(many / "11.wav")]
+    assert short["error"] == "too short: it ends at 0.562 s, --start is 1 s"
+    expected = Detector(model).score_windows(audio.decode(many / "11.wav")[16000:24000])
+    assert (long["start_s"], long["end_s"], long["duration_s"]) == (1.0, 1.5, 0.5)
+    assert long["score"] == pytest.approx(float(model.calibration.apply(expected.logit)), abs=1e-5)
+    assert 1 <= long["worst_start_s"] < long["worst_end_s"] <= 1.5
+    with pytest.raises(ConfigError, match="--engine spark scores whole recordings"):
+        score.main([*command, "--engine", "spark", "--master", "local[1]"])
+
+
 def test_scores_are_those_of_the_keras_model(many, make_model_folder, tiny_model, tmp_path):
     model = make_model_folder()
     score.main([str(many), "--model", str(model.folder), "--output", str(tmp_path / "rows.jsonl")])

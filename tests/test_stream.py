@@ -14,7 +14,7 @@ import soundfile
 from pipeline import audio, stream
 from pipeline.audio import windows
 from pipeline.config import PROJECT_ROOT
-from pipeline.errors import AudioError
+from pipeline.errors import AudioError, ConfigError
 from pipeline.scoring.detector import Detector
 
 
@@ -59,6 +59,16 @@ def test_lines_agree_with_the_detector_on_the_same_windows(model, voice):
     assert (summary["audio_s"], summary["steps"], summary["dropped"]) == (23000 / 16000, 6, 0)
     assert 0 < summary["latency_p50_ms"] <= summary["latency_p99_ms"] <= summary["latency_max_ms"]
     assert summary["real_time_factor"] > 0
+
+
+def test_a_part_of_a_file_keeps_its_times(model, voice, tmp_path, capsys):
+    (tmp_path / "a.wav").write_bytes(wav(voice))
+    arguments = ["--model", str(model.folder), "--pace", "fast", "--start", "0.5", "--end", "1"]
+    assert stream.main(["--input", str(tmp_path / "a.wav"), *arguments]) == 0
+    lines = lines_of(capsys.readouterr().out.encode())
+    assert [line["time_s"] for line in lines] == [0.75, 1.0]
+    with pytest.raises(ConfigError, match="--input - has no known length; name a file"):
+        stream.main(arguments)
 
 
 def test_a_flood_is_answered_with_the_newest_step_and_the_number_skipped(model):

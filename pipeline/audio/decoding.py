@@ -16,6 +16,7 @@ from pipeline.audio.channels import Levels, Mix
 from pipeline.audio.limits import DEFAULT_LIMITS, Limits, Source
 from pipeline.audio.notes import Note
 from pipeline.audio.samples import FULL_SCALE, resampled_int16, to_float
+from pipeline.audio.span import WHOLE, Span
 from pipeline.config import SAMPLE_RATE_HZ, AudioConfig
 from pipeline.errors import AudioError, AudioFault
 
@@ -45,7 +46,9 @@ def decode(source: Source, *, config: AudioConfig = DEFAULT_CONFIG, limits: Limi
     return read(source, config=config, limits=limits).wave
 
 
-def read(source: Source, *, config: AudioConfig = DEFAULT_CONFIG, limits: Limits = DEFAULT_LIMITS) -> Decoded:
+def read(
+    source: Source, *, config: AudioConfig = DEFAULT_CONFIG, limits: Limits = DEFAULT_LIMITS, span: Span = WHOLE
+) -> Decoded:
     """Decode a recording to 16 kHz, with the notes on it; channels are averaged, see ``channels``.
 
     Parameters
@@ -53,6 +56,7 @@ def read(source: Source, *, config: AudioConfig = DEFAULT_CONFIG, limits: Limits
     source : path, or the bytes of a file.
     config : limits on duration and level.
     limits : limits on the file.
+    span : part of the recording to read, to which the limits on duration and level apply.
 
     Raises
     ------
@@ -64,18 +68,23 @@ def read(source: Source, *, config: AudioConfig = DEFAULT_CONFIG, limits: Limits
     limits = replace(limits, max_s=min(config.max_s, limits.max_s))
     notes: list[Note] = []
     levels = Levels()
-    samples = _collect(levels.watch(limits.within(containers.blocks(source, limits, notes))), Mix())
+    samples = _collect(levels.watch(limits.within(span.cut(containers.blocks(source, limits, notes)))), Mix())
     mix = levels.mix(notes)
     if mix != Mix():
-        samples = _collect(containers.blocks(source, limits, []), mix)
+        samples = _collect(span.cut(containers.blocks(source, limits, [])), mix)
     _check_level(samples, config)
     return Decoded(samples, tuple(notes))
 
 
 def blocks(
-    source: Source, *, mix: bool = True, limits: Limits = DEFAULT_LIMITS, notes: list[Note] | None = None
+    source: Source,
+    *,
+    mix: bool = True,
+    limits: Limits = DEFAULT_LIMITS,
+    notes: list[Note] | None = None,
+    span: Span = WHOLE,
 ) -> Iterator[np.ndarray]:
-    """Decode a recording of any length, a few seconds at a time.
+    """Decode a recording of any length, or a part of it, a few seconds at a time.
 
     Yields the samples of ``decode`` as blocks ``[samples, channels]``; ``mix`` makes one channel of them. ``notes``
     receives the notes, complete after the last block. A file of several channels is decoded twice, first for their
@@ -83,11 +92,11 @@ def blocks(
     """
     limits.check_size(source)
     notes, levels = [] if notes is None else notes, Levels()
-    for _ in levels.watch(containers.blocks(source, limits, [])):
+    for _ in levels.watch(span.cut(containers.blocks(source, limits, []))):
         if levels.are_plain:
             break
     chosen = levels.mix(notes) if mix else Mix(gain=levels.gain(notes))
-    read = _checked(containers.blocks(source, limits, notes), chosen, mix)
+    read = _checked(span.cut(containers.blocks(source, limits, notes)), chosen, mix)
     yield from map(to_float, resampled_int16(read))
 
 

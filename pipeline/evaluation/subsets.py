@@ -1,11 +1,13 @@
 """Scoring of a Store's subsets: by the model, and by its rival on the same trials."""
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from pipeline.common.progress import track
+from pipeline.evaluation import localisation
 from pipeline.metrics import paired_test
 from pipeline.metrics.assessment import Evaluation, assess
 from pipeline.metrics.paired_test import Difference
@@ -32,7 +34,7 @@ def of_training(model: ModelFolder, store: Store) -> bool:
 
 
 def evaluate(model: ModelFolder, store: Store, subset: str) -> Evaluation:
-    """Score every utterance of a subset and measure the scores."""
+    """Score every utterance of a subset and measure the scores, and how well spoofed segments are located if known."""
     rows = store.subset(subset)
     waves = (store.waveform(row) for row in rows)
     logits = Detector(model).utterance_logits(waves, map(store.speech, rows))
@@ -46,13 +48,14 @@ def evaluate(model: ModelFolder, store: Store, subset: str) -> Evaluation:
     if of_training(model, store):
         trained = store.subset("train")
         trained_attacks = set(store.manifest["attack"].iloc[trained[~left_out(store, model.config)[trained]]])
-    return assess(
+    found = assess(
         trials,
         subset=subset,
         threshold=model.point().threshold,
         trained_attacks=trained_attacks,
         conditions=conditions,
     )
+    return dataclasses.replace(found, metrics=found.metrics | localisation.measure(model, store, subset))
 
 
 def compare(model: ModelFolder, evaluations: Sequence[Evaluation], rival: ModelFolder, store: Store) -> Rival:

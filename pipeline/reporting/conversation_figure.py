@@ -53,7 +53,7 @@ def timeline(parties: Sequence[Party], *, threshold: float, title: str) -> Figur
         span = (row * length_s, (row + 1) * length_s)
         _draw_lane(lane, parties[party], span, threshold)
         last = party == len(parties) - 1
-        _time_axis(lane, span, labelled=last, titled=index == lanes - 1)
+        _time_axis(lane, span, parties[party].start_s, labelled=last, titled=index == lanes - 1)
         if len(parties) > 1:
             lane.set_ylabel(f"channel {parties[party].channel}\nscore", fontsize=9)
         else:
@@ -67,10 +67,11 @@ def _draw_lane(axes, party: Party, span: tuple[float, float], threshold: float) 
     scored = party.scored
     _draw_outline(axes, party, span)
     for found in party.spoofed_segments:
-        axes.axvspan(found.start_s, found.end_s, facecolor=ORANGE, alpha=0.32, linewidth=0)
-        for edge in (found.start_s, found.end_s):
+        ends = (found.start_s - party.start_s, found.end_s - party.start_s)
+        axes.axvspan(*ends, facecolor=ORANGE, alpha=0.32, linewidth=0)
+        for edge in ends:
             axes.axvline(edge, color="#7a5400", linewidth=0.9)
-    for start_s, end_s in party.speech:
+    for start_s, end_s in scored.speech.segments():
         axes.plot([start_s, end_s], [-SCORE_RANGE] * 2, color=INK, linewidth=3, solid_capstyle="butt")
     inside = (scored.times_s >= span[0] - scored.window_s) & (scored.times_s <= span[1] + scored.window_s)
     scores = np.clip(scored.scores, -SCORE_RANGE, SCORE_RANGE)[inside]
@@ -99,15 +100,16 @@ def _draw_outline(axes, party: Party, span: tuple[float, float]) -> None:
     axes.fill_between(times_s, low * height, high * height, color="#c9ced6", linewidth=0)
 
 
-def _time_axis(axes, span: tuple[float, float], *, labelled: bool, titled: bool) -> None:
+def _time_axis(axes, span: tuple[float, float], start_s: float, *, labelled: bool, titled: bool) -> None:
+    """Label the times of a row in the recording, whose part begins at ``start_s``."""
     length_s = span[1] - span[0]
     tick_s = TICK_S.get(int(length_s)) or next((t for t in (0.5, 1, 2, 5, 10) if length_s / t <= 14), 10)
     axes.xaxis.set_major_locator(MultipleLocator(tick_s))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: _short_clock(seconds, tick_s)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: _short_clock(seconds + start_s, tick_s)))
     axes.tick_params(axis="x", labelsize=8, labelbottom=labelled, length=3 if labelled else 0)
     axes.grid(axis="y", visible=False)
     if titled:
-        axes.set_xlabel("Time (h:min:s)" if span[1] >= 3600 else "Time (min:s)", fontsize=9)
+        axes.set_xlabel("Time (h:min:s)" if span[1] + start_s >= 3600 else "Time (min:s)", fontsize=9)
 
 
 def _short_clock(seconds: float, tick_s: float) -> str:

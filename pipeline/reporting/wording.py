@@ -33,6 +33,17 @@ METRICS = {
     "t_eer": ("t-EER", "tandem of both: misses, nontargets and spoofs accepted are equally frequent"),
     "a_dcf": ("a-DCF", "least cost of one score for speaker and spoof; 1 is no better than a guess"),
     "loss": ("loss", "binary cross-entropy of the raw output, in nats"),
+    "range_eer": (
+        "range EER",
+        "share of spoofed time called bonafide where that of bonafide time called spoof is equal",
+    ),
+    "segment_eer_0.32": ("EER at 0.32 s", "equal error rate of pieces of 0.32 s, spoofed if any part of one is"),
+    "segment_eer_0.64": ("EER at 0.64 s", "the same of pieces of 0.64 s"),
+    "located_recall": ("located", "share of the spoofed segments found with both ends right within a second"),
+    "false_segments_per_hour": (
+        "false segments/h",
+        "segments found that are none, or with an end off by over a second",
+    ),
 }
 """Label and meaning of each figure of merit, in the order of the tables."""
 MISSING = "–"

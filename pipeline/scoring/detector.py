@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline import audio
-from pipeline.audio import speech, windows
+from pipeline.audio import DEFAULT_LIMITS, WHOLE, Limits, Source, Span, speech, windows
 from pipeline.audio.speech import MIN_SPEECH_S, Speech
 from pipeline.common import parallel
 from pipeline.config import BONAFIDE, SAMPLE_RATE_HZ, SPOOF
@@ -64,6 +64,12 @@ class Row:
     worst_score: float | None = None
     worst_start_s: float | None = None
     worst_end_s: float | None = None
+
+    def later(self, seconds: float) -> "Row":
+        """The row with its times counted from so many seconds before."""
+        times = {name: getattr(self, name) for name in ("start_s", "end_s", "worst_start_s", "worst_end_s")}
+        moved = {name: time + seconds for name, time in times.items() if time is not None}
+        return dataclasses.replace(self, **moved) if seconds else self
 
 
 COLUMNS = tuple(field.name for field in dataclasses.fields(Row))
@@ -142,14 +148,23 @@ class Detector:
         return Plan(starts, np.isin(starts, counted), np.isin(starts, located))
 
     def score_windows(
-        self, wave: np.ndarray, *, drawn: Callable[[Speech], Iterable[int]] | None = None
+        self,
+        wave: np.ndarray,
+        *,
+        found: Speech | None = None,
+        hop_s: float = 0.0,
+        drawn: Callable[[Speech], Iterable[int]] | None = None,
     ) -> ScoredWindows:
         """Score the windows of a recording ``[samples]`` float32 in −1…1 at 16 kHz.
 
-        ``drawn`` gives first samples of further windows from the speech of the recording.
+        Parameters
+        ----------
+        found : speech of the recording if it is known already.
+        hop_s : see ``plan``.
+        drawn : gives first samples of further windows from the speech of the recording.
         """
-        found = speech.find(wave)
-        plan = self.plan(found, also=drawn(found) if drawn else ())
+        found = found or speech.find(wave)
+        plan = self.plan(found, hop_s=hop_s, also=drawn(found) if drawn else ())
         parts = [plan.starts[i : i + BATCH_WINDOWS] for i in range(0, len(plan.starts), BATCH_WINDOWS)]
         logits = np.concatenate([self._network(self.cut(wave[: found.end], part)) for part in parts])
         return self.scored(len(wave), found, plan, logits)
@@ -160,18 +175,19 @@ class Detector:
         size = self.model.clip_samples
         return ScoredWindows(samples, size, plan.starts, logits, scores, plan.counted, plan.located, found)
 
-    def row(self, source: str, recording: audio.Source, point: OperatingPoint | None = None) -> Row:
+    def row(self, source: str, recording: Source, point: OperatingPoint | None = None, *, span: Span = WHOLE) -> Row:
         """The row of one recording, see ``rows``."""
-        return self.rows(source, recording, point)[0]
+        return self.rows(source, recording, point, span=span)[0]
 
     def rows(
         self,
         source: str,
-        recording: audio.Source,
+        recording: Source,
         point: OperatingPoint | None = None,
         *,
         timeline: bool = False,
-        limits: audio.Limits = audio.DEFAULT_LIMITS,
+        limits: Limits = DEFAULT_LIMITS,
+        span: Span = WHOLE,
     ) -> list[Row]:
         """The row of one recording, or with ``timeline`` the rows of its windows.
 
@@ -182,10 +198,11 @@ class Detector:
             its error.
         point : operating point; by default the model's.
         limits : limits on the file, besides the model's own on duration and level.
+        span : part of the recording to score. ``duration_s`` is that of the part, all other times are the recording's.
         """
         started, point = time.perf_counter(), point or self.model.point()
         try:
-            decoded = self.decode(recording, limits=limits)
+            decoded = self.decode(recording, limits=limits, span=span)
             scored = self.score_windows(decoded.wave)
         except Exception as error:  # no recording may end a job
             found, note = [self.error_row(source, AudioError.of(error))], ""
@@ -193,11 +210,11 @@ class Detector:
             note = decoded.note
             found = self.window_rows(source, scored, point) if timeline else [self.whole_row(source, scored, point)]
         latency_ms = 1000 * (time.perf_counter() - started)
-        return [dataclasses.replace(row, latency_ms=latency_ms, note=note) for row in found]
+        return [dataclasses.replace(row.later(span.start_s), latency_ms=latency_ms, note=note) for row in found]
 
-    def decode(self, recording: audio.Source, *, limits: audio.Limits = audio.DEFAULT_LIMITS) -> audio.Decoded:
+    def decode(self, recording: Source, *, limits: Limits = DEFAULT_LIMITS, span: Span = WHOLE) -> audio.Decoded:
         """A recording decoded within the model's own limits and these; raises ``AudioError``."""
-        return audio.read(recording, config=self.model.config.audio, limits=limits)
+        return audio.read(recording, config=self.model.config.audio, limits=limits, span=span)
 
     def error_row(self, source: str, error: AudioError) -> Row:
         """The row of a recording that cannot be scored, without its latency."""

@@ -23,7 +23,11 @@ SCORES = ("score", "spoof_probability", "worst_score", "worst_start_s", "worst_e
 
 @dataclass(frozen=True)
 class Party:
-    """One channel of a recording, counted from 1; 0 is the average of all channels."""
+    """One channel of a recording, counted from 1; 0 is the average of all channels.
+
+    ``start_s`` is the time of the recording at which the part begins that was scored. Row, spoofed segments, speech and
+    ``times_s`` are in the recording's time, ``scored`` and ``outline`` in the part's.
+    """
 
     channel: int
     row: Row
@@ -31,11 +35,17 @@ class Party:
     spoofed_segments: list[SpoofedSegment]
     outline: np.ndarray
     """Lowest and highest sample of every 50 ms, ``[points, 2]``."""
+    start_s: float = 0.0
 
     @property
     def speech(self) -> list[tuple[float, float]]:
         """Start and end, in s, of each segment of speech."""
-        return self.scored.speech.segments()
+        return [(start + self.start_s, end + self.start_s) for start, end in self.scored.speech.segments()]
+
+    @property
+    def times_s(self) -> np.ndarray:
+        """Middle of each window, ``[windows]``."""
+        return self.scored.times_s + self.start_s
 
 
 def find(
@@ -46,8 +56,9 @@ def find(
     point: OperatingPoint,
     hop_s: float = 0.0,
     switch_cost: float = SWITCH_COST,
+    start_s: float = 0.0,
 ) -> list[Party]:
-    """Score every channel of a recording over time.
+    """Score every channel of a recording, or of a part of it, over time.
 
     Parameters
     ----------
@@ -56,6 +67,7 @@ def find(
     point : operating point of labels and spoofed segments.
     hop_s : seconds between the beginnings of two windows; 0: half a window, as in the rows of files.
     switch_cost : see ``spoofed_segments.find``.
+    start_s : time of the recording at which the part begins.
     """
     extents = _pass(read, lambda _: Extent())
     finders = _pass(read, lambda channel: SpeechFinder(extents[channel]))
@@ -66,8 +78,10 @@ def find(
     for channel, scorer in enumerate(scorers):
         scored = detector.scored(extents[channel].samples, found[channel], plans[channel], scorer.finish())
         segments = scored.spoofed_segments(threshold=point.threshold, switch_cost=switch_cost)
-        row = detector.whole_row("", scored, point, segments)
-        parties.append(Party(channel if mixed else channel + 1, row, scored, segments, extents[channel].outline))
+        row = detector.whole_row("", scored, point, segments).later(start_s)
+        segments = [segment.later(start_s) for segment in segments]
+        name, outline = channel if mixed else channel + 1, extents[channel].outline
+        parties.append(Party(name, row, scored, segments, outline, start_s))
     return parties
 
 
@@ -95,7 +109,7 @@ def as_json(source: str, parties: Sequence[Party], **settings: object) -> dict:
                 "speech_s": round(party.row.speech_s, 3),
                 "speech": [[round(start, 3), round(end, 3)] for start, end in party.speech],
                 "spoofed": [dataclasses.asdict(found) for found in party.spoofed_segments],
-                "times_s": np.round(party.scored.times_s, 3).tolist(),
+                "times_s": np.round(party.times_s, 3).tolist(),
                 "scores": np.round(party.scored.scores, 4).tolist(),
                 "windows_with_speech": party.scored.spoken.tolist(),
             }

@@ -71,15 +71,16 @@ class ScoredWindows:
     def spoofed_segments(
         self, *, threshold: float, switch_cost: float = spoofed_segments.SWITCH_COST
     ) -> list[SpoofedSegment]:
-        """Segments that sound spoofed, see ``spoofed_segments.find``."""
+        """Segments that sound spoofed at this operating point, see ``spoofed_segments``."""
+        scores, spoken = self.scores[self.located], self.spoken[self.located]
         return spoofed_segments.find(
             self.times_s[self.located],
-            self.scores[self.located],
-            self.spoken[self.located],
+            scores,
+            spoken,
             start_s=self.speech.start / SAMPLE_RATE_HZ,
             end_s=self.speech.end / SAMPLE_RATE_HZ,
             window_s=self.window_s,
-            threshold=threshold,
+            threshold=spoofed_segments.own_threshold(threshold, scores[spoken]),
             switch_cost=switch_cost,
         )
 

@@ -7,12 +7,15 @@ best fits all scores is decoded, with a penalty per switch:
 
 with the calibrated score x_k of window k, clipped to ± MAX_SCORE, the threshold t and the cost c per switch. Windows
 share audio, so evidence is weighted by w, hop over window length. Windows without speech carry no evidence.
-Viterbi's algorithm finds the exact maximum.
+Viterbi's algorithm finds the exact maximum. Some voices and channels score higher than others throughout, so each
+recording has a threshold (``own_threshold``). Each edge is then moved to where a ramp over one window fits the scores
+around it best: a window that is spoofed by half scores halfway between the levels of both sides. This needs windows
+that overlap by half or more.
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,6 +23,11 @@ SWITCH_COST = 4.0
 """Cost of a switch, in nats; ``benchmarks.conversations`` chooses it on dev calls."""
 MAX_SCORE = 6.0
 """Largest evidence of a window: odds of 400 to 1."""
+LEVEL_SHARE = 0.25
+"""Share of the way from the operating point to a recording's median score at which its threshold lies."""
+REACH, LEVELS = 0.5, 1.5
+"""Windows by which an edge is moved at most, and up to which from it scores give the levels of both sides."""
+EDGE_STEP_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -34,6 +42,10 @@ class SpoofedSegment:
     end_s: float
     score: float
     confidence: float
+
+    def later(self, seconds: float) -> "SpoofedSegment":
+        """The segment with its times counted from so many seconds before."""
+        return replace(self, start_s=self.start_s + seconds, end_s=self.end_s + seconds)
 
 
 def find(
@@ -59,19 +71,61 @@ def find(
     window_s : length of a window.
     threshold : score below which a window is evidence for spoof.
     """
-    edges_s = np.concatenate([[start_s], (times_s[1:] + times_s[:-1]) / 2, [end_s]])
+    edges_s = edges(times_s, start_s, end_s)
     hop_s = float(np.median(np.diff(times_s))) if len(times_s) > 1 else window_s
-    gains = min(hop_s / window_s, 1.0) * (threshold - np.clip(scores, -MAX_SCORE, MAX_SCORE)) * spoken
-    states = viterbi(gains, switch_cost)
+    clipped = np.clip(scores, -MAX_SCORE, MAX_SCORE)
+    gains = min(hop_s / window_s, 1.0) * (threshold - clipped) * spoken
+    decoded = [(first, last + 1) for first, last in runs(viterbi(gains, switch_cost)) if spoken[first : last + 1].any()]
+    rough = edges_s[np.array(decoded, int).ravel()]
+    placed = rough.tolist()
+    # Too few windows hold an edge otherwise.
+    if hop_s <= window_s / 2 + EDGE_STEP_S / 2:
+        placed = sharpened(rough, times_s[spoken], clipped[spoken], start_s=start_s, end_s=end_s, window_s=window_s)
     found = []
-    for first, last in runs(states):
-        inside = slice(first, last + 1)
-        if not spoken[inside].any():
-            continue
+    for number, (first, behind) in enumerate(decoded):
+        inside = slice(first, behind)
         score = float(scores[inside][spoken[inside]].mean())
         confidence = 1 / (1 + math.exp(np.clip(score - threshold, -700, 700)))
-        found.append(SpoofedSegment(float(edges_s[first]), float(edges_s[last + 1]), score, confidence))
+        found.append(SpoofedSegment(*placed[2 * number : 2 * number + 2], score, confidence))
     return found
+
+
+def own_threshold(threshold: float, scores: np.ndarray) -> float:
+    """Threshold of a recording whose windows with speech have these scores; ``threshold`` is the operating point."""
+    return threshold + LEVEL_SHARE * (float(np.median(scores)) - threshold) if len(scores) else threshold
+
+
+def edges(times_s: np.ndarray, start_s: float, end_s: float) -> np.ndarray:
+    """Ends of what each window covers, ``[windows + 1]``: the places nearest to its middle."""
+    return np.concatenate([[start_s], (times_s[1:] + times_s[:-1]) / 2, [end_s]])
+
+
+def sharpened(
+    rough: np.ndarray, times_s: np.ndarray, scores: np.ndarray, *, start_s: float, end_s: float, window_s: float
+) -> list[float]:
+    """Edges of segments ``[edges]``, rising, moved to where a ramp over one window fits the scores best.
+
+    An edge moves by half a window at most, and by less than half the way to the next edge. Edges at the ends, and those
+    without scores half a window or more away on both sides, stay.
+    """
+    bounds, placed = [start_s, *rough.tolist(), end_s], []
+    for before, edge, behind in zip(bounds, bounds[1:], bounds[2:], strict=False):
+        away = times_s - edge
+        level = (np.abs(away) >= window_s / 2) & (np.abs(away) <= LEVELS * window_s)
+        left, right = level & (away < 0) & (times_s > before), level & (away > 0) & (times_s < behind)
+        if edge in (start_s, end_s) or not (left.any() and right.any()):
+            placed.append(edge)
+            continue
+        reach = REACH * window_s
+        moves = EDGE_STEP_S * np.arange(-round(reach / EDGE_STEP_S), round(reach / EDGE_STEP_S) + 1)
+        moves = moves[(moves > (before - edge) / 2) & (moves < (behind - edge) / 2)]
+        moves = moves[np.argsort(np.abs(moves), kind="stable")]
+        near = np.abs(away) <= reach + window_s / 2
+        share = np.clip((away[near] - moves[:, None]) / window_s + 0.5, 0, 1)  # (moves, windows), behind the edge
+        ramps = scores[left].mean() + (scores[right].mean() - scores[left].mean()) * share
+        errors = np.square(scores[near] - ramps).sum(axis=1)
+        placed.append(edge + float(moves[np.argmin(errors)]))
+    return placed
 
 
 def viterbi(gains: np.ndarray, switch_cost: float) -> np.ndarray:

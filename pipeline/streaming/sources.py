@@ -20,11 +20,16 @@ from pipeline.streaming.pcm import QUIET_S
 STDIN, MICROPHONE = "-", "microphone"
 
 
-def recording(path: Path, *, paced: bool, block_s: float = 0.05) -> Iterator[np.ndarray]:
-    """Blocks of a file, as fast as they are decoded or, ``paced``, in real time; notes go to standard error."""
+def recording(
+    path: Path, *, paced: bool, block_s: float = 0.05, span: audio.Span = audio.WHOLE
+) -> Iterator[np.ndarray]:
+    """Blocks of a file or a part of it, as fast as they are decoded or, ``paced``, in real time.
+
+    Notes go to standard error.
+    """
     size = round(block_s * SAMPLE_RATE_HZ)
     started, samples, notes = time.monotonic(), 0, []
-    for block in audio.blocks(path, notes=notes):
+    for block in audio.blocks(path, notes=notes, span=span):
         for first in range(0, len(block), size):
             part = block[first : first + size, 0]
             samples += len(part)

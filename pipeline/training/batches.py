@@ -4,29 +4,42 @@ The plan is a pure function of the seed and the number of the epoch, so a run re
 would have seen.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
 from pipeline import audio
 from pipeline.audio import windows
-from pipeline.config import Config
+from pipeline.config import SAMPLE_RATE_HZ, Config
+from pipeline.errors import ConfigError
+from pipeline.store.segments import Segments
 from pipeline.store.store import Store
 
 Change = Callable[[np.ndarray, int], np.ndarray]
+Spoofed = Mapping[int, Segments]
+"""Spoofed segments, in s, of the Store rows that list some."""
+SPOOFED_SHARE = 0.25
+"""Share of a window that is spoofed from which on the window counts as spoof."""
 
 
 @dataclass(frozen=True)
 class Plan:
     """Windows in the order in which the network takes them: Store row and first sample of each, both ``[clips]``.
 
-    ``ends`` ``[clips]`` is the sample from which on a recording is left out; by default none is.
+    ``ends`` ``[clips]`` is the sample from which on a recording is left out; by default none is. ``own_labels``
+    ``[clips]`` is true for bonafide windows; by default a window has the label of its recording.
     """
 
     rows: np.ndarray
     starts: np.ndarray
     ends: np.ndarray | None = None
+    own_labels: np.ndarray | None = None
+
+    def labels(self, bonafide: np.ndarray) -> np.ndarray:
+        """True for bonafide windows ``[clips]``; ``bonafide`` is indexed by Store row."""
+        return bonafide[self.rows] if self.own_labels is None else self.own_labels
 
     def first(self, clips: int) -> "Plan":
         """First clips of the plan."""
@@ -37,9 +50,10 @@ class Plan:
         for first in range(0, len(self.rows), batch_size):
             yield self.part(slice(first, first + batch_size))
 
-    def part(self, part: slice) -> "Plan":
+    def part(self, part: slice | np.ndarray) -> "Plan":
         """Part of the plan."""
-        return Plan(self.rows[part], self.starts[part], None if self.ends is None else self.ends[part])
+        ends, labels = (None if own is None else own[part] for own in (self.ends, self.own_labels))
+        return Plan(self.rows[part], self.starts[part], ends, labels)
 
 
 def plan(
@@ -49,8 +63,12 @@ def plan(
     config: Config,
     epoch: int,
     corpora: np.ndarray | None = None,
+    spoofed: Spoofed = MappingProxyType({}),
 ) -> Plan:
     """Plan one epoch: as many windows as there are clips.
+
+    With ``spoofed`` the windows of partly spoofed clips have their own labels (see ``window_labels``), by which the
+    classes are balanced, and those between the classes are left out.
 
     Parameters
     ----------
@@ -59,15 +77,62 @@ def plan(
     samples : length of each, ``[clips]``.
     epoch : number of the epoch; each has another order and other crops.
     corpora : corpus of each, ``[clips]`` of any type, for ``balance`` by corpus.
+    spoofed : spoofed segments of partly spoofed clips.
     """
     rng = np.random.default_rng([config.train.seed, epoch])
-    by_corpus = config.train.balance == "corpus,label"
-    chosen = order(bonafide, bool(config.train.balance), rng, corpora if by_corpus else None)
-    starts = np.zeros(len(chosen), dtype=np.int64)
-    if config.train.crop == "random":
-        spare = np.maximum(samples[chosen] - config.window.clip_samples, 0)
-        starts = rng.integers(0, spare + 1)
-    return Plan(rows[chosen], starts)
+    balance = bool(config.train.balance)
+    corpora = corpora if config.train.balance == "corpus,label" else None
+    if not spoofed:
+        chosen = order(bonafide, balance, rng, corpora)
+        return Plan(rows[chosen], _crops(samples[chosen], config, rng))
+    starts = _crops(samples, config, rng)
+    labels, decided = window_labels(rows, starts, bonafide, samples, spoofed, config)
+    kept = np.flatnonzero(decided)
+    if labels[kept].all():
+        raise ConfigError(
+            f"--clip_s {config.window.clip_s:g}: no window drawn is spoofed by {100 * SPOOFED_SHARE:g} % or more; "
+            "shorten it"
+        )
+    chosen = kept[order(labels[kept], balance, rng, None if corpora is None else corpora[kept])]
+    # A repeated clip gets another crop, unless its label depends on it.
+    fixed = np.isin(rows[chosen], list(spoofed))
+    return Plan(
+        rows[chosen],
+        np.where(fixed, starts[chosen], _crops(samples[chosen], config, rng)),
+        own_labels=labels[chosen],
+    )
+
+
+def _crops(samples: np.ndarray, config: Config, rng: np.random.Generator) -> np.ndarray:
+    """First sample of a window of each clip of these lengths, ``[clips]``."""
+    if config.train.crop != "random":
+        return np.zeros(len(samples), dtype=np.int64)
+    return rng.integers(0, np.maximum(samples - config.window.clip_samples, 0) + 1)
+
+
+def window_labels(
+    rows: np.ndarray,
+    starts: np.ndarray,
+    bonafide: np.ndarray,
+    samples: np.ndarray,
+    spoofed: Spoofed,
+    config: Config,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Whether each window is bonafide, and whether that is decided, both ``[windows]`` bool.
+
+    A window of a partly spoofed recording is spoof if at least ``SPOOFED_SHARE`` of it is, bonafide if none is, and
+    undecided between; any other window is what its recording is. All arrays are by window.
+    """
+    labels, decided = bonafide.copy(), np.ones(len(rows), bool)
+    for place in np.flatnonzero(np.isin(rows, list(spoofed))):
+        start = starts[place]
+        end = min(start + config.window.clip_samples, samples[place])
+        segments = np.array(spoofed[int(rows[place])]) * SAMPLE_RATE_HZ  # (segments, 2)
+        overlaps = np.minimum(segments[:, 1], end) - np.maximum(segments[:, 0], start)
+        share = np.maximum(overlaps, 0).sum() / (end - start)
+        labels[place] = share == 0
+        decided[place] = share == 0 or share >= SPOOFED_SHARE
+    return labels, decided
 
 
 def order(
@@ -117,7 +182,7 @@ def dataset(
             waves = load(store, batch, config)
             if change:
                 waves = change(waves, number * config.train.batch_size)
-            yield waves, bonafide[batch.rows, None].astype(np.float32)
+            yield waves, batch.labels(bonafide)[:, None].astype(np.float32)
 
     signature = (
         tf.TensorSpec((None, config.window.clip_samples), tf.float32),

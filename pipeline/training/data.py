@@ -1,7 +1,7 @@
 """Data of a training: rows to fit, rows to choose by, and the batches of an epoch."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from pipeline.errors import ConfigError
 from pipeline.store.manifest import matching
 from pipeline.store.store import Store
 from pipeline.training import batches
+from pipeline.training.batches import Spoofed
 from pipeline.training.host_augmentation import HostAugmentation
 
 TRAIN_SAMPLE = 100
@@ -18,7 +19,10 @@ TRAIN_SAMPLE = 100
 
 @dataclass(frozen=True)
 class Data:
-    """Rows of train, a fixed sample of them, and rows of dev; labels, lengths and corpora by Store row."""
+    """Rows of train, a fixed sample of them, and rows of dev; labels, lengths and corpora by Store row.
+
+    ``spoofed`` are the spoofed segments of train's rows that list some: their windows have their own labels.
+    """
 
     store: Store
     bonafide: np.ndarray
@@ -29,6 +33,7 @@ class Data:
     dev: np.ndarray
     config: Config
     augmentation: HostAugmentation | None = None
+    spoofed: Spoofed = field(default_factory=dict)
 
     @classmethod
     def of(cls, store: Store, config: Config) -> "Data":
@@ -62,6 +67,7 @@ class Data:
             dev=rows["dev"],
             config=config,
             augmentation=HostAugmentation.of(config),
+            spoofed={int(row): found for row in train if (found := store.segments(int(row)))},
         )
 
     def steps(self, devices: int = 1) -> int:
@@ -70,14 +76,15 @@ class Data:
 
     def epoch(self, number: int, devices: int = 1) -> "tf.data.Dataset":  # noqa: F821
         """Batches of an epoch; ``devices`` can share each of them evenly."""
-        chosen = self.plan(number, self.config).first(self._shared(devices))
+        chosen = self.plan(number, self.config)
+        chosen = chosen.first(len(chosen.rows) - len(chosen.rows) % devices)
         change = self.augmentation and self.augmentation.of_epoch(self.config.train.seed, number)
         return batches.dataset(self.store, chosen, self.bonafide, self.config, change)
 
     def plan(self, number: int, config: Config) -> batches.Plan:
         """Windows of an epoch."""
         bonafide, samples, corpora = (known[self.train] for known in (self.bonafide, self.samples, self.corpora))
-        return batches.plan(self.train, bonafide, samples, config, number, corpora)
+        return batches.plan(self.train, bonafide, samples, config, number, corpora, self.spoofed)
 
     def _shared(self, devices: int) -> int:
         """Clips per epoch, a multiple of ``devices``: each part of a batch counts the same, whatever its size."""
@@ -86,6 +93,10 @@ class Data:
     def windows(self) -> "tf.data.Dataset":  # noqa: F821
         """Windows of the train subset, each once, in order."""
         chosen, _ = batches.all_windows(self.store, self.train, self.config)
+        if self.spoofed:
+            given = chosen.rows, chosen.starts, self.bonafide[chosen.rows], self.samples[chosen.rows]
+            labels, decided = batches.window_labels(*given, self.spoofed, self.config)
+            chosen = replace(chosen, own_labels=labels).part(decided)
         return batches.dataset(self.store, chosen, self.bonafide, self.config)
 
 

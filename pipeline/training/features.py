@@ -115,7 +115,7 @@ class Features:
             with files.whole_file(paths[number], shared=True) as unfinished, unfinished.open("wb") as file:
                 np.save(file, made)
         shards = tuple(np.load(path, mmap_mode="r") for path in paths)
-        return Part(shards, self._data.bonafide[chosen.rows].astype(np.float32))
+        return Part(shards, chosen.labels(self._data.bonafide).astype(np.float32))
 
     def _encoded(self, chosen: Plan, seed: list[int] | None) -> Iterator[np.ndarray]:
         """Features by batches, ``[batch, …]`` float16; with a seed the windows are augmented as in training."""

@@ -5,6 +5,7 @@ import pytest
 
 from benchmarks import calls, conversations
 from benchmarks.conversations import Point
+from pipeline.metrics.localisation import Located
 from tests.support.made_windows import scored_windows
 
 
@@ -41,28 +42,20 @@ def test_plain_thresholds_take_each_window_by_itself():
     assert conversations.plain(timeline([2, -1, 2, -1, -1, 2]), 0.0) == [(1.0, 2.0), (3.0, 5.0)]
 
 
-def test_a_segment_is_right_within_a_second_at_both_ends():
-    scored = timeline([2.0] * 10)
-    found = {(2.0, 6.0): 1, (3.0, 7.0): 1, (2.0, 7.1): 0, (0.9, 6.0): 0}
-    for located, right in found.items():
-        point = conversations.measure([(scored, (2.0, 6.0))], lambda *_, located=located: [located], 0.0)
-        assert (point.right, point.found, point.true) == (right, 1, 1)
-        assert point.false_per_hour == (1 - right) * 360
-
-
 def test_segments_in_calls_without_spoof_are_false():
-    point = conversations.measure([(timeline([1.0] * 10), None)], lambda *_: [(0.0, 5.0), (6.0, 7.0)], 0.0)
-    assert (point.right, point.found, point.true, point.false_per_hour) == (0, 2, 0, 720.0)
-    assert (point.precision, point.recall) == (0.0, 0.0)
+    found = conversations.measure([(timeline([1.0] * 10), None)], lambda *_: [(0.0, 5.0), (6.0, 7.0)], 0.0).located
+    assert (found.right, found.found, found.true, found.false_per_hour) == (0, 2, 0, 720.0)
+    assert (found.precision, found.recall) == (0.0, 0.0)
 
 
 def test_the_area_takes_the_best_precision_at_each_recall_or_more():
-    points = [Point(0, 1, 2, 4, 9.0), Point(1, 2, 2, 4, 0.0), Point(2, 3, 6, 4, 30.0)]
+    points = [Point(0, Located(4, 2, 1, 0.1)), Point(1, Located(4, 2, 2, 0.1)), Point(2, Located(4, 6, 3, 0.1))]
     # Recall 1/4 and 2/4 at precision 1, 3/4 at 1/2.
     assert conversations.average_precision(points) == pytest.approx(0.5 * 1.0 + 0.25 * 0.5)
-    assert conversations.at_recall(points, 0.5) == points[1]
-    assert conversations.at_recall(points, 0.8) is None
-    assert points[1].f1 == pytest.approx(2 / 3)
+    # False segments per hour: 10, 0, 30.
+    assert conversations.at_false_per_hour(points, 29) == points[1]
+    assert conversations.at_false_per_hour(points, 30) == points[2]
+    assert conversations.at_false_per_hour(points[::2], 5) == points[0]
 
 
 def test_the_path_beats_plain_thresholds_where_windows_err():

@@ -86,3 +86,32 @@ def test_the_threshold_moves_what_counts_as_low():
 def test_runs():
     assert spoofed_segments.runs([True, False, False, True, True]) == [(0, 0), (3, 4)]
     assert spoofed_segments.runs([False]) == []
+
+
+@pytest.mark.parametrize("start_s", [4.1, 4.35, 4.9])
+def test_edges_lie_where_windows_are_spoofed_by_half(start_s):
+    end_s = start_s + 7
+    middles = 1.0 + 0.5 * np.arange(30)
+    share = np.clip(np.minimum(middles - start_s, end_s - middles) / 2 + 0.5, 0, 1)
+    (found,) = find(5 - 7 * share)
+    assert found.start_s == pytest.approx(start_s, abs=0.06)
+    assert found.end_s == pytest.approx(end_s, abs=0.06)
+
+
+def test_edges_of_windows_that_do_not_overlap_stay_between_them():
+    (found,) = find([3, 3, 1, -3, -3, -3, 2, 3, 3], hop_s=2.0, threshold=0.5)
+    assert (found.start_s, found.end_s) == (6.0, 12.0)
+
+
+@given(st.lists(st.integers(-6, 6), min_size=1, max_size=40))
+def test_edges_keep_their_order_within_the_recording(scores):
+    found = find(scores, switch_cost=0.5)
+    places = [place for segment in found for place in (segment.start_s, segment.end_s)]
+    assert places == sorted(set(places))
+    assert all(0 <= place <= (len(scores) - 1) * 0.5 + 2 for place in places)
+
+
+def test_a_recording_has_a_threshold_between_the_operating_point_and_its_level():
+    assert spoofed_segments.own_threshold(1.0, np.array([5.0, 5.0, -9.0])) == 2.0
+    assert spoofed_segments.own_threshold(1.0, np.array([-3.0])) == 0.0
+    assert spoofed_segments.own_threshold(1.0, np.array([])) == 1.0

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.config import Config
+from pipeline.errors import ConfigError
 from pipeline.training import batches
 
 ROWS = np.arange(100, 130)
@@ -78,3 +79,41 @@ def test_the_option_takes_the_corpora_into_account():
     assert (corpora[chosen.rows - 100] == "small").sum() in (14, 15, 16)
     without = batches.plan(ROWS, BONAFIDE, SAMPLES, Config(), 0, corpora)
     assert np.array_equal(without.rows, batches.plan(ROWS, BONAFIDE, SAMPLES, Config(), 0).rows)
+
+
+def test_windows_of_partly_spoofed_clips_have_their_own_labels():
+    # 2.5 s each; spoofed from 1.5 s on, by windows of 1 s: bonafide up to 0.5 s, spoof from 0.75 s on.
+    spoofed = {int(row): ((1.5, 2.5),) for row in ROWS[20:]}
+    config = Config().replace(clip_s=1.0)
+    chosen = [batches.plan(ROWS, BONAFIDE, SAMPLES, config, epoch, spoofed=spoofed) for epoch in range(20)]
+    seen = set()
+    for own in chosen:
+        labels = own.labels(BONAFIDE)
+        assert 20 <= len(own.rows) <= 30
+        assert abs(labels.sum() - len(labels) / 2) <= 0.5
+        for row, start, bonafide in zip(own.rows, own.starts, labels, strict=True):
+            if row not in spoofed:
+                assert bonafide == (row < 106)
+                continue
+            assert start <= 8000 if bonafide else start >= 12000
+            seen.add(bool(bonafide))
+    assert seen == {True, False}
+    assert sum(len(own.rows) for own in chosen) < 20 * 30
+    part = chosen[0].part(slice(4))
+    assert np.array_equal(part.labels(BONAFIDE), chosen[0].labels(BONAFIDE)[:4])
+
+
+def test_a_window_shorter_than_its_spoof_share_is_an_error():
+    spoofed = {int(row): ((0.0, 0.01),) for row in ROWS[6:]}
+    with pytest.raises(ConfigError, match=r"--clip_s 1: no window drawn is spoofed by 25 % or more"):
+        batches.plan(ROWS, BONAFIDE, SAMPLES, Config().replace(clip_s=1.0), 0, spoofed=spoofed)
+
+
+def test_shares_of_windows_decide_their_labels():
+    starts = np.array([0, 8000, 11999, 12000, 24000, 0])
+    rows = np.array([7, 7, 7, 7, 7, 8])
+    labels, decided = batches.window_labels(
+        rows, starts, np.zeros(6, bool), np.full(6, 40000), {7: ((1.5, 2.5),)}, Config().replace(clip_s=1.0)
+    )
+    assert labels.tolist() == [True, True, False, False, False, False]
+    assert decided.tolist() == [True, True, False, True, True, True]
