@@ -182,8 +182,8 @@ class WindowConfig:
     pad: str = option("repeat", "way to fill a clip shorter than clip_s", choices=("repeat", "zero"))
     windows: str = option(
         "overlapping",
-        "windows to score in a longer recording; overlapping: by half, consecutive: end to end, first: only its "
-        "beginning",
+        "windows to score in a longer recording; overlapping: by half, consecutive: end to end, at half the cost, "
+        "first: only its beginning",
         choices=("overlapping", "consecutive", "first"),
     )
 
@@ -265,6 +265,11 @@ class DeviceConfig:
         True,
         "on several devices, normalise by the statistics of the whole batch; false: by those of each device's part, "
         "which is faster and noisier",
+    )
+    xla: str = option(
+        "off",
+        "compile the training step with XLA and take several steps at once; auto: on one GPU, unless deterministic",
+        choices=("auto", "on", "off"),
     )
     require_gpu: bool = option(False, "fail at once if TensorFlow sees no GPU")
     deterministic: bool = option(

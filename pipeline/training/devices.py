@@ -85,7 +85,8 @@ def prepare(config: Config) -> Device:
         )
     for gpu in gpus:
         tf.config.experimental.set_memory_growth(gpu, True)
-    if config.device.deterministic or not gpus:
+    # Keras compiles nothing with XLA in deterministic mode.
+    if config.device.deterministic or not (gpus or config.device.xla == "on"):
         tf.config.experimental.enable_op_determinism()
     half = config.device.mixed_precision == "on" or (config.device.mixed_precision == "auto" and bool(gpus))
     precision = "mixed_float16" if half else "float32"
@@ -99,6 +100,14 @@ def prepare(config: Config) -> Device:
         )
     names = [tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in gpus]
     return Device(", ".join(names) or "CPU", places, precision)
+
+
+def xla(config: Config) -> bool:
+    """Whether XLA compiles the training step: on a CPU, where it is slower, only if asked for."""
+    import tensorflow as tf
+
+    able = len(tf.config.list_physical_devices("GPU")) == 1 and not config.device.deterministic
+    return config.device.xla == "on" or (config.device.xla == "auto" and able)
 
 
 def keep_freed_memory() -> None:

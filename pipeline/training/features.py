@@ -9,6 +9,7 @@ import fcntl
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -26,7 +27,7 @@ from pipeline.training import batches, host_augmentation, parent, pseudo_spoofs
 from pipeline.training.batches import Plan
 from pipeline.training.data import Data
 
-VERSION = 1
+VERSION = 2
 """Raise it when a change makes other features of the same configuration."""
 BATCH = 32
 SHARD = 512
@@ -126,10 +127,11 @@ class Features:
         if seed and self._data.augmentation:
             change = self._data.augmentation.of_epoch(self._config.train.seed, *seed)
         dataset = batches.dataset(self._data.store, chosen, self._data.bonafide, self._config, change)
+        replace = tf.function(partial(pseudo_spoofs.replace, share=share, batch_size=BATCH))
         for step, (waves, labels) in enumerate(dataset):
             if seed and share:
                 drawn = tf.constant([seed[0], 1000 * (seed[1] + step)])
-                waves = pseudo_spoofs.replace(waves, labels, share=share, seed=drawn)
+                waves = replace(waves, labels, seed=drawn)
             yield self._encode(waves, bool(seed)).numpy().astype(np.float16)
 
 

@@ -10,10 +10,12 @@ from pipeline.config import Config
 from pipeline.errors import ConfigError
 from pipeline.network import inheritance, networks
 from pipeline.network.encoders.speech_encoder import SpeechEncoder
-from pipeline.training import averaging, parent
+from pipeline.training import averaging, devices, parent
 from pipeline.training.data import Data
 from pipeline.training.loss_scale import LossScale
 
+STEPS_AT_ONCE = 8
+"""Steps of a compiled training that TensorFlow takes before Python looks at the loss again."""
 UNDECAYED = ["bias", "beta", "gamma"]
 """Names of variables that weight decay spares."""
 
@@ -29,7 +31,8 @@ def build(config: Config, steps: int) -> keras.Model:
     if config.train.pseudo_spoofs:
         from pipeline.training.pseudo_spoofs import PseudoSpoofing
 
-        model = PseudoSpoofing(model, share=config.train.pseudo_spoofs, seed=config.train.seed)
+        settings = config.train
+        model = PseudoSpoofing(model, share=settings.pseudo_spoofs, seed=settings.seed, batch_size=settings.batch_size)
     prepare(model, config, steps)
     return model
 
@@ -41,6 +44,7 @@ def prepare(model: keras.Model, config: Config, steps: int) -> None:
         raise ConfigError(f"--ema {settings.ema:g}: expected a decay of 0 to under 1, such as 0.999")
     model.average = averaging.WeightAverage(model, settings.ema) if settings.ema else None
     model.frozen_until, model.after_thaw = 0, None
+    model.xla = devices.xla(config)
     if settings.freeze == "backbone":
         model.frozen_until = min(settings.freeze_epochs or settings.epochs, settings.epochs)
     if model.frozen_until < settings.epochs:
@@ -95,8 +99,13 @@ class TwoRates(keras.optimizers.Adam):
 def _compile(model: keras.Model, optimizer: keras.Optimizer) -> None:
     if model.dtype_policy.name == "mixed_float16" and not isinstance(optimizer, LossScale):
         optimizer = LossScale(optimizer)
-    # Keras would choose XLA on a GPU, which cannot compile shapes that depend on random draws.
-    model.compile(optimizer, keras.losses.BinaryCrossentropy(from_logits=True), jit_compile=False)
+    model.compile(
+        optimizer,
+        keras.losses.BinaryCrossentropy(from_logits=True),
+        jit_compile=model.xla,
+        # The average of the weights wants to see every step.
+        steps_per_execution=STEPS_AT_ONCE if model.xla and not model.average else 1,
+    )
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
 
@@ -143,10 +152,13 @@ class StepProgress(keras.callbacks.Callback):
 
     def __init__(self, steps: int, what: str):
         super().__init__()
+        self._done = 0
         self._steps = track(range(steps), total=steps, what=what, unit="step")
 
     def on_train_begin(self, logs=None):
         next(self._steps)
 
     def on_train_batch_end(self, batch, logs=None):
-        next(self._steps, None)
+        for _ in range(self._done, batch + 1):  # several steps may have been taken at once
+            next(self._steps, None)
+        self._done = batch + 1

@@ -27,7 +27,7 @@ PITCH_HZ = (80.0, 260.0)
 PHASE_ROUNDS = 4
 """Iterations of Griffin and Lim (1984) from random phase: few, so that traces stay."""
 SHORTEST_RT60_S, LONGEST_RT60_S = 0.08, 0.6
-SEEDS_A_CLIP = 30
+SEEDS_A_METHOD = 30
 """More than a method uses, so that no two draws of a batch are alike."""
 
 
@@ -36,24 +36,33 @@ class PseudoSpoofing(keras.Model):
 
     The seed of a draw follows the number of the step, so a training resumed after a kill sees the batches it would have
     seen. Weights and inference are those of the given model.
+
+    Parameters
+    ----------
+    batch_size : clips of a whole batch, over all devices.
     """
 
-    def __init__(self, model: keras.Model, *, share: float, seed: int):
+    def __init__(self, model: keras.Model, *, share: float, seed: int, batch_size: int):
         if not 0 < share <= 1:
             raise ConfigError(f"--pseudo_spoofs {share:g}: expected 0 to 1")
         super().__init__(inputs=model.inputs, outputs=model.outputs, name=model.name)
         self.share = share
         self.seed = seed
+        self.batch_size = batch_size // model.distribute_strategy.num_replicas_in_sync
 
     def train_step(self, data):
         waves, labels = data
         step = tf.cast(self.optimizer.iterations, tf.int32)
-        waves = replace(waves, labels, share=self.share, seed=tf.stack([self.seed, 1000 * step]))
+        seed = tf.stack([self.seed, 1000 * step])
+        waves = replace(waves, labels, share=self.share, seed=seed, batch_size=self.batch_size)
         return super().train_step((waves, labels))
 
 
-def replace(waves: tf.Tensor, labels: tf.Tensor, *, share: float, seed: tf.Tensor) -> tf.Tensor:
+def replace(waves: tf.Tensor, labels: tf.Tensor, *, share: float, seed: tf.Tensor, batch_size: int) -> tf.Tensor:
     """Replace a share of the spoofs of a batch by processed copies of its bonafide clips.
+
+    As many copies are made as a whole batch with half of each class needs, so that no shape depends on the labels; the
+    copies that are too many are dropped.
 
     Parameters
     ----------
@@ -61,29 +70,57 @@ def replace(waves: tf.Tensor, labels: tf.Tensor, *, share: float, seed: tf.Tenso
     labels : ``[batch, 1]``, 1 = bonafide; the same for the result.
     share : of the spoofs, 0 to 1.
     seed : ``[2]`` int32; the same seed gives the same batch.
+    batch_size : clips of a whole batch; the last one of an epoch may be smaller.
     """
-    bonafide = tf.where(labels[:, 0] > 0.5)[:, 0]
-    spoof = tf.where(labels[:, 0] <= 0.5)[:, 0]
-    spoof = tf.random.experimental.stateless_shuffle(spoof, seed)
-    pairs = tf.minimum(tf.size(bonafide), tf.size(spoof))
+    most = round(share * (batch_size // 2))
+    if not most:
+        return waves
+    bonafide = labels[:, 0] > 0.5
+    voices, spoofs = (_shuffled(chosen, seed + i) for i, chosen in enumerate((bonafide, ~bonafide)))  # (batch,) each
+    pairs = tf.minimum(_count(bonafide), _count(~bonafide))
     count = tf.cast(tf.round(share * tf.cast(pairs, tf.float32)), tf.int32)
-    bonafide = tf.random.experimental.stateless_shuffle(bonafide, seed + 1)
-    clips, others = (tf.gather(waves, tf.roll(bonafide, shift, axis=0)[:count]) for shift in (0, 1))
-    return tf.tensor_scatter_nd_update(waves, spoof[:count, None], process(clips, others, seed=seed))
+    places = tf.range(most)
+    within = tf.minimum(places, tf.size(spoofs) - 1)
+    clips = tf.gather(waves, tf.gather(voices, within))  # (most, samples)
+    others = tf.gather(waves, tf.gather(voices, (places + 1) % tf.maximum(_count(bonafide), 1)))
+    spoofs = tf.gather(spoofs, within)
+    made = tf.where((places < count)[:, None], process(clips, others, seed=seed), tf.gather(waves, spoofs))
+    return tf.tensor_scatter_nd_update(waves, spoofs[:, None], made)
+
+
+def _shuffled(chosen: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Indexes of the chosen in random order, then those of the others, ``[batch]``."""
+    drawn = tf.random.stateless_uniform(tf.shape(chosen), seed)
+    return tf.argsort(tf.where(chosen, drawn, 2.0))
+
+
+def _count(chosen: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_sum(tf.cast(chosen, tf.int32))
 
 
 def process(waves: tf.Tensor, others: tf.Tensor, *, seed: tf.Tensor) -> tf.Tensor:
     """Process each wave by one of the methods and keep its level; ``others`` are other voices, ``[clips, samples]``.
 
-    The methods take turns and the seed chooses the first, so each gets its share even with few clips per step.
+    The methods take turns and the seed chooses the first, so each gets its share even with few clips per step. The
+    number of clips has to be known when the step is compiled.
     """
-    begin = tf.random.stateless_uniform([], seed + 2, 0, len(METHODS), tf.int32)
+    clips, count = waves.shape[0], len(METHODS)
+    begin = tf.random.stateless_uniform([], seed + 2, 0, count, tf.int32)
+    seeds = [seed + SEEDS_A_METHOD * (number + 1) for number in range(count)]
+    if 2 * clips < count:  # every method on one clip would cost more than a branch for each clip
 
-    def one(clip: tf.Tensor) -> tf.Tensor:
-        given = waves[clip, None], others[clip, None], seed + SEEDS_A_CLIP * (clip + 1)
-        return tf.switch_case((begin + clip) % len(METHODS), [partial(method, *given) for method in METHODS])[0]
+        def one(clip: tf.Tensor) -> tf.Tensor:
+            given = waves[clip, None], others[clip, None]
+            turns = [partial(method, *given, own) for method, own in zip(METHODS, seeds, strict=True)]
+            return tf.switch_case((begin + clip) % count, turns)[0]
 
-    made = tf.map_fn(one, tf.range(tf.shape(waves)[0]), fn_output_signature=tf.TensorSpec(waves.shape[1:], tf.float32))
+        made = tf.map_fn(one, tf.range(clips), fn_output_signature=tf.TensorSpec(waves.shape[1:], tf.float32))
+    else:
+        turns, rows, made = -(-clips // count), tf.range(clips), []
+        for number, (method, own) in enumerate(zip(METHODS, seeds, strict=True)):
+            mine = tf.minimum((number - begin) % count + count * tf.range(turns), clips - 1)  # (turns,)
+            made.append(method(tf.gather(waves, mine), tf.gather(others, mine), own))
+        made = tf.gather(tf.concat(made, 0), (begin + rows) % count * turns + rows // count)
     level = tf.math.divide_no_nan(_rms(waves), _rms(made))
     return tf.clip_by_value(made * level, -1.0, 1.0)
 

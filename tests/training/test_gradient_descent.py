@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from pipeline.errors import ConfigError, ModelFolderError
 from pipeline.metrics.calibration import Calibration, OperatingPoint
@@ -88,6 +89,34 @@ def test_a_frozen_backbone_keeps_its_weights_and_statistics_until_the_thaw(confi
     assert moved(0) == {"dense", "logit"}
     assert {name.rstrip("_0123456789") for name in moved(1)} == {"conv1d", "batch_normalization", "dense", "logit"}
     assert model.optimizer.iterations == Data.of(synthetic_store, config).steps(), "the moments start with the thaw"
+
+
+def test_several_compiled_steps_a_call_train_the_same_model(config, synthetic_store, capfd, monkeypatch):
+    # Other tests of this process have made TensorFlow deterministic, and Keras then leaves XLA out.
+    monkeypatch.setattr("keras.src.trainers.trainer.model_supports_jit", lambda model: True)
+    losses = {}
+    for xla in ("off", "on"):
+        own = config.replace(xla=xla, batch_size=20, dropout=0.0)
+        devices.prepare(own)
+        data = Data.of(synthetic_store, own)
+        model = gradient_descent.build(own, data.steps())
+        assert model.jit_compile == (xla == "on")
+        losses[xla] = gradient_descent.epoch_runner(model, data, own)(0)
+        assert model.optimizer.iterations == data.steps()
+        assert f"{data.steps()}/{data.steps()}" in capfd.readouterr().err
+    assert losses["on"] == pytest.approx(losses["off"], rel=1e-3)
+
+
+def test_no_shape_of_a_step_depends_on_draws_or_labels(config):
+    """Such a shape would keep XLA from taking the whole step, with every augmentation and the pseudo-spoofs."""
+    config = config.replace(augment_strength=0.5, augment_reverb=0.5, pseudo_spoofs=0.5)
+    devices.prepare(config)
+    model = gradient_descent.build(config, 4)
+    step = tf.function(lambda *batch: model.train_step(batch), jit_compile=True)
+    batch = tf.zeros((20, config.window.clip_samples)), tf.constant(np.arange(20)[:, None] % 2, tf.float32)
+    program = step.experimental_get_compiler_ir(*batch)(stage="hlo")
+    assert "fft(" in program
+    assert "<=" not in program.replace("compare", ""), "a bounded dynamic shape"
 
 
 def test_the_average_follows_its_formula_and_is_what_the_model_holds_between_epochs():

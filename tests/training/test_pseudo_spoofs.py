@@ -25,8 +25,9 @@ def labels() -> np.ndarray:
     return np.arange(16)[:, None] % 2 == 0
 
 
-def replaced(waves, labels, share: float, seed=SEED) -> np.ndarray:
-    return np.array(pseudo_spoofs.replace(tf.constant(waves), tf.constant(labels, tf.float32), share=share, seed=seed))
+def replaced(waves, labels, share: float, seed=SEED, batch_size: int = 16) -> np.ndarray:
+    labels = tf.constant(labels, tf.float32)
+    return np.array(pseudo_spoofs.replace(tf.constant(waves), labels, share=share, seed=seed, batch_size=batch_size))
 
 
 def processed(waves, seed=SEED) -> np.ndarray:
@@ -59,9 +60,9 @@ def test_copies_are_as_loud_as_their_originals_and_within_full_scale(waves):
 
 
 def test_methods_take_turns_and_the_seed_decides_which_begins(monkeypatch, waves):
-    marks = [lambda *_, mark=mark: tf.one_hot([mark], 16000) for mark in range(7)]
+    marks = [lambda clip, *_, mark=mark: tf.one_hot([mark] * len(clip), 16000) for mark in range(7)]
     monkeypatch.setattr(pseudo_spoofs, "METHODS", marks)
-    for clips in (1, 2, 16):
+    for clips in (1, 3, 5, 16):
         turns = processed(waves[:clips]).argmax(axis=1)
         np.testing.assert_array_equal(turns, (turns[0] + np.arange(clips)) % 7)
     assert {processed(waves[:1], tf.constant([0, 1000 * step])).argmax() for step in range(40)} == set(range(7))
@@ -70,13 +71,42 @@ def test_methods_take_turns_and_the_seed_decides_which_begins(monkeypatch, waves
 def test_each_row_is_what_the_method_of_its_turn_makes_of_it(waves):
     made, others = processed(waves), np.roll(waves, 1, axis=0)
 
-    def alike(row: int, turn: int) -> bool:
-        seed = SEED + pseudo_spoofs.SEEDS_A_CLIP * (row + 1)
-        single = pseudo_spoofs.METHODS[turn % 7](tf.constant(waves[row, None]), tf.constant(others[row, None]), seed)
-        return np.corrcoef(made[row], single[0])[0, 1] > 0.999
+    def alike(begin: int) -> bool:
+        for number, method in enumerate(pseudo_spoofs.METHODS):
+            mine = [row for row in range(16) if (begin + row) % 7 == number]
+            given = [*mine, 15, 15][:3]  # as many rows for each method
+            own = SEED + pseudo_spoofs.SEEDS_A_METHOD * (number + 1)
+            expected = np.array(method(tf.constant(waves[given]), tf.constant(others[given]), own))
+            if any(np.corrcoef(made[row], wave)[0, 1] < 0.999 for row, wave in zip(mine, expected, strict=False)):
+                return False
+        return True
 
-    (begin,) = (turn for turn in range(7) if alike(0, turn))
-    assert all(alike(row, begin + row) for row in range(1, 16))
+    assert sum(alike(begin) for begin in range(7)) == 1
+
+
+def test_a_few_clips_are_processed_as_each_method_does_by_itself(waves):
+    made = processed(waves[:1])
+    expected = [
+        method(tf.constant(waves[:1]), tf.constant(waves[:1]), SEED + pseudo_spoofs.SEEDS_A_METHOD * (number + 1))
+        for number, method in enumerate(pseudo_spoofs.METHODS)
+    ]
+    assert sum(np.corrcoef(made[0], one[0])[0, 1] > 0.999 for one in expected) == 1
+
+
+def test_a_smaller_last_batch_is_replaced_as_a_whole_one(waves, labels):
+    changed = (replaced(waves[:6], labels[:6], 1.0) != waves[:6]).any(axis=1)
+    np.testing.assert_array_equal(changed, ~labels[:6, 0])
+
+
+def test_xla_compiles_it(monkeypatch, waves, labels):
+    """Shapes that depend on labels or draws would keep it from that; the numbers that it draws are others."""
+    monkeypatch.setattr(pseudo_spoofs, "METHODS", [lambda clip, other, seed: 0.5 * clip] * 7)
+    compiled = tf.function(pseudo_spoofs.replace, jit_compile=True)
+    settings = {"share": 0.5, "seed": SEED, "batch_size": 16}
+    made = np.array(compiled(tf.constant(waves), tf.constant(labels, tf.float32), **settings))
+    changed = (made != waves).any(axis=1)
+    assert changed.sum() == 4
+    assert not changed[labels[:, 0]].any()
 
 
 def test_each_copy_is_of_the_clip_in_its_place(monkeypatch, waves):
@@ -101,7 +131,8 @@ def test_the_excitation_is_that_of_another_clip(waves):
 
 def test_no_copy_gets_itself_as_the_other_clip(monkeypatch, waves, labels):
     pairs = []
-    monkeypatch.setattr(pseudo_spoofs, "METHODS", [lambda clip, other, seed: pairs.append((clip, other)) or clip] * 7)
+    keep = lambda clips, others, seed: pairs.extend(zip(clips, others, strict=True)) or clips  # noqa: E731
+    monkeypatch.setattr(pseudo_spoofs, "METHODS", [keep])
     replaced(waves, labels, 1.0)
     assert len(pairs) == 8
     assert not any(np.array_equal(clip, other) for clip, other in pairs)
@@ -134,7 +165,7 @@ def test_the_trained_model_is_the_model_given(waves, labels):
     waves = waves[:, :8000]
     x = keras.Input((8000,))
     inner = keras.Model(x, keras.layers.Dense(1, name="logit")(x))
-    outer = PseudoSpoofing(inner, share=0.5, seed=0)
+    outer = PseudoSpoofing(inner, share=0.5, seed=0, batch_size=8)
     outer.compile(keras.optimizers.Adam(1e-3), keras.losses.BinaryCrossentropy(from_logits=True), jit_compile=False)
     before = inner.predict(waves, verbose=0)
     np.testing.assert_array_equal(outer.predict(waves, verbose=0), before)
