@@ -65,5 +65,5 @@ def latency_ms(config: Config) -> float:
         started = time.perf_counter()
         network(window)
         spent_s.append(time.perf_counter() - started)
-    windows_per_second = 2 / config.window.clip_s  # the detector's windows overlap by half
-    return 1000 * statistics.median(spent_s) * windows_per_second
+    overlap = 1 if config.window.windows == "consecutive" else 2
+    return 1000 * statistics.median(spent_s) * overlap / config.window.clip_s

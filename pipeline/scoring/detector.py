@@ -137,11 +137,12 @@ class Detector:
     def plan(self, found: Speech, *, hop_s: float = 0.0, also: Iterable[int] = ()) -> Plan:
         """Windows of a recording with this speech.
 
-        Spoofed segments are sought in windows ``hop_s`` apart; by default half a window. ``also`` are first samples of
-        further windows, to be drawn.
+        Spoofed segments are sought in windows ``hop_s`` apart; by default half a window, or in those that
+        count if they are consecutive. ``also`` are first samples of further windows, to be drawn.
         """
         size, mode = self.model.clip_samples, self.model.config.window.windows
-        counted, located = windows.counted(found, size, mode), windows.within(found, size)
+        counted = windows.counted(found, size, mode)
+        located = windows.within(found, size, "overlapping" if mode == "first" else mode)
         if hop_s:
             located = [*range(found.start, located[-1], round(hop_s * SAMPLE_RATE_HZ)), located[-1]]
         starts = np.array(sorted({*counted, *located, *also}))

@@ -65,7 +65,7 @@ def find(
     read : gives the recording, as blocks ``[samples, channels]`` from ``audio.blocks``; called three times.
     mixed : whether the channels are averaged in the blocks.
     point : operating point of labels and spoofed segments.
-    hop_s : seconds between the beginnings of two windows; 0: half a window, as in the rows of files.
+    hop_s : seconds between the beginnings of two windows; 0: the windows of the rows of files.
     switch_cost : see ``spoofed_segments.find``.
     start_s : time of the recording at which the part begins.
     """

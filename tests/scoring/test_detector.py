@@ -171,6 +171,13 @@ def test_timeline_shows_every_window_even_where_the_first_alone_is_scored(loaded
     assert loaded.model.calibration.apply(first.utterance_logit(voice)) == pytest.approx(rows[0].score, abs=1e-5)
 
 
+def test_consecutive_windows_are_all_that_a_recording_costs(loaded, voice):
+    config = loaded.model.config.replace(windows="consecutive")
+    scored = Detector(dataclasses.replace(loaded.model, config=config)).score_windows(voice)
+    assert scored.starts.tolist() == [8000 * number for number in range(4)]
+    assert scored.located.all()
+
+
 def test_a_pool_scores_from_many_threads_as_one_detector_does(loaded):
     waves = [np.random.default_rng(seed).normal(0, 0.1, 4000 * (1 + seed % 5)).astype(np.float32) for seed in range(40)]
     pool = Pool(loaded.model, size=2)

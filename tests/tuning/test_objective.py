@@ -36,8 +36,9 @@ def test_a_trial_has_the_metrics_of_the_epoch_that_training_keeps():
     assert objective.kept(progress, "last") == {"dev/eer": 0.2, "dev/cllr": 0.4}
 
 
-def test_latency_counts_the_windows_of_a_second(monkeypatch):
+@pytest.mark.parametrize(("windows", "a_second"), [("consecutive", 2), ("overlapping", 4)])
+def test_latency_counts_the_windows_of_a_second(windows, a_second, monkeypatch):
     ticks = itertools.count(step=0.01)
     monkeypatch.setattr(objective, "time", SimpleNamespace(perf_counter=lambda: next(ticks)))
-    short = preset("smoke").replace(backbone="lcnn", dense_units=8, clip_s=0.5)
-    assert objective.latency_ms(short) == pytest.approx(10 * 4), "windows that overlap by half, 10 ms each"
+    short = preset("smoke").replace(backbone="lcnn", dense_units=8, clip_s=0.5, windows=windows)
+    assert objective.latency_ms(short) == pytest.approx(10 * a_second), "windows of 10 ms each"
