@@ -1,8 +1,8 @@
 """Export a model to LiteRT (float32, float16, int8) and ONNX, and measure each format against the Keras model.
 
 Size, time per window, largest change of a score and EER go to a table beside the files and to an MLflow run. A format
-that changes the EER by more than half a point gets a note; of the others the fastest on one thread is chosen. The
-choice is for other programs: scoring in this project uses the float32 file of the model folder.
+that changes the EER by more than half a point gets a note; of the others the fastest on one thread is chosen. Scoring
+uses the float32 file, unless ``--apply true`` writes a model folder in which the fastest LiteRT file takes its place.
 """
 
 import dataclasses
@@ -32,6 +32,8 @@ THREADS = (1, 2)
 ROUNDS = 100
 WARM_UP = 5
 INDEX, TEXT = "exports.csv", "exports.txt"
+OWN = "litert-float32"
+"""Format of the file in a model folder that training wrote."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,9 @@ class ExportOptions:
     subset: str = option("eval", "subset to score", choices=manifest.SUBSETS)
     output: str = option("", "folder for the files and the table; empty: artifacts/exports/MODEL")
     clips: int = option(0, "most clips of the subset to score, drawn at random; 0: all")
+    apply: bool = option(
+        False, "true: write a model folder that scores with the fastest LiteRT file; needs --subset dev, which chooses"
+    )
 
 
 @dataclass(frozen=True)
@@ -63,8 +68,16 @@ class Exported:
     note: str = ""
 
 
-def run(model: ModelFolder, store: Store, *, subset: str = "eval", clips: int = 0, output: Path | None = None) -> Path:
-    """Export, measure and log a model; return the folder of the files and the table."""
+def run(
+    model: ModelFolder,
+    store: Store,
+    *,
+    subset: str = "eval",
+    clips: int = 0,
+    output: Path | None = None,
+    apply: bool = False,
+) -> Path:
+    """Export, measure and log a model; return the folder of the files and the table. ``apply``: see ``carry``."""
     rows = _rows(store, subset, clips)
     if model.keras is None:
         raise ModelFolderError(f"{model.folder}: no {model_folders.KERAS}, which exports are made from; train again")
@@ -89,6 +102,8 @@ def run(model: ModelFolder, store: Store, *, subset: str = "eval", clips: int = 
         found.append(Exported(name, *measured, note=note_on(change)))
     found += [Exported(name, note=f"cannot be exported: {reason}") for name, reason in failures.items()]
     _log(model, store, subset, len(rows), choose(found), folder)
+    if apply:
+        print(f"model folder: {carry(model, found, folder).folder}")
     return folder
 
 
@@ -103,6 +118,20 @@ def choose(found: Sequence[Exported]) -> list[Exported]:
     able = [one for one in found if one.p50_ms_1_thread is not None and not one.note]
     fastest = min(able, key=lambda one: one.p50_ms_1_thread, default=None)
     return [dataclasses.replace(one, chosen=one is fastest) for one in found]
+
+
+def carry(model: ModelFolder, found: Sequence[Exported], folder: Path) -> ModelFolder:
+    """Write a model folder that scores with the fastest LiteRT file; the model itself if that is its own.
+
+    Calibration, thresholds and dev trials stay those of the float32 file, whose EER it has within ``MAX_EER_CHANGE``.
+    """
+    able = choose([one for one in found if one.file.endswith(".tflite")])
+    chosen = next((one for one in able if one.chosen), None)
+    if chosen is None or chosen.format == OWN:
+        return model
+    version = f"{model.model_version}-{chosen.format.removeprefix('litert-')}"
+    place = artifacts_dir() / "models" / version
+    return model_folders.derive(model, place, {model_folders.LITERT: folder / chosen.file}, model_version=version)
 
 
 def text(found: pd.DataFrame) -> str:
@@ -142,7 +171,7 @@ def _write(
         path = folder / f"{name}{suffix}"
         print(f"writing {path.name}", flush=True)
         try:
-            if name == "litert-float32":
+            if name == OWN:
                 shutil.copyfile(model.litert, path)  # the file that scores
             else:
                 write(network, path)
@@ -213,10 +242,13 @@ def _megabytes(path: Path) -> float:
 @cli.command(options=ExportOptions)
 def main(_: Config, options: ExportOptions) -> int:
     """Entry point ``export``."""
+    if options.apply and options.subset != "dev":
+        raise ConfigError(f"--apply true --subset {options.subset}: only dev may choose what scores; give --subset dev")
     model = ModelFolder.load(model_folders.find(options.model))
     store_folder = Path(options.store) if options.store else preprocess.ensure(model.config)
     output = Path(options.output) if options.output else None
-    folder = run(model, Store.open(store_folder), subset=options.subset, clips=options.clips, output=output)
+    given = {"subset": options.subset, "clips": options.clips, "output": output, "apply": options.apply}
+    folder = run(model, Store.open(store_folder), **given)
     print(f"\n{(folder / TEXT).read_text(encoding='utf-8')}\nfiles and table: {folder}")
     return 0
 

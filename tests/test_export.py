@@ -117,6 +117,44 @@ def test_the_fastest_without_a_note_is_chosen():
     assert not any(one.chosen for one in export.choose(found[:1]))
 
 
+def test_the_fastest_litert_file_can_be_what_scores(exported, tmp_path, monkeypatch):
+    monkeypatch.setenv("SPOOF_ARTIFACTS", str(tmp_path))
+    folder, model, _, _ = exported
+    found = [
+        Exported("litert-float32", "litert-float32.tflite", p50_ms_1_thread=3.0),
+        Exported("litert-int8", "litert-int8.tflite", p50_ms_1_thread=2.0),
+        Exported("onnx", "onnx.onnx", p50_ms_1_thread=1.0),
+    ]
+    carried = export.carry(model, found, folder)
+    assert carried.folder == tmp_path / "models" / "tiny-1-int8"
+    assert carried.model_version == "tiny-1-int8"
+    assert carried.litert.read_bytes() == (folder / "litert-int8.tflite").read_bytes()
+    assert (carried.calibration, carried.dev_eer) == (model.calibration, model.dev_eer)
+    assert export.carry(model, [found[0], found[2]], folder) is model, "no other program's file, and no copy of itself"
+
+
+def test_only_dev_may_choose_what_scores():
+    with pytest.raises(ConfigError, match="--apply true --subset eval: only dev may choose"):
+        export.main(["--apply", "true"])
+
+
+def test_the_int8_file_quantises_the_network_and_not_its_front_end(exported, rows):
+    from ai_edge_litert.interpreter import Interpreter
+
+    made = Interpreter(str(exported[0] / rows["litert-int8"]["file"]))
+    made.allocate_tensors()
+    tensors = {tensor["index"]: tensor for tensor in made.get_tensor_details()}
+    weights = {
+        tensors[operation["outputs"][0]]["name"]: tensors[operation["inputs"][1]]["dtype"]
+        for operation in made._get_ops_details()
+        if operation["op_name"] in ("CONV_2D", "FULLY_CONNECTED")
+    }
+    front_end = {name for name in weights if "mel_bands" in name or "power_spectrogram" in name}
+    assert front_end
+    assert {weights[name] for name in front_end} == {np.float32}
+    assert np.int8 in {weights[name] for name in set(weights) - front_end}
+
+
 def test_more_than_half_a_point_of_eer_is_marked():
     assert export.note_on(0.0049) == export.note_on(-0.0049) == export.note_on(None) == ""
     assert export.note_on(0.0051) == export.note_on(-0.0051) == "changes the EER by over 0.5 points"

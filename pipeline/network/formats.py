@@ -4,6 +4,7 @@ Each file takes windows ``[windows, clip_samples]`` in any number and returns lo
 """
 
 import logging
+import re
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from pipeline.network.fixed_layer import FixedLayer
 from pipeline.network.spectra import PowerSpectrogram
 
 OPSET = 17
@@ -31,8 +33,21 @@ def litert_float16(model: keras.Model, path: Path) -> None:
 
 
 def litert_int8(model: keras.Model, path: Path) -> None:
-    """Write LiteRT with int8 weights; activations are quantised on the fly (dynamic range)."""
-    _litert(model, path, optimizations=[tf.lite.Optimize.DEFAULT])
+    """Write LiteRT with int8 weights in convolutions and dense layers; activations are quantised at run time.
+
+    Front ends and other layers of fixed arithmetic stay in float32: in 8 bits a spectrogram loses all that is quiet.
+    """
+    from ai_edge_quantizer import qtyping, quantizer
+
+    fixed = sorted({layer.name for layer in model._flatten_layers() if isinstance(layer, FixedLayer)})
+    others = rf"^(?!.*/({'|'.join(map(re.escape, fixed))})(_\d+)?/)"  # operations are named after their layers
+    with tempfile.TemporaryDirectory() as folder:
+        whole = Path(folder) / "float32.tflite"
+        litert(model, whole)
+        quantised = quantizer.Quantizer(str(whole))
+        for operation in (qtyping.TFLOperationName.CONV_2D, qtyping.TFLOperationName.FULLY_CONNECTED):
+            quantised.add_dynamic_config(others, operation, num_bits=8)
+        quantised.quantize().export_model(path, overwrite=True)
 
 
 def onnx(model: keras.Model, path: Path) -> None:
