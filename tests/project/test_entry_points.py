@@ -9,6 +9,8 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import mlflow
@@ -27,23 +29,48 @@ class Project:
         self.uri = f"sqlite:///{folder / 'mlflow.db'}"
         self.client = mlflow.MlflowClient(self.uri, self.uri)
 
-    def run(self, entry: str, **parameters: object) -> str:
-        """What the entry point printed; it must have succeeded."""
-        command = [str(MLFLOW), "run", str(ROOT), "-e", entry, "--env-manager", "local"]
-        for name, value in parameters.items():
-            command += ["-P", f"{name}={value}"]
-        own = {
-            "SPOOF_ARTIFACTS": str(self.folder / "artifacts"),
-            "MLFLOW_TRACKING_URI": self.uri,
-            "MLFLOW_EXPERIMENT_NAME": "project",
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        }
-        outer = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
-        done = subprocess.run(
-            command, env={**outer, **own}, cwd=self.folder, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr[-3000:]
-        return done.stdout
+    def run(self, entry: str, *, command_line: bool = False, **parameters: object) -> str:
+        """What the entry point printed; it must have succeeded.
+
+        With ``command_line`` the command ``mlflow run`` is started, which imports MLflow for seconds and calls what is
+        called here without it.
+        """
+        given = {name: str(value) for name, value in parameters.items()}
+        with pytest.MonkeyPatch.context() as patch, self._printed() as (out, err):
+            for name in [name for name in os.environ if name.startswith("MLFLOW_")]:
+                patch.delenv(name)
+            patch.setenv("SPOOF_ARTIFACTS", str(self.folder / "artifacts"))
+            patch.setenv("MLFLOW_TRACKING_URI", self.uri)
+            patch.setenv("MLFLOW_EXPERIMENT_NAME", "project")
+            patch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+            patch.chdir(self.folder)
+            if command_line:
+                words = [word for name, value in given.items() for word in ("-P", f"{name}={value}")]
+                command = [str(MLFLOW), "run", str(ROOT), "-e", entry, "--env-manager", "local", *words]
+                failed = subprocess.run(command, check=False).returncode
+            else:
+                try:
+                    failed = mlflow.projects.run(str(ROOT), entry, parameters=given, env_manager="local") is None
+                except mlflow.exceptions.ExecutionException:
+                    failed = True
+        assert not failed, err.read_text()[-3000:]
+        return out.read_text()
+
+    @contextmanager
+    def _printed(self) -> Iterator[tuple[Path, Path]]:
+        """Files of what this process and those that it starts print inside the block, and of their errors."""
+        paths = self.folder / "printed.txt", self.folder / "errors.txt"
+        with ExitStack() as afterwards:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            for number, path in enumerate(paths, start=1):
+                afterwards.callback(os.close, kept := os.dup(number))
+                afterwards.callback(os.dup2, kept, number)
+                with path.open("w") as file:
+                    os.dup2(file.fileno(), number)
+            yield paths
+            sys.stdout.flush()
+            sys.stderr.flush()
 
     def runs(self, stage: str) -> list[mlflow.entities.Run]:
         """Runs of a stage, the newest first."""
@@ -66,7 +93,7 @@ def project(tmp_path_factory) -> Project:
 @pytest.fixture(scope="module")
 def trained(project) -> str:
     """What ``train`` printed; ``epochs`` is an option that MLproject does not list."""
-    return project.run("train", preset="smoke", epochs=1)
+    return project.run("train", command_line=True, preset="smoke", epochs=1)
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +193,7 @@ def test_evaluate_alone_lands_in_the_training_run(project, model):
         return run.data.metrics
 
     before = metrics()
-    assert "eval" in project.run("evaluate", model=model, subset="eval")
+    assert "eval" in project.run("evaluate", model=model, subset="eval", saliency="false")
     assert project.runs("evaluate") == []
     assert metrics()["eval/eer"] == before["eval/eer"]
 
@@ -176,7 +203,7 @@ def test_evaluate_on_other_data_is_a_run_of_its_own(project, model, tmp_path):
     table = pd.read_parquet(store / "manifest.parquet")
     table[table["split"] == "eval"][["path", "label", "attack"]].to_csv(tmp_path / "mine.csv", index=False)
     mine = {"corpus": "table", "data_dir": tmp_path / "mine.csv", "split_by": "none"}
-    project.run("evaluate", model=model, subset="eval", **mine)
+    project.run("evaluate", model=model, subset="eval", saliency="false", **mine)
     (run,) = project.runs("evaluate")
     assert run.data.tags["corpus"] == "table"
     (of_model,) = (run for run in project.runs("train") if run.data.tags["model_version"] == model.name)
