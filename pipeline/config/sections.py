@@ -163,6 +163,11 @@ class EncoderConfig:
         "frames of the encoder to one vector; statistics: mean and deviation, attentive: both weighted by attention",
         choices=("statistics", "attentive"),
     )
+    feature_noise: float = option(
+        0.0,
+        "standard deviation of the noise that the features of an encoder are multiplied by in training, relative to 1",
+        least=0,
+    )
     variants: int = option(
         4, "epochs of augmented training clips whose features are kept, if the encoder is not trained", least=1
     )

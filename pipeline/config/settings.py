@@ -94,7 +94,14 @@ PRESETS: dict[str, dict[str, object]] = {
     "gmm": {**_LOGSPEC, "backbone": "gmm", "front_end": "lfcc", **_UNCHANGED, "epochs": 10, "keep": "last"},
     "notebook": {**_NOTEBOOK_INPUT, **_NOTEBOOK_WINDOW, **_NOTEBOOK_NETWORK, **_NOTEBOOK_FIT, **_UNCHANGED},
     "demo-whisper": {**_WHISPER, "init": "pretrained:/whisper", "epochs": 30},
-    "pretrained": {**_WHISPER, "corpus": "voices,demo", "variants": 1, "batch_size": 64, "epochs": 20},
+    "pretrained": {
+        **_WHISPER,
+        "corpus": "voices,demo",
+        "balance": "corpus,label",
+        "feature_noise": 0.3,
+        "batch_size": 64,
+        "epochs": 40,
+    },
 }
 """Options that differ from the field defaults, by preset.
 

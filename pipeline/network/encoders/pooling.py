@@ -145,7 +145,14 @@ def summarise(states: keras.KerasTensor, config: EncoderConfig) -> keras.KerasTe
 
 
 def pool(summary: keras.KerasTensor, config: EncoderConfig) -> keras.KerasTensor:
-    """What ``summarise`` returned to one vector a clip, ``[batch, 2 · channels]``, each channel on a scale of 1."""
+    """What ``summarise`` returned to one vector a clip, ``[batch, 2 · channels]``, each channel on a scale of 1.
+
+    In training ``feature_noise`` multiplies each feature by normal noise around 1 (Srivastava et al. 2014, section 10),
+    so that the head relies on no single channel of the encoder.
+    """
+    if config.feature_noise:
+        variance = config.feature_noise**2
+        summary = keras.layers.GaussianDropout(variance / (1 + variance), name="feature_noise")(summary)
     if config.pooling == "statistics":
         states = next(n for n in itertools.count(1) if n + len(pairs(n)) == summary.shape[1])
         pooled = MixStatistics(states=states, name="mix_layers")(summary)

@@ -49,3 +49,15 @@ def test_summary_and_pool_make_one_vector_a_clip(kind, states):
     given = keras.Input(states.shape[1:])
     pooled = pooling.pool(pooling.summarise(given, config), config)
     assert keras.Model(given, pooled).predict(states, verbose=0).shape == (2, 2 * CHANNELS)
+
+
+def test_noise_multiplies_the_features_in_training_only(states):
+    given = keras.Input(states.shape[1:])
+    quiet, noisy = EncoderConfig(), EncoderConfig(feature_noise=0.5)
+    summary = pooling.summarise(given, quiet)
+    model = keras.Model(given, pooling.pool(summary, noisy))
+    plain = keras.Model(given, pooling.pool(summary, quiet))
+    np.testing.assert_allclose(model(states), plain(states), atol=1e-6)
+    noise = model.get_layer("feature_noise")(np.ones((200, 100), np.float32), training=True)
+    assert np.mean(noise) == pytest.approx(1, abs=0.02)
+    assert np.std(noise) == pytest.approx(0.5, abs=0.02)
