@@ -18,6 +18,7 @@ from pipeline import audio, cli
 from pipeline.common.progress import LOG_EVERY_S
 from pipeline.config import SAMPLE_RATE_HZ, Config, artifacts_dir, fingerprint, option
 from pipeline.errors import AudioError, ConfigError
+from pipeline.metrics.calibration import FAMILIARITY
 from pipeline.scoring import model_folders, parties, segment_files, spoofed_segments
 from pipeline.scoring.detector import Detector
 from pipeline.scoring.parties import Party
@@ -40,6 +41,9 @@ class AnalyseOptions(audio.SpanOptions):
     )
     operating_point: str = option("", "named threshold of the model (eer, min_dcf); empty: the model's default")
     threshold: float | None = option(None, "score below which speech sounds spoofed; replaces the operating point")
+    familiarity: float = option(
+        FAMILIARITY, "share of dev under which speech is unfamiliar and gets no verdict; 0: all gets one", least=0
+    )
     hop_s: float = option(0.0, "seconds between scores; 0: a quarter of a window", least=0)
     switch_cost: float = option(
         spoofed_segments.SWITCH_COST,
@@ -61,7 +65,7 @@ def main(_: Config, options: AnalyseOptions) -> int:
     model, mix = detector.model, options.channels == "mix"
     if 0 < options.hop_s < LEAST_HOP_S:
         raise ConfigError(f"--hop_s {options.hop_s:g}: expected 0, or {LEAST_HOP_S:g} or more")
-    point = model.point(options.operating_point, options.threshold)
+    point = model.point(options.operating_point, options.threshold, options.familiarity)
     notes: list[audio.Note] = []
     passes = iter(PASSES)
 

@@ -168,7 +168,7 @@ def _write(
         added[model_folders.CARD].write_text(text, encoding="utf-8")
         if trials is not None:
             added[dev_table.FILE] = Path(work) / dev_table.FILE
-            trials.to_parquet(added[dev_table.FILE], index=False)
+            dev_table.write(added[dev_table.FILE], trials)
         written = model_folders.derive(
             model,
             folder,

@@ -19,8 +19,9 @@ from pipeline.common.progress import track
 from pipeline.common.spark import EngineOptions
 from pipeline.config import BONAFIDE, SPOOF, Config, option
 from pipeline.errors import ConfigError
+from pipeline.metrics.calibration import FAMILIARITY
 from pipeline.scoring import inputs, model_folders, spark_scoring, workers
-from pipeline.scoring.detector import NO_SPEECH, PARTLY_SPOOF, Row
+from pipeline.scoring.detector import NO_SPEECH, PARTLY_SPOOF, UNFAMILIAR, Row
 from pipeline.scoring.inputs import Recording
 from pipeline.scoring.model_folders import ModelFolder
 from pipeline.scoring.row_file import Done, RowFile
@@ -48,6 +49,9 @@ class ScoreOptions(SpanOptions, EngineOptions):
     threshold: float | None = option(
         None, "score from which a recording counts as bonafide; replaces the operating point"
     )
+    familiarity: float = option(
+        FAMILIARITY, "share of dev under which speech is unfamiliar and gets no verdict; 0: all gets one", least=0
+    )
     label_one: str = option(
         "none", "class of the label 1 in a table whose labels are 1 and 0", choices=(BONAFIDE, SPOOF, "none")
     )
@@ -64,11 +68,11 @@ def main(_: Config, options: ScoreOptions) -> int:
     recordings = inputs.find(options.input, options.label_one)
     model_uri = _registered(options.model) if options.engine == "spark" else options.model
     model = ModelFolder.load(model_folders.find(model_uri))
-    point = model.point(options.operating_point, options.threshold)
+    point = model.point(options.operating_point, options.threshold, options.familiarity)
     named = "given" if options.threshold is not None else options.operating_point or model.operating_point
     print(f"model {model.model_version}, bonafide from a score of {point.threshold:+.2f} on ({named})", file=sys.stderr)
     if options.engine == "spark":
-        scorer = partial(_on_cluster, options.master, model_uri, options.operating_point, options.threshold)
+        scorer = partial(_on_cluster, options, model_uri)
     else:
         scorer = partial(workers.rows, model, point=point, processes=options.processes, span=span)
     if options.output:
@@ -78,7 +82,7 @@ def main(_: Config, options: ScoreOptions) -> int:
     else:
         done = _print(recordings, scorer)
     counts = Counter(row.label for row in done)
-    labels = ", ".join(f"{counts[label]} {label}" for label in (BONAFIDE, PARTLY_SPOOF, SPOOF, NO_SPEECH))
+    labels = ", ".join(f"{counts[label]} {label}" for label in (BONAFIDE, PARTLY_SPOOF, SPOOF, UNFAMILIAR, NO_SPEECH))
     print(f"{len(done)} recordings: {labels}, {counts['']} could not be scored", file=sys.stderr)
     if any(recording.label for recording in recordings):
         print(_metrics(recordings, done, point.threshold))
@@ -98,13 +102,16 @@ def _registered(model: str) -> str:
     return uri
 
 
-def _on_cluster(
-    master: str, model_uri: str, operating_point: str, threshold: float | None, paths: Sequence[str]
-) -> Iterator[Row]:
+def _on_cluster(options: ScoreOptions, model_uri: str, paths: Sequence[str]) -> Iterator[Row]:
     if paths:
-        with spark.session(master, "score") as session:
+        with spark.session(options.master, "score") as session:
             yield from spark_scoring.rows(
-                session, model_uri, paths, operating_point=operating_point, threshold=threshold
+                session,
+                model_uri,
+                paths,
+                operating_point=options.operating_point,
+                threshold=options.threshold,
+                familiarity=options.familiarity,
             )
 
 

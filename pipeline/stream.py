@@ -19,6 +19,7 @@ from pipeline import cli
 from pipeline.audio import WHOLE, SpanOptions
 from pipeline.config import SAMPLE_RATE_HZ, Config, option
 from pipeline.errors import AudioError, ConfigError
+from pipeline.metrics.calibration import FAMILIARITY
 from pipeline.scoring import model_folders
 from pipeline.scoring.detector import Detector
 from pipeline.scoring.model_folders import ModelFolder
@@ -37,6 +38,9 @@ class StreamOptions(SpanOptions):
     model: str = option("", "model folder, runs:/ID or models:/NAME@ALIAS; empty: the champion that register left")
     operating_point: str = option("", "named threshold of the model (eer, min_dcf); empty: the model's default")
     threshold: float | None = option(None, "score from which speech counts as bonafide; replaces the operating point")
+    familiarity: float = option(
+        FAMILIARITY, "share of dev under which speech is unfamiliar and gets no verdict; 0: all gets one", least=0
+    )
     step_s: float = option(STEP_S, "seconds between scores", least=0.02)
     smooth_s: float = option(SMOOTH_S, "memory of the smoothed score, in s; 0: none", least=0)
     hysteresis: float = option(
@@ -60,10 +64,9 @@ def main(_: Config, options: StreamOptions) -> int:
     if options.span != WHOLE and options.input in (sources.STDIN, sources.MICROPHONE):
         raise ConfigError(f"--start and --end: --input {options.input} has no known length; name a file")
     model = ModelFolder.load(model_folders.find(options.model))
-    threshold = model.point(options.operating_point, options.threshold).threshold
-    listener = Listener(
-        Detector(model), threshold=threshold, smooth_s=options.smooth_s, hysteresis=_margin(model, threshold, options)
-    )
+    point = model.point(options.operating_point, options.threshold, options.familiarity)
+    margin = _margin(model, point.threshold, options)
+    listener = Listener(Detector(model), point=point, smooth_s=options.smooth_s, hysteresis=margin)
     feed = Feed(
         _blocks(options),
         window=model.clip_samples,

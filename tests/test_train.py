@@ -12,18 +12,22 @@ from pathlib import Path
 import keras
 import mlflow
 import numpy as np
+import pandas as pd
 import pytest
 
 from pipeline import evaluate, metrics, tracking, train
 from pipeline.config import PROJECT_ROOT, Config, preset
 from pipeline.errors import ConfigError
 from pipeline.metrics import calibration
+from pipeline.network import networks
+from pipeline.scoring import model_folders
 from pipeline.scoring.detector import Detector
 from pipeline.scoring.model_folders import ModelFolder
 from pipeline.store.store import Store
 from pipeline.training import checkpoint, devices, gradient_descent, loop
 from pipeline.training.data import Data
 from pipeline.training.logits import scorer, utterance_logits
+from tools import add_familiarity
 
 pytestmark = pytest.mark.usefixtures("tracking_store")
 EPOCHS = 3
@@ -255,6 +259,26 @@ def test_the_model_folder_keeps_dev_trials_and_named_points(trained, synthetic_s
         rows[["attack", "corpus", "duration_s"]].reset_index(drop=True)
     )
     assert model.dev["speech_s"].between(0, model.dev["duration_s"]).all()
+
+
+def test_the_litert_file_gives_the_embeddings_that_familiarity_is_measured_by(trained, synthetic_store):
+    model, row = ModelFolder.load(trained[1]), synthetic_store.subset("dev")[3]
+    network, units = networks.with_embedding(networks.load(model.keras)), model.config.model.dense_units
+    assert {name: output.shape[-1] for name, output in network.output.items()} == {"logit": 1, "embedding": units}
+    scored = Detector(model).score_windows(synthetic_store.waveform(row))
+    assert scored.embeddings.shape == (len(scored.logits), units)
+    assert model.usual.distances(scored.embedding) == pytest.approx(model.usual.dev_distances[3], rel=1e-2)
+    assert len(model.usual.dev_distances) == len(model.dev)
+
+
+def test_what_is_usual_can_be_added_to_a_model_without(trained, synthetic_store, tmp_path):
+    model, added = ModelFolder.load(trained[1]), ("dev.parquet", "familiarity.npz")
+    old = model_folders.derive(model, tmp_path / "old", {}, without=added)
+    assert old.usual is old.dev is None
+    made = add_familiarity.add(old, synthetic_store, tmp_path / "new")
+    pd.testing.assert_frame_equal(made.dev, model.dev)
+    np.testing.assert_allclose(made.usual.dev_distances, model.usual.dev_distances, rtol=1e-3)
+    assert set(made.sha256) == set(model.sha256)
     assert (model.operating_point, list(model.operating_points)) == ("eer", [*calibration.NAMED])
 
 

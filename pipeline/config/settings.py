@@ -22,6 +22,9 @@ from pipeline.config.sections import (
 )
 from pipeline.errors import ConfigError
 
+FORMER_WINDOWS = {"all": "overlapping", "apart": "consecutive"}
+"""Former names of the values of ``windows``."""
+
 
 @dataclass(frozen=True)
 class Config:
@@ -60,6 +63,14 @@ class Config:
         sections = self.corpus, self.audio, self.window, self.decision
         common = {name: value for section in sections for name, value in dataclasses.asdict(section).items()}
         return {"preset": self.preset, "backbone": FUSION, **common}
+
+    @classmethod
+    def saved(cls, values: dict[str, object]) -> "Config":
+        """Configuration that ``flat`` gave, perhaps in an earlier version; unknown names raise ``ConfigError``."""
+        options = dict(values)
+        if options.get("windows") in FORMER_WINDOWS:
+            options["windows"] = FORMER_WINDOWS[options["windows"]]
+        return cls(preset=options.pop("preset")).replace(**options)
 
     def replace(self, **values: object) -> "Config":
         """Copy with options changed by their flat names; unknown names raise ``ConfigError``."""

@@ -14,6 +14,7 @@ from pipeline.config import BONAFIDE
 from pipeline.evaluation.clips import DrawnClip
 from pipeline.evaluation.subsets import Rival, of_training
 from pipeline.metrics.assessment import Evaluation
+from pipeline.metrics.calibration import OperatingPoint
 from pipeline.reporting.evaluation_summary import (
     EvaluationSummary,
     ModelFacts,
@@ -97,7 +98,7 @@ def summarise(outcome: Outcome) -> EvaluationSummary:
             version=model.model_version,
             run_id=model.run_id,
             operating_point=model.operating_point,
-            **dataclasses.asdict(model.point()),
+            **_rates(model.point()),
             slope=model.calibration.slope,
             intercept=model.calibration.intercept,
             bounds=tuple(filter(math.isfinite, (model.calibration.lower, model.calibration.upper))),
@@ -137,13 +138,18 @@ def result(evaluation: Evaluation) -> SubsetResult:
     return SubsetResult(evaluation.metrics, evaluation.uncalibrated, evaluation.note, evaluation.groups)
 
 
+def _rates(point: OperatingPoint) -> dict[str, float | None]:
+    """Threshold and prior of an operating point, and its error rates on dev."""
+    return {name: value for name, value in dataclasses.asdict(point).items() if name != "familiarity"}
+
+
 def _points(outcome: Outcome) -> tuple[PointRates, ...]:
     """Operating points of the model with their error rates on the evaluated subsets."""
     complete = [e for e in outcome.evaluations if not e.note and np.isfinite(e.scores).all()]
     return tuple(
         PointRates(
             name,
-            **dataclasses.asdict(point),
+            **_rates(point),
             rates={e.subset: metrics.error_rates(e.scores, e.labels, point.threshold) for e in complete},
         )
         for name, point in outcome.model.operating_points.items()

@@ -19,6 +19,8 @@ MIN_SLOPE = 1e-3
 """Least slope of the standardised logit; scores are then close to 0, and keep their order."""
 KNEE = 1.0
 """Distance from a bound, in nats, at which scores start to be compressed."""
+FAMILIARITY = 0.01
+"""Share of dev under which a recording is unfamiliar."""
 NAMED = ("eer", "min_dcf", "fpr=0.01", "fnr=0.01")
 """Operating points that every model holds."""
 LEAST_CLIPS = 20
@@ -49,12 +51,16 @@ class Calibration:
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """A threshold on the calibrated score, its prior of spoof, and its error rates on dev if they were measured."""
+    """A threshold on the calibrated score, its prior of spoof, and its error rates on dev if they were measured.
+
+    Recordings of less ``familiarity`` get no verdict; 0: all get one.
+    """
 
     threshold: float
     prior_spoof: float
     miss: float | None = None
     false_alarm: float | None = None
+    familiarity: float = FAMILIARITY
 
 
 def fit(logits: np.ndarray, labels: np.ndarray) -> Calibration:

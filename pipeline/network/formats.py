@@ -1,6 +1,7 @@
 """Export formats of a trained Keras model: LiteRT in three precisions, and ONNX. Needs TensorFlow.
 
-Each file takes windows ``[windows, clip_samples]`` in any number and returns logits ``[windows, 1]``.
+Each file takes windows ``[windows, clip_samples]`` in any number. It returns logits ``[windows, 1]`` and, for networks
+that have them, embeddings; ``networks.with_embedding`` names the outputs.
 """
 
 import logging
@@ -16,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from pipeline.network import networks
 from pipeline.network.fixed_layer import FixedLayer
 from pipeline.network.spectra import PowerSpectrogram
 
@@ -57,7 +59,7 @@ def onnx(model: keras.Model, path: Path) -> None:
     """
     with tempfile.TemporaryDirectory() as saved:
         # The converter does not know the Fourier transform of ONNX.
-        with_matrix_transform(model).export(saved, format="tf_saved_model", verbose=False)
+        networks.with_embedding(with_matrix_transform(model)).export(saved, format="tf_saved_model", verbose=False)
         # A separate process: the converter offers this only as a command line.
         command = [sys.executable, "-m", "tf2onnx.convert", "--saved-model", saved, "--opset", str(OPSET)]
         done = subprocess.run([*command, "--output", str(path)], capture_output=True, text=True)
@@ -112,13 +114,13 @@ def _litert(model: keras.Model, path: Path, *, optimizations: Sequence = (), typ
     """Write LiteRT from a frozen graph; Keras exports through a SavedModel, which takes up to five times as long."""
     for name in ("tensorflow", "absl"):  # the latter calls a function that belongs to no object deprecated
         logging.getLogger(name).setLevel(logging.ERROR)
-    shape = [None, *model.input_shape[1:]]
+    both, shape = networks.with_embedding(model), [None, *model.input_shape[1:]]
 
     @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, name="waveform")], autograph=False)
-    def logits(waveform: tf.Tensor) -> tf.Tensor:
-        return model(waveform, training=False)
+    def outputs(waveform: tf.Tensor) -> tf.Tensor | dict[str, tf.Tensor]:
+        return both(waveform, training=False)
 
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([logits.get_concrete_function()])
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([outputs.get_concrete_function()])
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS, tf.lite.OpsSet.SELECT_TF_OPS]
     converter.target_spec.supported_types = list(types)
     converter.optimizations = list(optimizations)

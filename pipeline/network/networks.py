@@ -19,6 +19,7 @@ from pipeline.network import front_end
 from pipeline.network.augmentation import chain
 from pipeline.network.backbones import efficientnetb0, gmm, lcnn, rawnet2, resnet18, vgg, wav2vec2, whisper
 from pipeline.network.encoders import pooling
+from pipeline.scoring.runtimes import EMBEDDING, LOGIT
 
 BACKBONES = {
     "efficientnetb0": efficientnetb0,
@@ -121,6 +122,22 @@ def split(model: keras.Model, config: Config) -> tuple[keras.Model, keras.Model]
 def before_head(model: keras.Model) -> keras.Model:
     """Model from the waveform to what the head behind an encoder takes; shares the layers of ``model``."""
     return keras.Model(model.inputs[0], model.get_layer(pooling.SUMMARY).output)
+
+
+def with_embedding(model: keras.Model) -> keras.Model:
+    """The model with two outputs: ``logit``, and what its last layer takes as ``embedding [batch, units]``.
+
+    Shares the layers of ``model``. Models that ``head`` did not end (mixtures, weighted sums of others), or whose last
+    layer takes one number, have no embedding and come back as they are.
+    """
+    names = {layer.name for layer in model.layers}
+    if set(HEAD) <= names and model.get_layer(HEAD[0]).units > 1:
+        outputs = {LOGIT: model.output, EMBEDDING: model.get_layer(HEAD[0]).output}
+        return keras.Model(model.input, outputs, name=model.name)
+    if ENCODER_HEAD in names:
+        both = with_embedding(model.get_layer(ENCODER_HEAD))
+        return keras.Model(model.input, both(model.get_layer(pooling.SUMMARY).output), name=model.name)
+    return model
 
 
 def head(features: keras.KerasTensor, config: ModelConfig) -> keras.KerasTensor:

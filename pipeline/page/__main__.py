@@ -7,13 +7,14 @@ ones until they are analysed.
 import contextlib
 import getpass
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline import cli
 from pipeline.common import parallel
 from pipeline.config import Config, artifacts_dir, option
 from pipeline.errors import ConfigError
+from pipeline.metrics.calibration import FAMILIARITY
 
 MIN_PORT, MAX_PORT = 0, 65535
 
@@ -31,6 +32,9 @@ class PageOptions:
     add_user: str = option("", "name of a user to add to --password_file: asks for the password, and ends")
     user_header: str = option("", "header in which a reverse proxy names the user, in place of passwords")
     trusted_proxies: str = option("127.0.0.1,::1", "addresses or networks whose --user_header is believed")
+    familiarity: float = option(
+        FAMILIARITY, "share of dev under which speech is unfamiliar and gets no verdict; 0: all gets one", least=0
+    )
     workers: int = option(0, "recordings scored at once; 0: one per core")
     max_streams: int = option(50, "streams at once; 0: none", least=0)
     job_mb: float = option(800.0, "largest upload of a long recording, analysed by job, in MB; 0: no jobs", least=0)
@@ -64,11 +68,14 @@ def main(_: Config, options: PageOptions) -> int:
     from pipeline.page.feedback import Feedback
     from pipeline.page.jobs import JobLimits
     from pipeline.page.streams import StreamLimits
-    from pipeline.scoring import detector, model_folders
+    from pipeline.scoring import model_folders
+    from pipeline.scoring.pool import Pool
     from pipeline.serving.telemetry import Telemetry
 
     workers = options.workers or parallel.cores()
     model = model_folders.ModelFolder.load(model_folders.find(options.model))
+    points = {name: replace(own, familiarity=options.familiarity) for name, own in model.operating_points.items()}
+    model = replace(model, operating_points=points)
     names = server.LOCAL_NAMES | _listed(options.names)
     job_limits = JobLimits(max_mb=options.job_mb, keep_h=options.job_hours, callbacks=_listed(options.callbacks))
     keep = Path(options.keep) if options.keep else None
@@ -79,7 +86,7 @@ def main(_: Config, options: PageOptions) -> int:
     elif options.password_file:
         users = access.Passwords(Path(options.password_file))
     app = server.create(
-        detector.Pool(model, workers),
+        Pool(model, workers),
         workers=workers,
         limits=server.PageLimits(max_mb=options.max_mb),
         names=names,

@@ -21,6 +21,7 @@ from pipeline.config import SAMPLE_RATE_HZ
 from pipeline.errors import AudioError
 from pipeline.scoring.detector import Detector
 from pipeline.scoring.model_folders import ModelFolder
+from pipeline.scoring.runtimes import Outputs
 from pipeline.streaming import pcm
 from pipeline.streaming.listener import HYSTERESIS, SMOOTH_S, STEP_S, Line, Listener, Summary, json_line
 from pipeline.streaming.smoothing import reachable_margin
@@ -105,17 +106,20 @@ class Scorers:
 
     def listener(self) -> Listener:
         """The state of one more stream; it takes some time."""
-        model, threshold = self.model, self.model.point().threshold
-        margin = reachable_margin(HYSTERESIS, threshold, model.calibration.lower, model.calibration.upper)
-        detector = Detector(model, network=self._network)
-        return Listener(detector, threshold=threshold, smooth_s=SMOOTH_S, hysteresis=margin)
+        model, point = self.model, self.model.point()
+        margin = reachable_margin(HYSTERESIS, point.threshold, model.calibration.lower, model.calibration.upper)
+        return Listener(Detector(model, network=self), point=point, smooth_s=SMOOTH_S, hysteresis=margin)
 
     def _begin(self) -> None:
         self._own.detector = Detector(self.model, threads=1)
 
-    def _network(self, batch: np.ndarray) -> np.ndarray:
+    def __call__(self, batch: np.ndarray) -> np.ndarray:
         """Logits ``[windows]`` of windows ``[windows, clip_samples]``, by the detector of the thread."""
-        return self._own.detector.window_logits(batch)
+        return self.outputs(batch)[0]
+
+    def outputs(self, batch: np.ndarray) -> Outputs:
+        """Logits and embeddings of windows, by the detector of the thread."""
+        return self._own.detector.outputs(batch)
 
 
 async def serve(socket: WebSocket, scorers: Scorers) -> None:

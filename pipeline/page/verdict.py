@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pipeline.config import BONAFIDE
 from pipeline.errors import AudioFault
 from pipeline.metrics.calibration import OperatingPoint
-from pipeline.scoring.detector import NO_SPEECH, PARTLY_SPOOF, Row
+from pipeline.scoring.detector import NO_SPEECH, PARTLY_SPOOF, UNFAMILIAR, Row
 
 UNSURE = "unsure"
 ERROR = "error"
@@ -38,6 +38,8 @@ def verdict(row: Row, point: OperatingPoint, fault: AudioFault | None = None) ->
         return Verdict(ERROR, "Could not be judged", REASONS.get(fault, "The recording could not be read."))
     if row.label == NO_SPEECH:
         return Verdict(NO_SPEECH, "No speech to judge", f"Only {row.speech_s:.1f} s of it sounds like speech.")
+    if row.label == UNFAMILIAR:
+        return Verdict(UNFAMILIAR, "Unlike anything this model learnt from", _stranger(row.familiarity))
     if row.label == PARTLY_SPOOF:
         place = f"{row.worst_start_s:.1f} s to {row.worst_end_s:.1f} s"
         return Verdict(PARTLY_SPOOF, "Partly fake", f"It sounds live as a whole, and fake from {place}.")
@@ -47,6 +49,14 @@ def verdict(row: Row, point: OperatingPoint, fault: AudioFault | None = None) ->
     if not degree:
         return Verdict(UNSURE, f"Hard to tell, leaning to {'live' if live else 'fake'}", sentence)
     return Verdict(row.label, f"{degree} {'a live human' if live else 'fake'}", sentence)
+
+
+def _stranger(familiarity: float) -> str:
+    share = 100 * (1 - familiarity)
+    return (
+        f"It is stranger than {share:.4g} % of the recordings that the model was checked on, so its score below says "
+        "little."
+    )
 
 
 def _of_a_hundred(spoof_probability: float, prior_spoof: float, live: bool) -> str:

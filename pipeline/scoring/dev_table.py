@@ -7,6 +7,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from pipeline.config import SAMPLE_RATE_HZ
+from pipeline.errors import ConfigError
 
 FILE = "dev.parquet"
 COLUMNS = ("utterance_id", "label", "speaker", "attack", "corpus", "logit", "score", "duration_s", "speech_s")
@@ -16,10 +17,19 @@ FORMER_FILE = "dev_scores.csv"
 
 
 def read(folder: Path, names: Collection[str]) -> "pd.DataFrame | None":  # noqa: F821
-    """Dev trials of a folder of these files, columns ``COLUMNS``, one row per trial; ``None`` if there are none."""
+    """Dev trials of a folder of these files, columns ``COLUMNS``, one row per trial; ``None`` if there are none.
+
+    Raises ``ConfigError`` without pyarrow (156 MB), which the environment of a registered model lacks.
+    """
     import pandas as pd
 
-    return pd.read_parquet(folder / FILE) if FILE in names else None
+    try:
+        return pd.read_parquet(folder / FILE) if FILE in names else None
+    except ImportError:
+        raise ConfigError(
+            f"{folder / FILE}: reading it needs pyarrow, which is not installed here; take an operating point that the "
+            "model holds, or `pip install pyarrow`"
+        ) from None
 
 
 def read_former(folder: Path, names: Collection[str]) -> "pd.DataFrame | None":  # noqa: F821
@@ -44,3 +54,8 @@ def of(
     spoken = [float(store.speech(row).seconds(0, length)) for row, length in zip(rows, lengths, strict=True)]
     found = store.manifest.iloc[rows][texts].reset_index(drop=True)
     return found.assign(logit=logits, score=scores, duration_s=lengths / SAMPLE_RATE_HZ, speech_s=spoken)
+
+
+def write(path: Path, trials: "pd.DataFrame") -> None:  # noqa: F821
+    """Write dev trials, columns ``COLUMNS``."""
+    trials[list(COLUMNS)].to_parquet(path, index=False, compression="zstd")

@@ -15,19 +15,18 @@ from functools import cached_property
 from pathlib import Path
 
 from pipeline.common import files
-from pipeline.config import BONAFIDE, PROJECT_ROOT, SECTIONS, Config, artifacts_dir
+from pipeline.config import BONAFIDE, PROJECT_ROOT, Config, artifacts_dir
 from pipeline.errors import ConfigError, ModelFolderError
 from pipeline.metrics import calibration
 from pipeline.metrics.calibration import Calibration, OperatingPoint
 from pipeline.metrics.fusion import Fusion
-from pipeline.scoring import dev_table, fetched_models
+from pipeline.scoring import dev_table, familiarity, fetched_models
 
-FORMAT = 3
-READABLE = (1, 2, 3)
-"""Formats that can be read; format 1 has no dev trials, and before 3 the index has no checksum of its own."""
+FORMAT = 4
+READABLE = (1, 2, 3, 4)
+"""Formats that can be read. Before 4 the LiteRT file has one output; before 3 the index has no checksum of its own, and
+format 1 has no dev trials."""
 SEALED = 3
-FORMER_WINDOWS = {"all": "overlapping", "apart": "consecutive"}
-"""Names of ``windows`` in folders of formats 1 to 3."""
 INDEX = "bundle.json"
 LITERT = "model.tflite"
 KERAS = "model.keras"
@@ -91,6 +90,11 @@ class ModelFolder:
         """Dev trials with utterance, label, speaker and score at least; ``None`` in a folder of format 1."""
         return self.dev if self.dev is not None else dev_table.read_former(self.folder, self.sha256)
 
+    @cached_property
+    def usual(self) -> familiarity.Usual | None:
+        """What familiarity is measured by; ``None`` for a model without."""
+        return familiarity.Usual.load(self.folder / familiarity.FILE) if familiarity.FILE in self.sha256 else None
+
     @classmethod
     def load(cls, folder: str | os.PathLike) -> "ModelFolder":
         """Read a model folder; raises ``ModelFolderError`` if it is missing, damaged or of another format."""
@@ -125,12 +129,14 @@ class ModelFolder:
             **{name: index[name] for name in _PLAIN},
         )
 
-    def point(self, name: str = "", threshold: float | None = None) -> OperatingPoint:
-        """An operating point by name, by default the model's default; ``threshold`` replaces the threshold it has.
+    def point(self, name: str = "", threshold: float | None = None, familiarity: float | None = None) -> OperatingPoint:
+        """An operating point by name, by default the model's; ``threshold`` and ``familiarity`` replace what it has.
 
         Points of a prior and costs need no dev trials; rates that are not stored are found on the dev scores. Unknown
         names and thresholds that are not finite raise ``ConfigError``.
         """
+        if familiarity is not None:
+            return dataclasses.replace(self.point(name, threshold), familiarity=familiarity)
         if threshold is not None:
             if not math.isfinite(threshold):
                 raise ConfigError(f"threshold {threshold}: expected a finite number")
@@ -173,8 +179,8 @@ def write(
     *,
     litert: Path | None = None,
     keras: Path | None = None,
-    card: str = "",
     dev: "pd.DataFrame | None" = None,  # noqa: F821
+    usual: familiarity.Usual | None = None,
     fusion: Fusion | None = None,
     **values,
 ) -> ModelFolder:
@@ -184,8 +190,8 @@ def write(
     ----------
     litert, keras : files to copy; the first scores, the second is for fine-tuning and inspection. A folder without
         the first has to be unpacked before it scores (``pipeline.unpack``).
-    card : text of the model card.
     dev : dev trials, columns ``dev_table.COLUMNS``.
+    usual : what familiarity is measured by.
     fusion : how the model was made of others.
     values : the other fields of ``ModelFolder``.
     """
@@ -195,10 +201,10 @@ def write(
             shutil.copyfile(litert, unfinished / LITERT)
         if keras:
             shutil.copyfile(keras, unfinished / KERAS)
-        if card:
-            (unfinished / CARD).write_text(card, encoding="utf-8")
         if dev is not None:
-            dev.to_parquet(unfinished / dev_table.FILE, index=False, compression="zstd")
+            dev_table.write(unfinished / dev_table.FILE, dev)
+        if usual is not None:
+            usual.save(unfinished / familiarity.FILE)
         _write_index(unfinished, {**values, "fusion": fusion})
     return ModelFolder.load(folder)
 
@@ -280,16 +286,11 @@ def find(model: str = "", *, scores: bool = True) -> Path:
 
 
 def _config(folder: Path, values: dict) -> Config:
-    known = {f.name for section in SECTIONS.values() for f in dataclasses.fields(section)}
-    unknown = set(values) - known - {"preset"}
-    if unknown:
-        raise ModelFolderError(
-            f"{folder}: made by another version of this project; it has the option {sorted(unknown)[0]!r}"
-        )
-    options = {name: value for name, value in values.items() if name in known}
-    if options.get("windows") in FORMER_WINDOWS:
-        options["windows"] = FORMER_WINDOWS[options["windows"]]
-    return Config(preset=values["preset"]).replace(**options)
+    try:
+        return Config.saved(values)
+    except ConfigError as error:
+        unknown = str(error).split(";")[0]
+        raise ModelFolderError(f"{folder}: made by another version of this project: {unknown}") from None
 
 
 def _check(path: Path, expected: str) -> None:

@@ -17,7 +17,7 @@ from pipeline.scoring.spoofed_segments import SWITCH_COST, SpoofedSegment
 from pipeline.scoring.timeline import Extent, SpeechFinder, WindowScorer
 
 Taker = TypeVar("Taker", Extent, SpeechFinder, WindowScorer)
-SCORES = ("score", "spoof_probability", "worst_score", "worst_start_s", "worst_end_s")
+SCORES = ("score", "spoof_probability", "familiarity", "worst_score", "worst_start_s", "worst_end_s")
 """Numbers of a party's row that ``as_json`` shows."""
 
 
@@ -36,6 +36,11 @@ class Party:
     outline: np.ndarray
     """Lowest and highest sample of every 50 ms, ``[points, 2]``."""
     start_s: float = 0.0
+
+    @property
+    def numbers(self) -> dict[str, float | None]:
+        """Numbers of the row that ``as_json`` shows."""
+        return {name: getattr(self.row, name) for name in SCORES}
 
     @property
     def speech(self) -> list[tuple[float, float]]:
@@ -76,7 +81,7 @@ def find(
     scorers = _pass(read, lambda channel: WindowScorer(detector, found[channel], plans[channel]))
     parties = []
     for channel, scorer in enumerate(scorers):
-        scored = detector.scored(extents[channel].samples, found[channel], plans[channel], scorer.finish())
+        scored = detector.scored(extents[channel].samples, found[channel], plans[channel], *scorer.finish())
         segments = scored.spoofed_segments(threshold=point.threshold, switch_cost=switch_cost)
         row = detector.whole_row("", scored, point, segments).later(start_s)
         segments = [segment.later(start_s) for segment in segments]
@@ -105,7 +110,7 @@ def as_json(source: str, parties: Sequence[Party], **settings: object) -> dict:
             {
                 "channel": party.channel,
                 "label": party.row.label,
-                **{name: round(getattr(party.row, name), 4) for name in SCORES},
+                **{name: None if value is None else round(value, 4) for name, value in party.numbers.items()},
                 "speech_s": round(party.row.speech_s, 3),
                 "speech": [[round(start, 3), round(end, 3)] for start, end in party.speech],
                 "spoofed": [dataclasses.asdict(found) for found in party.spoofed_segments],

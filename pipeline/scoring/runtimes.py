@@ -1,10 +1,19 @@
-"""Runtimes of exported networks: windows in, logits out; one class per runtime, none of them TensorFlow."""
+"""Runtimes of exported networks, none of them TensorFlow: windows in, logits and embeddings out.
 
+Files of networks without an embedding have one output. The others have two, of which the logit is one wide.
+"""
+
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from pipeline.errors import ModelFolderError
+
+LOGIT, EMBEDDING = "logit", "embedding"
+"""Names of the outputs of networks with an embedding."""
+Outputs = tuple[np.ndarray, np.ndarray | None]
+"""Logits ``[windows]`` float64, and embeddings ``[windows, units]`` float32 of a network that has one."""
 
 
 class LiteRt:
@@ -18,18 +27,22 @@ class LiteRt:
         except ValueError as error:
             raise ModelFolderError(f"{path}: not a LiteRT model ({error})") from None
         self._input = self._interpreter.get_input_details()[0]["index"]
-        self._output = self._interpreter.get_output_details()[0]["index"]
+        self._outputs = [output["index"] for output in self._interpreter.get_output_details()]
         self._windows = 0
 
     def __call__(self, windows: np.ndarray) -> np.ndarray:
         """Logits ``[windows]`` float64 of windows ``[windows, clip_samples]`` float32 in −1…1."""
+        return self.outputs(windows)[0]
+
+    def outputs(self, windows: np.ndarray) -> Outputs:
+        """Logits and embeddings of windows."""
         if len(windows) != self._windows:
             self._interpreter.resize_tensor_input(self._input, windows.shape)
             self._interpreter.allocate_tensors()
             self._windows = len(windows)
         self._interpreter.set_tensor(self._input, np.ascontiguousarray(windows, np.float32))
         self._interpreter.invoke()
-        return self._interpreter.get_tensor(self._output)[:, 0].astype(np.float64)
+        return _outputs([self._interpreter.get_tensor(index) for index in self._outputs])
 
 
 class Onnx:
@@ -45,8 +58,23 @@ class Onnx:
 
     def __call__(self, windows: np.ndarray) -> np.ndarray:
         """Logits ``[windows]`` float64 of windows ``[windows, clip_samples]`` float32 in −1…1."""
-        (logits,) = self._session.run(None, {self._input: np.asarray(windows, np.float32)})
-        return logits[:, 0].astype(np.float64)
+        return self.outputs(windows)[0]
+
+    def outputs(self, windows: np.ndarray) -> Outputs:
+        """Logits and embeddings of windows."""
+        return _outputs(self._session.run(None, {self._input: np.asarray(windows, np.float32)}))
+
+
+def joined(parts: Sequence[Outputs]) -> Outputs:
+    """Outputs of several calls in one."""
+    logits, embeddings = zip(*parts, strict=True)
+    return np.concatenate(logits), None if embeddings[0] is None else np.concatenate(embeddings)
+
+
+def _outputs(tensors: Sequence[np.ndarray]) -> Outputs:
+    """Outputs of a call in any order: LiteRT keeps neither their names nor their order."""
+    logits, *embeddings = sorted(tensors, key=lambda tensor: tensor.shape[1])
+    return logits[:, 0].astype(np.float64), embeddings[0] if embeddings else None
 
 
 def of(path: Path, threads: int) -> LiteRt | Onnx:

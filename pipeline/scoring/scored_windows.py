@@ -21,7 +21,8 @@ class ScoredWindows:
 
     ``starts`` ``[windows]`` are their first samples, ``logits`` and calibrated ``scores`` ``[windows]`` belong to them.
     ``counted`` ``[windows]`` marks those whose mean logit is the recording's, ``located`` those in which spoofed
-    segments are sought; the others are drawn only.
+    segments are sought; the others are drawn only. ``embeddings`` ``[windows, units]`` are the
+    network's, if it has them.
     """
 
     samples: int
@@ -32,11 +33,17 @@ class ScoredWindows:
     counted: np.ndarray
     located: np.ndarray
     speech: Speech
+    embeddings: np.ndarray | None = None
 
     @property
     def logit(self) -> float:
         """Mean logit of the windows that count."""
         return float(self.logits[self.counted].mean())
+
+    @property
+    def embedding(self) -> np.ndarray | None:
+        """Mean embedding ``[units]`` of the windows that count."""
+        return None if self.embeddings is None else self.embeddings[self.counted].mean(axis=0)
 
     @property
     def ends(self) -> np.ndarray:

@@ -8,6 +8,7 @@ from dataclasses import fields, replace
 
 from pipeline.common import spark
 from pipeline.errors import ConfigError, ProjectError
+from pipeline.metrics.calibration import FAMILIARITY
 from pipeline.scoring.detector import Row
 
 BATCH_RECORDINGS = 200_000
@@ -21,6 +22,7 @@ def rows(
     *,
     operating_point: str = "",
     threshold: float | None = None,
+    familiarity: float = FAMILIARITY,
 ) -> Iterator[Row]:
     """The row of each recording, in order, from the registered model ``models:/…``.
 
@@ -37,7 +39,7 @@ def rows(
         result_type=", ".join(f"{f.name} {'string' if f.type is str else 'double'}" for f in fields(Row)),
         env_manager="local",
         params={"operating_point": operating_point, "threshold": float("nan") if threshold is None else threshold},
-        extra_env=_AS_LOCAL,
+        extra_env=_AS_LOCAL | {"SPOOF_SERVE_FAMILIARITY": f"{familiarity:g}"},
     )
     remaining = iter(paths)
     while batch := list(itertools.islice(remaining, BATCH_RECORDINGS)):

@@ -8,7 +8,9 @@ import numpy as np
 
 from pipeline.audio import speech
 from pipeline.audio.speech import Speech
+from pipeline.scoring import runtimes
 from pipeline.scoring.detector import BATCH_WINDOWS, Detector, Plan
+from pipeline.scoring.runtimes import Outputs
 
 OUTLINE_SAMPLES = 800
 """Samples per point of the outline: 50 ms."""
@@ -124,7 +126,7 @@ class WindowScorer:
         self._detector, self._end = detector, found.end
         self._starts = plan.starts.tolist()
         self._held, self._held_from = np.zeros(0, np.float32), 0
-        self._logits: list[np.ndarray] = []
+        self._outputs: list[Outputs] = []
         self._scored = 0
 
     def add(self, block: np.ndarray) -> None:
@@ -136,11 +138,11 @@ class WindowScorer:
             held_to == self._end or batch[-1] + size <= held_to
         ):
             cut = self._detector.cut(self._held, [start - self._held_from for start in batch])
-            self._logits.append(self._detector.window_logits(cut))
+            self._outputs.append(self._detector.outputs(cut))
             self._scored += len(batch)
         keep_from = min(batch[0], held_to) if batch else held_to
         self._held, self._held_from = self._held[keep_from - self._held_from :], keep_from
 
-    def finish(self) -> np.ndarray:
-        """Logits ``[windows]``, after all samples were added."""
-        return np.concatenate(self._logits)
+    def finish(self) -> Outputs:
+        """Logits and embeddings of the windows, after all samples were added."""
+        return runtimes.joined(self._outputs)

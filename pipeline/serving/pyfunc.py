@@ -25,8 +25,9 @@ from mlflow.pyfunc.scoring_server import _SERVER_MODEL_PATH
 from pipeline.audio import Source
 from pipeline.errors import AudioError, AudioFault, ConfigError
 from pipeline.metrics.calibration import OperatingPoint
-from pipeline.scoring.detector import Pool, Row
+from pipeline.scoring.detector import Row
 from pipeline.scoring.model_folders import ModelFolder
+from pipeline.scoring.pool import Pool
 from pipeline.serving import guard, settings
 from pipeline.serving.files import ServedFiles
 from pipeline.serving.latency_log import LatencyLog
@@ -64,7 +65,7 @@ class SpoofDetector(mlflow.pyfunc.PythonModel):
         threshold = params.get("threshold", float("nan"))
         threshold = None if math.isnan(threshold) else float(threshold)
         try:
-            point = self.pool.model.point(params.get("operating_point", ""), threshold)
+            point = self.pool.model.point(params.get("operating_point", ""), threshold, self.settings.familiarity)
         except ConfigError as error:
             raise MlflowException(str(error), BAD_REQUEST) from None
         given = self._given(model_input)

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.audio import Limits
 from pipeline.errors import ConfigError
+from pipeline.metrics.calibration import FAMILIARITY
 
 PREFIX = "SPOOF_SERVE_"
 Count = Annotated[int, Field(gt=0)]
@@ -34,6 +35,9 @@ class ServerSettings(BaseModel):
     max_samples: Count = Field(120_000_000, description="samples of a recording before resampling, all channels")
     max_request_s: Amount = Field(60.0, description="time for a request, in s; rows not begun by then get an error")
     detectors: int = Field(0, ge=0, description="recordings scored at once; 0: one per core")
+    familiarity: float = Field(
+        FAMILIARITY, ge=0, allow_inf_nan=False, description="share of dev under which speech is unfamiliar; 0: none is"
+    )
     log: str = Field("", description="file for JSON lines about latency; empty: standard error")
     log_every_s: Amount = Field(10.0, description="time between two lines, in s; none without requests")
     rows: str = Field("", description="file for scored rows as JSON lines, without names and audio; empty: none")
@@ -75,6 +79,6 @@ def read(environment: Mapping[str, str] = os.environ) -> ServerSettings:
         return ServerSettings(**{fields[name]: value for name, value in given.items()})
     except ValidationError as error:
         variable = PREFIX + str(error.errors()[0]["loc"][0]).upper()
-        special = {f"{PREFIX}DETECTORS": "a number 0 or above", f"{PREFIX}METRICS": "true or false"}
-        expected = special.get(variable, "a number above 0")
+        least_0 = dict.fromkeys((f"{PREFIX}DETECTORS", f"{PREFIX}FAMILIARITY"), "a number 0 or above")
+        expected = (least_0 | {f"{PREFIX}METRICS": "true or false"}).get(variable, "a number above 0")
         raise ConfigError(f"{variable}={given[variable]!r}: expected {expected}") from None

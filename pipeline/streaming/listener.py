@@ -14,7 +14,8 @@ import numpy as np
 from pipeline.audio import speech
 from pipeline.audio.speech import MIN_SPEECH_S
 from pipeline.config import SAMPLE_RATE_HZ
-from pipeline.scoring.detector import NO_SPEECH, Detector
+from pipeline.metrics.calibration import OperatingPoint
+from pipeline.scoring.detector import NO_SPEECH, UNFAMILIAR, Detector
 from pipeline.serving.latency_log import PERCENTILES, class_of, middle_ms
 from pipeline.streaming.smoothing import Hysteresis, RunningMean
 from pipeline.streaming.steps import Step
@@ -33,7 +34,8 @@ class Line:
 
     ``smoothed_score`` and the label that follows from it wait until the window holds enough speech. ``speech`` tells
     whether the step itself holds speech, ``speech_s`` how much the window holds. ``latency_ms`` runs from the last
-    sample of the window to the score. ``dropped`` counts the steps skipped before this one.
+    sample of the window to the score. ``dropped`` counts the steps skipped before this one. ``familiarity`` is that of
+    the window, as in ``detector.Row``.
     """
 
     time_s: float
@@ -44,6 +46,7 @@ class Line:
     speech_s: float
     latency_ms: float
     dropped: int
+    familiarity: float | None = None
 
 
 class Listener:
@@ -52,16 +55,17 @@ class Listener:
     Parameters
     ----------
     detector : the model.
-    threshold : calibrated score from which speech counts as bonafide.
+    point : threshold on the smoothed score from which speech counts as bonafide, and least familiarity.
     smooth_s : memory of the smoothed score, in s; 0: none.
     hysteresis : distance from the threshold at which the smoothed score changes the label.
     """
 
-    def __init__(self, detector: Detector, *, threshold: float, smooth_s: float, hysteresis: float):
+    def __init__(self, detector: Detector, *, point: OperatingPoint, smooth_s: float, hysteresis: float):
         self._detector = detector
         self._meter = SpeechMeter(detector.model.config.window.clip_s)
         self._mean = RunningMean(smooth_s)
-        self._decision = Hysteresis(threshold, hysteresis)
+        self._decision = Hysteresis(point.threshold, hysteresis)
+        self._least_familiarity = point.familiarity
         self._label = NO_SPEECH
         # The first call of each takes many times as long as the others.
         detector.window_logits(np.zeros((1, detector.model.clip_samples), np.float32))
@@ -71,21 +75,25 @@ class Listener:
         """Score one step; steps come in order."""
         # A window that is not full yet is padded as that of a short clip.
         window = self._detector.cut(step.window, [0])
-        score = float(self._detector.model.calibration.apply(self._detector.window_logits(window))[0])
+        logits, embeddings = self._detector.outputs(window)
+        score = float(self._detector.model.calibration.apply(logits)[0])
+        familiarity = self._detector.familiarity(None if embeddings is None else embeddings[0])
         fresh_speech, speech_s = self._meter.add(step.fresh, gap=step.gap)
         time_s = step.end / SAMPLE_RATE_HZ
         enough = speech_s >= MIN_SPEECH_S
         if enough:
             self._label = self._decision.label(self._mean.add(score, time_s))
+        strange = familiarity is not None and familiarity < self._least_familiarity
         return Line(
             time_s=time_s,
             score=score,
             smoothed_score=self._mean.value,
-            label=self._label if enough else NO_SPEECH,
+            label=NO_SPEECH if not enough else UNFAMILIAR if strange else self._label,
             speech=fresh_speech,
             speech_s=speech_s,
             latency_ms=1000 * (time.monotonic() - step.arrived),
             dropped=step.dropped,
+            familiarity=familiarity,
         )
 
 

@@ -13,12 +13,13 @@ from pipeline.config import Config
 from pipeline.metrics import calibration
 from pipeline.metrics.fusion import Fusion
 from pipeline.network import formats, networks, summary
-from pipeline.scoring import dev_table, model_folders
+from pipeline.scoring import dev_table, familiarity, model_folders
+from pipeline.scoring.familiarity import Usual
 from pipeline.scoring.model_folders import ModelFolder
 from pipeline.training import bundle, guard, parent
 from pipeline.training.checkpoint import Progress
 from pipeline.training.data import Data
-from pipeline.training.logits import utterance_logits
+from pipeline.training.logits import utterance_outputs
 
 
 def finish(
@@ -60,7 +61,7 @@ def write(
     fusion : how it was made of other models.
     """
     start = None if fusion else parent.find(config)
-    logits = utterance_logits(model, data.store, data.dev, config)
+    logits, usual = measured(model, config, data)
     labels = data.bonafide[data.dev]
     fitted = calibration.fit(logits, labels)
     scores = fitted.apply(logits)
@@ -76,6 +77,7 @@ def write(
         config=config,
         calibration=fitted,
         dev=dev_table.of(data.store, data.dev, logits, scores),
+        usual=usual,
         operating_points=calibration.operating_points(
             scores, labels, (*calibration.NAMED, config.decision.operating_point)
         ),
@@ -93,6 +95,17 @@ def write(
         written = model_folders.derive(written, folder, {guard.FILE: work / guard.FILE})
     shutil.rmtree(work)
     return written
+
+
+def measured(model: keras.Model, config: Config, data: Data) -> tuple[np.ndarray, Usual | None]:
+    """Logits of dev ``[trials]``, and what is usual for the model; ``None`` for one without embeddings."""
+    both = networks.with_embedding(model)
+    logits, dev = utterance_outputs(both, data.store, data.dev, config)
+    if dev is None:
+        return logits, None
+    drawn = np.random.default_rng(config.train.seed).permutation(data.train)[: familiarity.DRAWN]
+    _, train = utterance_outputs(both, data.store, np.sort(drawn), config)
+    return logits, familiarity.fit(train, dev)
 
 
 def log(model: keras.Model, written: ModelFolder) -> None:

@@ -11,7 +11,7 @@ from pipeline.errors import ConfigError
 from pipeline.page import access, server
 from pipeline.page.__main__ import main
 from pipeline.page.access import Passwords, ProxyHeader
-from pipeline.scoring.detector import Pool
+from pipeline.scoring.pool import Pool
 
 PASSWORD = "correct horse: battery"
 ORIGIN = {"origin": "http://127.0.0.1:8000"}

@@ -19,7 +19,8 @@ from pipeline.errors import ConfigError
 from pipeline.page import callbacks, job_worker, server, view
 from pipeline.page.job_worker import RESULT, UPLOAD
 from pipeline.page.jobs import JOB, TRIES, Job, JobLimits, Jobs
-from pipeline.scoring.detector import Detector, Pool
+from pipeline.scoring.detector import Detector
+from pipeline.scoring.pool import Pool
 from tests.support.page_server import serving
 
 LEFT = "left-by-an-earlier-one"  # 22 characters

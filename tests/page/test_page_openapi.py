@@ -8,7 +8,8 @@ import pytest
 from pipeline import audio
 from pipeline.page import openapi, server
 from pipeline.page.jobs import JobLimits, Jobs
-from pipeline.scoring.detector import COLUMNS, Detector, Pool
+from pipeline.scoring.detector import COLUMNS, Detector
+from pipeline.scoring.pool import Pool
 from tests.page.test_page_jobs import ask
 from tests.support.page_server import serving
 

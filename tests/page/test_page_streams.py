@@ -13,7 +13,8 @@ from websocket import ABNF
 from pipeline import audio
 from pipeline.page import server
 from pipeline.page.streams import Asked, StreamError, StreamLimits
-from pipeline.scoring.detector import Detector, Pool
+from pipeline.scoring.detector import Detector
+from pipeline.scoring.pool import Pool
 from pipeline.streaming import pcm
 from pipeline.streaming.listener import HYSTERESIS, SMOOTH_S, Line, Listener
 from pipeline.streaming.smoothing import reachable_margin
@@ -64,7 +65,7 @@ def expected(model, wave: np.ndarray) -> list[Line]:
     """Lines of ``pipeline.stream`` of samples at 16 kHz."""
     threshold = model.point().threshold
     margin = reachable_margin(HYSTERESIS, threshold, model.calibration.lower, model.calibration.upper)
-    listener = Listener(Detector(model), threshold=threshold, smooth_s=SMOOTH_S, hysteresis=margin)
+    listener = Listener(Detector(model), point=model.point(), smooth_s=SMOOTH_S, hysteresis=margin)
     steps, lines = Steps(window=model.clip_samples, step=4000, lossless=True), []
     while len(wave):
         wave = steps.add(wave)

@@ -12,7 +12,8 @@ import soundfile
 from pipeline import audio
 from pipeline.page import view
 from pipeline.scoring import detector, parties
-from pipeline.scoring.detector import Detector, Pool
+from pipeline.scoring.detector import Detector
+from pipeline.scoring.pool import Pool
 from tests.support.made_windows import scored_windows
 from tests.support.talk import talk
 

@@ -84,6 +84,14 @@ def test_a_folder_derived_from_another_has_its_other_files(make_model_folder, tm
     assert made.sha256["dev.parquet"] == source.sha256["dev.parquet"]
 
 
+def test_without_pyarrow_dev_trials_are_named_with_the_remedy(make_model_folder, monkeypatch):
+    model = make_model_folder(dev=DEV)
+    monkeypatch.setattr(pd, "read_parquet", lambda path: (_ for _ in ()).throw(ImportError("pyarrow")))
+    with pytest.raises(ConfigError, match=r"dev\.parquet: reading it needs pyarrow"):
+        model.point("fpr=0.5")
+    assert model.point("eer").threshold == 0.25
+
+
 def test_dev_scores_in_csv_are_read(make_model_folder, tmp_path):
     csv = tmp_path / "dev_scores.csv"
     DEV[["utterance_id", "label", "speaker", "score"]].to_csv(csv, index=False)
@@ -120,7 +128,7 @@ def test_damage_is_found_and_named(make_model_folder):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": 99}, "format 99 is none of 1, 2, 3"),
+        ({"format": 99}, "format 99 is none of 1, 2, 3, 4"),
         ({"config": {"preset": "x", "warp": 9}}, "another version.*'warp'"),
     ],
 )

@@ -109,4 +109,4 @@ def test_no_more_is_held_than_a_few_windows(detector):
         scorer.add(block)
         most = max(most, len(scorer._held))
     assert most < 16 * 4000 + 2 * CLIP + 20000
-    assert len(scorer.finish()) == (samples - CLIP) // 4000 + 1
+    assert len(scorer.finish()[0]) == (samples - CLIP) // 4000 + 1

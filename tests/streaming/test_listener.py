@@ -10,7 +10,7 @@ from pipeline.streaming.steps import Step
 
 def test_labels_wait_for_speech_and_follow_the_threshold(make_model_folder, voice):
     model = make_model_folder()
-    listener = Listener(Detector(model), threshold=-1e9, smooth_s=0, hysteresis=0)
+    listener = Listener(Detector(model), point=model.point(threshold=-1e9), smooth_s=0, hysteresis=0)
     step = Step(end=8000, window=voice[:8000], fresh=voice[:8000], dropped=0, gap=False, arrived=0.0)
     listener._meter.add = lambda fresh, gap: (False, 0.29)
     silent = listener.line(step)
@@ -18,9 +18,11 @@ def test_labels_wait_for_speech_and_follow_the_threshold(make_model_folder, voic
     listener._meter.add = lambda fresh, gap: (True, 0.3)
     spoken = listener.line(step)
     assert (spoken.label, spoken.smoothed_score) == ("bonafide", spoken.score)
-    strict = Listener(Detector(model), threshold=1e9, smooth_s=0, hysteresis=0)
+    strict = Listener(Detector(model), point=model.point(threshold=1e9), smooth_s=0, hysteresis=0)
     strict._meter.add = lambda fresh, gap: (True, 0.3)
     assert strict.line(step).label == "spoof"
+    strict._detector.familiarity = lambda embedding: 0.009
+    assert (strict.line(step).label, strict.line(step).familiarity) == ("unfamiliar", 0.009)
 
 
 def test_the_meter_counts_as_for_the_whole_recording(voice):

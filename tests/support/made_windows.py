@@ -20,6 +20,7 @@ def scored_windows(
     duration_s: float | None = None,
     speech: Sequence[float] | None = None,
     calibration: Calibration = IDENTITY,
+    embeddings: np.ndarray | None = None,
 ) -> ScoredWindows:
     """Windows that all count, ``hop_s`` apart; ``speech`` are the probabilities of the chunks, by default 1."""
     logits = np.array(logits, float)
@@ -29,5 +30,13 @@ def scored_windows(
     chunks = np.ones(-(-samples // CHUNK_SAMPLES)) if speech is None else np.array(speech)
     every = np.ones(len(logits), bool)
     return ScoredWindows(
-        samples, size, starts, logits, calibration.apply(logits), every, every, Speech(chunks, 0, 0, samples)
+        samples,
+        size,
+        starts,
+        logits,
+        calibration.apply(logits),
+        every,
+        every,
+        Speech(chunks, 0, 0, samples),
+        embeddings,
     )

@@ -88,7 +88,7 @@ function finish(item, answer) {
 
 // Showing them
 
-const BRIEF = { bonafide: "live", spoof: "fake", partly_spoof: "partly fake", unsure: "unclear", no_speech: "no speech", error: "not judged", waiting: "…" };
+const BRIEF = { bonafide: "live", spoof: "fake", partly_spoof: "partly fake", unsure: "unclear", no_speech: "no speech", unfamiliar: "unfamiliar", error: "not judged", waiting: "…" };
 const WAITING = { row: {}, verdict: { tone: "waiting", headline: "Scoring", sentence: "" } };
 
 function progress(share) {
@@ -127,7 +127,7 @@ function show(item) {
   showTime(0, row.duration_s);
   const { kind, seen_by_model: seen } = rest.spectrogram;
   $("seen").textContent = `level, soft to loud (${kind === "logmel" ? "log-mel" : "linear bands"}${seen ? ", as the model sees it" : ""})`;
-  showParts(rest.spoofed_segments);
+  showParts(verdict.tone === "unfamiliar" ? [] : rest.spoofed_segments);
   showFacts(row, rest.threshold);
 }
 
@@ -148,6 +148,7 @@ function showFacts(row, threshold) {
   const facts = [
     ["Score", `${signed(row.score)} (threshold ${signed(threshold)})`],
     ["Probability of fake", `${(100 * row.spoof_probability).toFixed(1)} %`],
+    ...(typeof row.familiarity === "number" ? [["Familiarity", `stranger than ${(100 * (1 - row.familiarity)).toFixed(1)} % of what the model was checked on`]] : []),
     ["Speech", `${row.speech_s.toFixed(1)} s of ${row.duration_s.toFixed(1)} s`],
     ["Scored in", `${row.latency_ms.toFixed(0)} ms`],
     ["Model", row.model_version],
@@ -162,12 +163,12 @@ function showFacts(row, threshold) {
 
 function showTable() {
   $("batch").hidden = items.length < 2;
-  const counts = { bonafide: 0, spoof: 0, partly_spoof: 0, unsure: 0, error: 0 };
+  const counts = { bonafide: 0, spoof: 0, partly_spoof: 0, unsure: 0, unfamiliar: 0, error: 0 };
   for (const { answer } of items) {
     if (answer) counts[answer.verdict.tone === "no_speech" ? "unsure" : answer.verdict.tone] += 1;
   }
   const waiting = items.filter((item) => item.state !== "done").length;
-  const parts = [[counts.bonafide, "live"], [counts.spoof, "fake"], [counts.partly_spoof, "partly fake"], [counts.unsure, "unclear"], [counts.error, "not judged"], [waiting, "to come"]];
+  const parts = [[counts.bonafide, "live"], [counts.spoof, "fake"], [counts.partly_spoof, "partly fake"], [counts.unsure, "unclear"], [counts.unfamiliar, "unfamiliar"], [counts.error, "not judged"], [waiting, "to come"]];
   $("batch-title").textContent = `${items.length} recordings: ` + parts.filter(([n]) => n).map(([n, word]) => `${n} ${word}`).join(", ");
   heads($("heads"), sorting, (next) => {
     sorting = next;
