@@ -48,8 +48,8 @@ def reseal(folder: Path, name: str) -> None:
     files.write_sealed(folder / model_folders.INDEX, index)
 
 
-RESTRICTED = PROJECT_ROOT / "pipeline" / "corpora" / "voices" / "torch_file.py"
-"""Reader of a pickle that calls only the two functions it knows; ``test_voices_sources`` gives it hostile ones."""
+RESTRICTED = {PROJECT_ROOT / "pipeline" / "corpora" / name for name in ("partialspoof.py", "voices/torch_file.py")}
+"""Readers of pickles that call only the functions they know; their tests give them hostile ones."""
 
 
 def test_the_traps_are_traps(tmp_path):
@@ -64,8 +64,8 @@ def test_the_traps_are_traps(tmp_path):
 
 def test_the_code_unpickles_nothing_and_evaluates_no_text():
     files = {*(PROJECT_ROOT / "pipeline").rglob("*.py"), *(PROJECT_ROOT / "tuning").rglob("*.py")}
-    assert RESTRICTED in files
-    for path in files - {RESTRICTED}:
+    assert files >= RESTRICTED
+    for path in files - RESTRICTED:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import | ast.ImportFrom):
                 names = {alias.name.split(".")[0] for alias in node.names} | {getattr(node, "module", "") or ""}
