@@ -27,7 +27,7 @@ def test_what_is_linear_and_flat_meets_both_lines():
     found = {"preprocess": stages((10, 3.0, 100.0), (40, 9.0, 90.0), (160, 33.0, 105.0))}
     assert growth.further_cost_s(list(found["preprocess"].values())) == pytest.approx([0.2, 0.2])
     flat, linear = growth.lines(found)
-    assert (flat.name, linear.name) == ("memory", "growth")
+    assert (flat.name, linear.name) == ("memory_growth", "cost_growth")
     assert flat.figures[0].values == pytest.approx([1.05])
     assert linear.figures[0].values == pytest.approx([1.0])
     assert flat.met

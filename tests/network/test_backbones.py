@@ -6,12 +6,12 @@ import keras
 import librosa
 import numpy as np
 import pytest
-from ai_edge_litert.interpreter import Interpreter
 
 from pipeline.config import SAMPLE_RATE_HZ, ModelConfig
 from pipeline.errors import ConfigError
 from pipeline.network import formats, networks
 from pipeline.network.backbones import lcnn, rawnet2, resnet18, vgg
+from pipeline.scoring.runtimes import LiteRt
 
 BACKBONES = [lcnn, resnet18, vgg, rawnet2]
 SMALL = {lcnn: (32, 32), resnet18: (32, 32), vgg: (16, 16), rawnet2: (8000,)}
@@ -75,17 +75,12 @@ def test_saved_model_gives_the_same_logits(fitted, tmp_path):
 def test_litert_gives_the_same_logits_at_any_batch_size(fitted, tmp_path):
     backbone, model, _ = fitted
     formats.litert(model, tmp_path / "model.tflite")
-    interpreter = Interpreter(str(tmp_path / "model.tflite"))
-    source, target = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
+    network = LiteRt(tmp_path / "model.tflite", threads=1)
     for clips in (1, 3):
         x = inputs(backbone, clips)
-        interpreter.resize_tensor_input(source, x.shape)
-        interpreter.allocate_tensors()
-        interpreter.set_tensor(source, x)
-        interpreter.invoke()
         expected = model.predict(x, verbose=0)
         assert np.abs(expected).max() > 0.1
-        np.testing.assert_allclose(interpreter.get_tensor(target), expected, atol=1e-3)
+        np.testing.assert_allclose(network(x), expected[:, 0], atol=1e-3)
 
 
 @pytest.mark.parametrize(
