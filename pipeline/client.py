@@ -28,6 +28,10 @@ AT_ONCE = 4
 """Requests in progress at once."""
 BUSY = (429, 502, 503, 504)
 """Statuses after which a request is sent again."""
+OF_RECORDING = (400, 413, 422)
+"""Statuses of a recording that the server refuses; others are faults of the address, the rights or the server."""
+LONGEST_WAIT_S = 60
+"""Longest wait that a busy server may name."""
 CONNECT_S = 10.0
 MLFLOW_PATH = "/invocations"
 
@@ -63,7 +67,13 @@ class Client:
         self._is_mlflow = place.endswith(MLFLOW_PATH)
         self._url = place if self._is_mlflow else f"{place}/api/recordings"
         again = urllib3.Retry(
-            retries, redirect=0, backoff_factor=0.5, status_forcelist=BUSY, allowed_methods=None, raise_on_status=False
+            retries,
+            redirect=0,
+            backoff_factor=0.5,
+            status_forcelist=BUSY,
+            allowed_methods=None,
+            raise_on_status=False,
+            retry_after_max=LONGEST_WAIT_S,
         )
         timeout = urllib3.Timeout(connect=CONNECT_S, read=timeout_s)
         self._http = urllib3.PoolManager(maxsize=AT_ONCE, retries=again, timeout=timeout)
@@ -103,6 +113,8 @@ class Client:
                 f"{self._url}: status {answer.status} without a row; name a page's address, or MLflow's with "
                 f"{MLFLOW_PATH}"
             ) from None
+        if answer.status not in OF_RECORDING:
+            raise ServerError(f"{self._url}: status {answer.status}: {str(reason)[:200]}")
         return Row(source, error=str(AudioError(AudioFault.REFUSED, f"status {answer.status}: {reason}")))
 
     def rows(self, paths: Sequence[str]) -> Iterator[Row]:

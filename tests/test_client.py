@@ -79,7 +79,7 @@ def test_the_command_resumes_its_file(tmp_path, capsys):
     for name in "abc":
         (tmp_path / f"{name}.wav").write_bytes(name.encode())
     output = tmp_path / "rows.jsonl"
-    with answering((200, {}, ROW), (404, {}, b""), (200, {}, ROW)) as (url, asked):
+    with answering((200, {}, ROW), (404, {}, b'{"detail": "Not Found"}'), (200, {}, ROW)) as (url, asked):
         command = [str(tmp_path), "--url", url, "--output", str(output)]
         with pytest.raises(ServerError):
             main(command)

@@ -1,6 +1,6 @@
-"""Who may use the page: people with a password, or whoever a reverse proxy names in a header.
+"""Who may use the page: people with a password, or those whom a reverse proxy names in a header.
 
-Passwords are kept as scrypt hashes. A session is a cookie that the server signs with a key of its own process: it ends
+Passwords are kept as scrypt hashes. A session is a cookie that the server signs with a key of this process: it ends
 after ``SESSION_S``, on logging out, and when the server stops. No password and no session is printed or logged.
 """
 
@@ -34,6 +34,8 @@ MAX_BODY, BODY_S = 4096, 10.0
 """Bytes of a request to log in, and seconds in which it must arrive."""
 WRONG_S = 1.0
 """Delay of the answer to a wrong password; two checks at once leave two guesses per second."""
+MOST_WAITING = 20
+"""Log-ins that are checked or wait; more are refused."""
 
 
 class Access(Protocol):
@@ -87,13 +89,16 @@ class Passwords:
         if not self._hashes:
             raise ConfigError(f"--password_file {path}: it has no users; add one with --add_user NAME")
         self._key = secrets.token_bytes(32)
-        self._checks = asyncio.Semaphore(2)
+        self._ended: dict[str, int] = {}
+        self._checks, self._waiting = asyncio.Semaphore(2), 0
 
     def user(self, asking: HTTPConnection) -> str:
         """See ``Access``."""
         name, _, rest = asking.cookies.get(COOKIE, "").partition(".")
         until, _, seal = rest.partition(".")
         if not until.isdigit() or not hmac.compare_digest(seal.encode(), self._seal(name, until).encode()):
+            return ""
+        if seal in self._ended:
             return ""
         name = bytes.fromhex(name).decode()
         return name if time.time() < int(until) and name in self._hashes else ""
@@ -102,6 +107,13 @@ class Passwords:
         """Value of the cookie of a user."""
         coded, until = name.encode().hex(), str(int(time.time()) + SESSION_S)
         return f"{coded}.{until}.{self._seal(coded, until)}"
+
+    def end(self, session: str) -> None:
+        """End a session before its time; those that have run out are forgotten."""
+        _, _, rest = session.partition(".")
+        until, _, seal = rest.partition(".")
+        now = time.time()
+        self._ended = {known: ends for known, ends in self._ended.items() if ends > now} | {seal: int(until)}
 
     def _seal(self, name: str, until: str) -> str:
         return hmac.new(self._key, f"{name}.{until}".encode(), hashlib.sha256).hexdigest()
@@ -117,10 +129,16 @@ class Passwords:
         @app.post("/api/login", status_code=204)
         async def login(request: Request) -> Response:
             name, password = await _credentials(request)
-            async with self._checks:
-                if not await run_in_threadpool(self.right, name, password):
-                    await asyncio.sleep(WRONG_S)
-                    raise HTTPException(401, "name or password is wrong")
+            if self._waiting == MOST_WAITING:
+                raise HTTPException(503, "too many log in at once", {"Retry-After": "10"})
+            self._waiting += 1
+            try:
+                async with self._checks:
+                    if not await run_in_threadpool(self.right, name, password):
+                        await asyncio.sleep(WRONG_S)
+                        raise HTTPException(401, "name or password is wrong")
+            finally:
+                self._waiting -= 1
             answer = Response(status_code=204)
             secure = request.url.scheme == "https"
             answer.set_cookie(
@@ -129,7 +147,9 @@ class Passwords:
             return answer
 
         @app.post("/api/logout", status_code=204)
-        async def logout() -> Response:
+        async def logout(request: Request) -> Response:
+            if self.user(request):
+                self.end(request.cookies[COOKIE])
             answer = Response(status_code=204)
             answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
             return answer
@@ -149,7 +169,7 @@ async def _credentials(request: Request) -> tuple[str, str]:
     try:
         body = json.loads(received)
         name, password = body["name"], body["password"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise HTTPException(422, "expected JSON with name and password") from None
     if not isinstance(name, str) or not isinstance(password, str):
         raise HTTPException(422, "expected JSON with name and password")

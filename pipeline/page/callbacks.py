@@ -26,7 +26,12 @@ def refusal(address: str, allowed: frozenset[str]) -> str:
 def post(address: str, values: dict) -> str:
     """Send values as JSON, with retries that wait longer each time and without redirects; return the outcome."""
     retry = urllib3.Retry(
-        RETRIES, redirect=0, backoff_factor=0.5, status_forcelist=(429, 502, 503, 504), allowed_methods=None
+        RETRIES,
+        redirect=0,
+        backoff_factor=0.5,
+        status_forcelist=(429, 502, 503, 504),
+        allowed_methods=None,
+        respect_retry_after_header=False,  # the other side must not choose how long a thread of this one waits
     )
     try:
         with urllib3.PoolManager(timeout=TIMEOUT_S, retries=retry) as client:

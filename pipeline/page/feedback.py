@@ -11,6 +11,7 @@ import hashlib
 import io
 import os
 import re
+import threading
 from collections import OrderedDict
 from pathlib import Path, PurePosixPath
 
@@ -41,6 +42,7 @@ class Feedback:
     def __init__(self, table: Path, keep: Path | None = None, keep_mb: float = 1000.0):
         self.table, self.keep, self.keep_mb = table, keep, keep_mb
         self._rows: OrderedDict[str, dict] = OrderedDict()
+        self._lock = threading.Lock()
         try:
             files.append(table, "", header=",".join(COLUMNS) + "\n")
             if keep:
@@ -58,10 +60,11 @@ class Feedback:
     def remember(self, recording: bytes, row: dict) -> str:
         """Key by which an answer names a scored recording: its SHA-256."""
         key = hashlib.sha256(recording).hexdigest()
-        self._rows[key] = {name: row[name] for name in ("score", "model_version")}
-        self._rows.move_to_end(key)
-        while len(self._rows) > REMEMBERED:
-            self._rows.popitem(last=False)
+        with self._lock:
+            self._rows[key] = {name: row[name] for name in ("score", "model_version")}
+            self._rows.move_to_end(key)
+            while len(self._rows) > REMEMBERED:
+                self._rows.popitem(last=False)
         return key
 
     def add(self, key: str, answer: str, name: str, recording: bytes) -> None:
@@ -71,17 +74,18 @@ class Feedback:
         """
         if answer not in ANSWERS:
             raise HTTPException(422, f"answer {answer!r}: expected {', '.join(ANSWERS)}")
-        if key not in self._rows:
-            raise HTTPException(410, "the server has forgotten this recording; score it again")
-        if self.table.stat().st_size > 1e6 * MAX_TABLE_MB:
-            raise HTTPException(507, "the table of answers is full")
-        path = self._kept(key, name, recording) if self.keep else plain_path(name)
-        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        line = io.StringIO()
-        csv.writer(line, lineterminator="\n").writerow(
-            (path, ANSWERS[answer], answer, now, self._rows[key]["score"], self._rows[key]["model_version"])
-        )
-        files.append(self.table, line.getvalue(), header=",".join(COLUMNS) + "\n")
+        with self._lock:
+            if key not in self._rows:
+                raise HTTPException(410, "the server has forgotten this recording; score it again")
+            if self.table.stat().st_size > 1e6 * MAX_TABLE_MB:
+                raise HTTPException(507, "the table of answers is full")
+            path = self._kept(key, name, recording) if self.keep else plain_path(name)
+            now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+            line = io.StringIO()
+            csv.writer(line, lineterminator="\n").writerow(
+                (path, ANSWERS[answer], answer, now, self._rows[key]["score"], self._rows[key]["model_version"])
+            )
+            files.append(self.table, line.getvalue(), header=",".join(COLUMNS) + "\n")
 
     def _kept(self, key: str, name: str, recording: bytes) -> str:
         """Copy of a recording, as a path relative to the table."""

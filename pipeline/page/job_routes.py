@@ -37,7 +37,7 @@ def add(app: FastAPI, jobs: Jobs) -> None:
 
     @app.delete("/jobs/{job_id}", status_code=204)
     async def delete(job_id: str) -> Response:
-        if not await asyncio.to_thread(jobs.delete, job_id):
+        if not jobs.delete(job_id):  # in the loop, which starts analyses too
             raise HTTPException(404, "no such job; it may have expired")
         return Response(status_code=204)
 
@@ -58,10 +58,10 @@ class _Uploads:
             raise too_large
         if self._now + self._jobs.unfinished >= limits.unfinished:
             raise HTTPException(503, f"busy: {limits.unfinished} jobs are unfinished", {"Retry-After": "60"})
-        if shutil.disk_usage(self._jobs.folder).free < most + SPARE_BYTES:
+        if shutil.disk_usage(self._jobs.folder).free < (self._now + 1) * most + SPARE_BYTES:
             raise HTTPException(507, "the server's disk is full")
-        self._now += 1
         folder = self._jobs.new_folder()
+        self._now += 1
         try:
             await _write(request, folder / UPLOAD, most, too_large, limits.upload_s)
             return self._jobs.add(folder, mix=mix, callback=callback)

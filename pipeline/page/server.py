@@ -11,7 +11,7 @@ import ipaddress
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import FileResponse, JSONResponse, RedirectResponse
@@ -240,18 +240,26 @@ def _refused(asking: HTTPConnection, names: frozenset[str], access: Access | Non
     there are users a post must name its origin, as browsers always do.
     """
     host, path = asking.headers.get("host", ""), asking.scope["path"]
-    name = urlsplit(f"//{host}").hostname or ""
+    name = _address(f"//{host}").hostname or ""
     if name not in names and not _is_address(name):
         reason = f"the host {name!r} is not served; start the page with --names to allow it"
         return JSONResponse({"error": reason}, 403)
     origin = asking.headers.get("origin", "" if access else None)
-    if asking.scope.get("method") != "GET" and origin is not None and urlsplit(origin).netloc != host:
+    if asking.scope.get("method") != "GET" and origin is not None and _address(origin).netloc != host:
         return JSONResponse({"error": "requests of other pages are not answered"}, 403)
     if not access or path in OPEN or access.user(asking):
         return None
     if path == "/" and isinstance(access, Passwords):
         return RedirectResponse("/login", 303)
     return JSONResponse({"error": "this page is for its users; log in"}, 401)
+
+
+def _address(text: str) -> SplitResult:
+    """Parts of an address; all are empty for one that is none."""
+    try:
+        return urlsplit(text)
+    except ValueError:
+        return urlsplit("")
 
 
 def _is_address(name: str) -> bool:

@@ -198,7 +198,7 @@ class _Stream:
                     raise StreamError(BAD_DATA, f"samples come as binary messages; the only text is {END!r}")
                 yield self.decoder.finish()
                 return
-            if head and (found := "WAV" if part[:4] == b"RIFF" else pcm.container(part[:12])):
+            if head and (found := "WAV" if part[:4] == b"RIFF" else pcm.container(part[:12], frames=False)):
                 raise StreamError(
                     BAD_DATA, f"the stream is {found}; send raw {self.asked.layout.sample_format} samples"
                 )

@@ -76,9 +76,13 @@ def blocks(file: BinaryIO, raw: Layout) -> Iterator[np.ndarray]:
         _check_rest(file, size % 2)
 
 
-def container(head: bytes) -> str:
-    """Name of the format, neither WAV nor raw samples, that begins with these bytes; "" if there is none."""
-    return next((name for name, pattern in CONTAINERS.items() if re.match(pattern, head, re.DOTALL)), "")
+def container(head: bytes, *, frames: bool = True) -> str:
+    """Name of the format, neither WAV nor raw samples, that begins with these bytes; "" if there is none.
+
+    With ``frames`` also of MP3 and AAC that begin with a frame: two bytes, which quiet µ-law often begins with too.
+    """
+    found = next((name for name, pattern in CONTAINERS.items() if re.match(pattern, head, re.DOTALL)), "")
+    return found if frames or not head.startswith(b"\xff") else ""
 
 
 class Decoder:

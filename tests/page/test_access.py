@@ -115,6 +115,7 @@ def test_only_users_with_a_session_are_answered(application, table, monkeypatch,
     assert ask(app, "POST", "/api/recordings", b"x", cookie=cookie, **ORIGIN)[0] == 200
     status, headers, _ = ask(app, "POST", "/api/logout", cookie=cookie, **ORIGIN)
     assert "Max-Age=0" in headers["set-cookie"]
+    assert ask(app, "GET", "/api/model", cookie=cookie)[0] == 401, "a copy of the cookie is worth nothing"
     assert PASSWORD not in "".join(capfd.readouterr())
 
 

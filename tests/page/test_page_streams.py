@@ -11,7 +11,7 @@ import websocket
 from websocket import ABNF
 
 from pipeline import audio
-from pipeline.page import server
+from pipeline.page import access, server
 from pipeline.page.streams import Asked, StreamError, StreamLimits
 from pipeline.scoring.detector import Detector
 from pipeline.scoring.pool import Pool
@@ -226,3 +226,17 @@ def test_wishes_have_defaults():
     assert (asked.layout, asked.step_s, asked.pace) == (pcm.Layout("s16le", 16000, 1), 0.25, "real")
     with pytest.raises(StreamError, match="pace 'slow': expected real, fast"):
         Asked.of({"pace": "slow"})
+
+
+def test_where_there_are_users_a_stream_needs_one(model, tmp_path):
+    access.add_user(tmp_path / "users.txt", "ben", "correct horse")
+    users = access.Passwords(tmp_path / "users.txt")
+    app = server.create(Pool(model, 1), workers=1, limits=server.PageLimits(), stream_limits=LIMITS, access=users)
+    with serving(app) as address:
+        with pytest.raises(websocket.WebSocketBadStatusException) as refused:
+            connect(address, origin=f"http://{address}")
+        assert refused.value.status_code == 401
+        session = f"{access.COOKIE}={users.session('ben')}"
+        client = connect(address, origin=f"http://{address}", cookie=session)
+        client.send("end")
+        assert answers(client)[1] == 1000

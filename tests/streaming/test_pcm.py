@@ -135,6 +135,11 @@ def test_another_container_is_named_and_refused(data, name):
         through_pipe(data, piece=1 << 20)
 
 
+def test_quiet_mu_law_that_begins_like_a_frame_is_taken_where_asked():
+    assert (pcm.container(b"\xff\xfb\x7e\xff"), pcm.container(b"\xff\xfb\x7e\xff", frames=False)) == ("MP3", "")
+    assert pcm.container(b"ID3\x04", frames=False) == "MP3"
+
+
 def test_raw_samples_are_no_container():
     for first in ([-1] * 6, [0] * 6, [-1, 100] * 3, [-257, -1] * 3, [20000, -20000] * 3):
         samples = np.array(first, "<i2")

@@ -139,7 +139,7 @@ function showMeter(score, threshold) {
 }
 
 function showParts(segments) {
-  const list = segments.map((one) => `${clock(one.start_s)} to ${clock(one.end_s)} (${Math.round(100 * one.confidence)} % sure)`);
+  const list = segments.map((one) => `${clock(one.start_s)} to ${clock(one.end_s)} (confidence ${one.confidence.toFixed(2)})`);
   $("parts").textContent = `Sounds fake: ${list.join(", ")}`;
   $("parts").hidden = !list.length;
 }
@@ -148,7 +148,7 @@ function showFacts(row, threshold) {
   const facts = [
     ["Score", `${signed(row.score)} (threshold ${signed(threshold)})`],
     ["Probability of fake", `${(100 * row.spoof_probability).toFixed(1)} %`],
-    ...(typeof row.familiarity === "number" ? [["Familiarity", `stranger than ${(100 * (1 - row.familiarity)).toFixed(1)} % of what the model was checked on`]] : []),
+    ...(typeof row.familiarity === "number" ? [["Familiarity", `${(100 * row.familiarity).toFixed(1)} % (100 % is ordinary)`]] : []),
     ["Speech", `${row.speech_s.toFixed(1)} s of ${row.duration_s.toFixed(1)} s`],
     ["Scored in", `${row.latency_ms.toFixed(0)} ms`],
     ["Model", row.model_version],

@@ -3,7 +3,7 @@
 const SHOWN_S = 30;
 const SCORE_RANGE = 6;
 const LEFT = 76; // px, for names, as in the plots of a recording
-const SAYS = { bonafide: "Sounds live", spoof: "Sounds fake", no_speech: "Waiting for speech" };
+const SAYS = { bonafide: "Sounds live", spoof: "Sounds fake", no_speech: "Waiting for speech", unfamiliar: "Unlike anything the model learnt from" };
 
 export class Live {
   constructor({ section, headline, numbers, canvas }) {
