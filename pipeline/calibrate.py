@@ -66,10 +66,10 @@ def calibrate(model: ModelFolder, store: Store, subsets: Sequence[str], operatin
     labels = (store.manifest["label"].iloc[rows] == BONAFIDE).to_numpy()
     if lack := calibration.shortage(name, int(labels.sum()), int((~labels).sum())):
         raise ConfigError(lack)
-    if "train" in subsets and model.dev_trials == store.trials("dev"):
+    if "train" in subsets and model.trained_on == store.trials("dev"):
         raise ConfigError(
             f"{store.folder}: {model.model_version} was trained on its train subset, whose scores are too good to "
-            "calibrate on; give other recordings, or --subset eval"
+            "calibrate on; give other recordings, or --subset dev"
         )
     table = store.manifest.iloc[rows]
     fold = recalibration.folds(labels, voices(table))
@@ -79,8 +79,7 @@ def calibrate(model: ModelFolder, store: Store, subsets: Sequence[str], operatin
             "too good if a speaker has several clips (a table can name speakers: --corpus table)",
             file=sys.stderr,
         )
-    weights = model.sha256.get(model_folders.KERAS) or model.sha256[model_folders.LITERT]
-    scored = fingerprint(weights, model.config.window, store.fingerprint, rows.tolist())
+    scored = fingerprint(model.sha256[model_folders.LITERT], model.config.window, store.fingerprint, rows.tolist())
     known = [dataclasses.asdict(values) for values in (model.calibration, model.point(_known(model, name)))]
     key = fingerprint(STAGE_VERSION, scored, model.model_version, known, name)
     version = f"calibrated-{key}"
@@ -158,6 +157,7 @@ def _write(
             "calibration": fitted,
             "operating_points": calibration.operating_points(scores, labels, (*names, name)),
             "dev_trials": fingerprint("calibrate", store.fingerprint, rows.tolist()),
+            "trained_trials": model.trained_on,
             "dev_eer": metrics.eer(scores, labels),
         }
     card = model.folder / model_folders.CARD

@@ -103,7 +103,7 @@ def read(path: Path) -> pd.DataFrame:
 def reference(model: ModelFolder, spoof_share: float) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Columns of the model's dev, weighted to a share of spoofs.
 
-    A model folder of before dev's lengths were kept has scores only. Familiarity is uniform on dev by its definition.
+    A model folder of before dev's lengths were kept has scores only, and one without statistics of it no familiarity.
     Raises ``ModelFolderError`` if there are no dev trials.
     """
     dev = model.dev_scores
@@ -111,7 +111,9 @@ def reference(model: ModelFolder, spoof_share: float) -> dict[str, tuple[np.ndar
         raise ModelFolderError(f"{model.folder}: no dev trials, so there is nothing to compare with; train it again")
     spoofs = (dev["label"] == SPOOF).to_numpy()
     weights = np.where(spoofs, spoof_share / max(spoofs.sum(), 1), (1 - spoof_share) / max((~spoofs).sum(), 1))
-    columns = {"score": dev["score"], "familiarity": dev.get("familiarity", (np.arange(len(dev)) + 0.5) / len(dev))}
+    columns = {"score": dev["score"]}
+    if model.usual is not None and len(model.usual.dev_distances) == len(dev):
+        columns["familiarity"] = model.usual.of_dev
     if "duration_s" in dev:
         columns |= {"speech_share": dev["speech_s"] / dev["duration_s"], "duration_s": dev["duration_s"]}
     return {name: (np.asarray(values, float), weights) for name, values in columns.items()}

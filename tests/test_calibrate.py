@@ -11,6 +11,7 @@ import pytest
 from pipeline import calibrate, metrics, register
 from pipeline.config import fingerprint
 from pipeline.errors import ConfigError
+from pipeline.evaluation.subsets import of_training
 from pipeline.metrics import recalibration
 from pipeline.scoring.detector import Detector
 from pipeline.scoring.model_folders import ModelFolder
@@ -139,6 +140,9 @@ def test_what_cannot_be_calibrated_on_is_refused_with_the_numbers(model, store, 
     taught = dataclasses.replace(model, dev_trials=store.trials("dev"))
     with pytest.raises(ConfigError, match="parent was trained on its train subset"):
         calibrate.calibrate(taught, store, SUBSETS)
+    again = dataclasses.replace(model, dev_trials="of another calibration", trained_trials=store.trials("dev"))
+    with pytest.raises(ConfigError, match="parent was trained on its train subset"):
+        calibrate.calibrate(again, store, SUBSETS)
     with pytest.raises(ConfigError, match="name the labelled recordings"):
         calibrate.main(["--model", str(model.folder)])
 
@@ -149,6 +153,19 @@ def test_it_is_registered_with_its_parent(calibrated, model, store, capsys):
     (version,) = mlflow.MlflowClient().search_model_versions("name = 'spoof-detector'")
     assert version.tags.items() >= {"parent": model.model_version, "model_version": calibrated.model_version}.items()
     assert register.CHAMPION in capsys.readouterr().out
+
+
+def test_a_calibrated_model_knows_what_its_network_was_trained_on(calibrated, model, store, place):
+    assert calibrated.dev_trials != model.dev_trials == calibrated.trained_on
+    assert of_training(calibrated, Store.open(place / "other"))
+    assert not of_training(calibrated, store)
+
+
+def test_logits_are_those_of_the_file_that_scores(calibrated, model, store, place):
+    other = dataclasses.replace(model, sha256=model.sha256 | {"model.tflite": "of another precision"})
+    before = len(list((place / "artifacts/calibrations").glob("*.parquet")))
+    calibrate.calibrate(other, store, SUBSETS)
+    assert len(list((place / "artifacts/calibrations").glob("*.parquet"))) == before + 1
 
 
 def test_unknown_speakers_are_noted(model, store, capsys):

@@ -10,6 +10,7 @@ import pytest
 from pipeline import drift
 from pipeline.errors import ConfigError, ModelFolderError
 from pipeline.metrics import stability
+from pipeline.scoring.familiarity import Usual
 
 VERSION = "tiny-1"
 
@@ -150,3 +151,19 @@ def test_chance_alone_is_no_drift():
     psi = [day.findings["score"].psi for day in days]
     assert max(psi) > stability.DRIFT, "days of few rows have a large index by chance"
     assert drift.drifted(days) == []
+
+
+def test_familiarity_of_dev_keeps_its_trials_and_their_weights(make_model_folder):
+    rng = np.random.default_rng(5)
+    dev = trials(rng, 600, 0.5).sort_values("label", ignore_index=True)
+    names = [f"u{number}" for number in range(len(dev))]
+    model = make_model_folder(
+        VERSION, dev=dev.assign(utterance_id=names, speaker="s", attack="-", corpus="c", logit=dev["score"])
+    )
+    assert "familiarity" not in drift.reference(model, 0.02)
+    vars(model)["usual"] = Usual(np.zeros(1), np.eye(1), rng.random(len(dev)))
+    values, weights = drift.reference(model, 0.02)["familiarity"]
+    assert np.argmin(values) == np.argmax(model.usual.dev_distances)
+    shift = stability.shift(values, weights, rng.random(500))
+    assert shift.psi < stability.WATCH
+    assert shift.p > stability.SIGNIFICANCE

@@ -30,7 +30,7 @@ class Rival:
 
 def of_training(model: ModelFolder, store: Store) -> bool:
     """Whether the model was trained on this Store: both have the same dev trials."""
-    return model.dev_trials == store.trials("dev")
+    return model.trained_on == store.trials("dev")
 
 
 def evaluate(model: ModelFolder, store: Store, subset: str) -> Evaluation:

@@ -43,6 +43,12 @@ class Usual:
         return float((len(self._sorted) - nearer + 1) / (len(self._sorted) + 1))
 
     @cached_property
+    def of_dev(self) -> np.ndarray:
+        """Familiarity of the dev trials ``[trials]`` by the same rule, each among the others."""
+        nearer = np.searchsorted(self._sorted, self.dev_distances.astype(np.float64), side="right")
+        return (len(self._sorted) - nearer + 1) / (len(self._sorted) + 1)
+
+    @cached_property
     def _sorted(self) -> np.ndarray:
         return np.sort(self.dev_distances.astype(np.float64))
 

@@ -60,6 +60,12 @@ class ModelFolder:
     sha256: dict[str, str]
     fusion: Fusion | None = None
     parent: str = ""
+    trained_trials: str = ""
+
+    @property
+    def trained_on(self) -> str:
+        """Dev trials of the Store that the network was trained on; calibration may have been on others."""
+        return self.trained_trials or self.dev_trials
 
     @property
     def clip_samples(self) -> int:
@@ -125,8 +131,7 @@ class ModelFolder:
             operating_points={name: OperatingPoint(**point) for name, point in index["operating_points"].items()},
             sha256=index["sha256"],
             fusion=Fusion(**index["fusion"]) if index.get("fusion") else None,
-            parent=index.get("parent", ""),
-            **{name: index[name] for name in _PLAIN},
+            **{name: index[name] for name in _PLAIN} | {name: index.get(name, "") for name in _EMPTY},
         )
 
     def point(self, name: str = "", threshold: float | None = None, familiarity: float | None = None) -> OperatingPoint:
@@ -162,16 +167,16 @@ class ModelFolder:
         return {}
 
     def _found_on_dev(self, name: str) -> OperatingPoint | None:
-        if self.dev_scores is None:
+        if (dev := self.dev_scores) is None:
             return None
-        labels = (self.dev_scores["label"] == BONAFIDE).to_numpy()
-        found = calibration.operating_point(name, self.dev_scores["score"].to_numpy(), labels)
-        self._dev_points[name] = found
-        return found
+        labels = (dev["label"] == BONAFIDE).to_numpy()
+        return self._dev_points.setdefault(name, calibration.operating_point(name, dev["score"].to_numpy(), labels))
 
 
 _PLAIN = ("operating_point", "model_version", "run_id", "fingerprint", "versions", "dev_trials", "dev_eer")
 """Fields that ``bundle.json`` holds unchanged."""
+_EMPTY = ("parent", "trained_trials")
+"""Fields that may be empty, or missing."""
 
 
 def write(
@@ -223,6 +228,8 @@ def derive(
     values = {field.name: getattr(model, field.name) for field in dataclasses.fields(model)} | changed
     with files.whole_folder(Path(folder)) as unfinished:
         kept = {name: model.folder / name for name in model.sha256 if name not in without}
+        if KERAS in kept and KERAS not in added:
+            _check(kept[KERAS], model.sha256[KERAS])  # reading the folder did not
         for name, path in (kept | dict(added)).items():
             shutil.copyfile(path, unfinished / name)
         _write_index(unfinished, values)
@@ -237,7 +244,7 @@ def _write_index(folder: Path, values: Mapping[str, object]) -> None:
         "calibration": dataclasses.asdict(values["calibration"]),
         "operating_points": {n: dataclasses.asdict(p) for n, p in values["operating_points"].items()},
         "config": values["config"].flat(),
-        "parent": values.get("parent", ""),
+        **{name: values.get(name, "") for name in _EMPTY},
         **({"fusion": dataclasses.asdict(values["fusion"])} if values["fusion"] else {}),
         "sha256": {path.name: files.sha256(path) for path in sorted(folder.iterdir())},
     }
@@ -280,9 +287,7 @@ def find(model: str = "", *, scores: bool = True) -> Path:
                 "--model FOLDER or --model models:/spoof-detector@champion"
             )
         return fetched_models.unpacked(packed, files.sha256(packed / INDEX)[:12]) if scores else packed
-    if not model.startswith(("runs:/", "models:/")):
-        return Path(model)
-    return fetched_models.downloaded(model)
+    return fetched_models.downloaded(model) if model.startswith(("runs:/", "models:/")) else Path(model)
 
 
 def _config(folder: Path, values: dict) -> Config:

@@ -8,6 +8,7 @@ import csv
 import dataclasses
 import itertools
 import json
+import sys
 from pathlib import Path
 
 from pipeline.common import files
@@ -142,13 +143,24 @@ def _write_parquet(lines: Path, path: Path) -> None:
 
 
 def _write_scores(lines: Path, path: Path) -> None:
-    """Score file of ASVspoof 5: name without folder and suffix, and score, of each recording that has one."""
+    """Score file of ASVspoof 5: name without folder and suffix, and score, of each recording that has one.
+
+    Raises ``ConfigError`` if two recordings have one name.
+    """
+    written, unscored = set(), 0
     with lines.open(encoding="utf-8") as rows, path.open("w", encoding="utf-8") as file:
         file.write("filename\tcm-score\n")
         for row in map(json.loads, rows):
-            if row["score"] is not None:
-                name = " ".join(Path(_name(row["source"])).stem.split())
+            name = " ".join(Path(_name(row["source"])).stem.split())
+            if name in written:
+                raise ConfigError(f"{path}: two recordings are called {name}; .csv and .parquet hold their whole paths")
+            written.add(name)
+            if row["score"] is None:
+                unscored += 1
+            else:
                 file.write(f"{name}\t{row['score']!r}\n")
+    if unscored:
+        print(f"{path}: {unscored} recordings without a score are left out", file=sys.stderr)
 
 
 _CONVERSIONS = {".csv": _write_csv, ".parquet": _write_parquet, ".tsv": _write_scores}

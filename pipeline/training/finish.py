@@ -31,8 +31,9 @@ def finish(
     networks.trained_part(model, config).set_weights(weights)
     written = write(model, config, data, folder, version=version, key=key, run_id=progress.run_id)
     tracking.log_epochs(progress.run_id, progress.history, patient=True)
-    mlflow.log_metric("best_epoch", progress.best_epoch if config.train.keep == "best" else progress.epoch - 1)
-    kept = progress.history[progress.best_epoch]
+    epoch = progress.best_epoch if config.train.keep == "best" else progress.epoch - 1
+    mlflow.log_metric("best_epoch", epoch)
+    kept = progress.history[epoch]
     if guard.AFTER in kept:
         print(
             f"dev of {written.parent}: EER {100 * kept[guard.BEFORE]:.2f} % before and {100 * kept[guard.AFTER]:.2f} % "
