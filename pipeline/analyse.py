@@ -16,7 +16,7 @@ import numpy as np
 
 from pipeline import audio, cli
 from pipeline.common.progress import LOG_EVERY_S
-from pipeline.config import SAMPLE_RATE_HZ, Config, artifacts_dir, fingerprint, option
+from pipeline.config import MODEL_HELP, SAMPLE_RATE_HZ, Config, artifacts_dir, fingerprint, option
 from pipeline.errors import AudioError, ConfigError
 from pipeline.metrics.calibration import FAMILIARITY
 from pipeline.scoring import model_folders, parties, segment_files, spoofed_segments
@@ -34,7 +34,7 @@ class AnalyseOptions(audio.SpanOptions):
     """Recording and model."""
 
     input: tuple[str, ...] = option((), "one recording")
-    model: str = option("", "model folder, runs:/ID or models:/NAME@ALIAS; empty: the champion that register left")
+    model: str = option("", MODEL_HELP)
     output: str = option("", "folder for the results; empty: one under artifacts/analyses")
     channels: str = option(
         "separate", "separate: each channel is a party; mix: their average", choices=("separate", "mix")

@@ -18,7 +18,7 @@ import pandas as pd
 from pipeline import cli, metrics, preprocess, tracking
 from pipeline.common import provenance
 from pipeline.common.progress import track
-from pipeline.config import BONAFIDE, Config, artifacts_dir, fingerprint, option
+from pipeline.config import BONAFIDE, MODEL_HELP, Config, artifacts_dir, fingerprint, option
 from pipeline.errors import ConfigError
 from pipeline.metrics import calibration, recalibration
 from pipeline.metrics.assessment import voices
@@ -46,7 +46,7 @@ ROWS = {
 class CalibrateOptions:
     """Model and recordings."""
 
-    model: str = option("", "model folder, runs:/ID, models:/NAME@ALIAS or pretrained:/whisper; empty: the champion")
+    model: str = option("", MODEL_HELP)
     store: str = option("", "folder of a Store; empty: that of the corpus named here")
     subset: str = option(",".join(manifest.SUBSETS), "subsets to calibrate on, comma separated")
     operating_point: str = option(

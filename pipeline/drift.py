@@ -14,7 +14,7 @@ import pandas as pd
 
 from pipeline import cli, tracking
 from pipeline.common import files
-from pipeline.config import SPOOF, Config, artifacts_dir, option
+from pipeline.config import MODEL_HELP, SPOOF, Config, artifacts_dir, option
 from pipeline.errors import ConfigError, ModelFolderError
 from pipeline.metrics import stability
 from pipeline.metrics.stability import DRIFT, SIGNIFICANCE, WATCH, Shift
@@ -38,7 +38,7 @@ class DriftOptions:
     """Rows, their model, and thresholds."""
 
     input: tuple[str, ...] = option((), "logs of servers (SPOOF_SERVE_ROWS), and .csv, .jsonl or .parquet of score")
-    model: str = option("", "model folder, runs:/ID or models:/NAME@ALIAS; empty: the champion that register left")
+    model: str = option("", MODEL_HELP)
     output: str = option("", "folder for drift.json and drift.png; empty: artifacts/drift/MODEL")
     days: int = option(0, "newest days that are judged; 0: all", least=0)
     watch: float = option(WATCH, "population stability index from which a change is named", least=0)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pipeline import cli, preprocess, tracking
 from pipeline.common import files
-from pipeline.config import Config, artifacts_dir, option
+from pipeline.config import MODEL_HELP, Config, artifacts_dir, option
 from pipeline.errors import ConfigError
 from pipeline.evaluation import clips, figures, robustness, tables
 from pipeline.evaluation.outcome import Outcome, summarise, training_run
@@ -32,7 +32,7 @@ SUBSETS = ("dev", "eval")
 class EvaluateOptions:
     """Model, Store and subsets to evaluate."""
 
-    model: str = option("", "model folder, runs:/ID or models:/NAME@ALIAS; empty: the champion")
+    model: str = option("", MODEL_HELP)
     against: str = option("", "rival: another model, named like --model, to compare with on the same trials")
     store: str = option(
         "", "folder of a Store; empty: the Store of the corpus named here, else of the model's own corpus"

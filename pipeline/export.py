@@ -19,7 +19,7 @@ from pipeline import cli, metrics, preprocess, tracking
 from pipeline.audio import windows
 from pipeline.common import parallel
 from pipeline.common.progress import track
-from pipeline.config import BONAFIDE, Config, artifacts_dir, option
+from pipeline.config import BONAFIDE, MODEL_HELP, Config, artifacts_dir, option
 from pipeline.errors import ConfigError, ModelFolderError
 from pipeline.scoring import model_folders, runtimes
 from pipeline.scoring.detector import Detector, Network
@@ -40,7 +40,7 @@ OWN = "litert-float32"
 class ExportOptions:
     """Model to export, and data to measure it on."""
 
-    model: str = option("", "model folder, runs:/ID or models:/NAME@ALIAS; empty: the champion")
+    model: str = option("", MODEL_HELP)
     store: str = option("", "folder of a Store; empty: that of the model's own corpus")
     subset: str = option("eval", "subset to score", choices=manifest.SUBSETS)
     output: str = option("", "folder for the files and the table; empty: artifacts/exports/MODEL")

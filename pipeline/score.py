@@ -17,7 +17,7 @@ from pipeline.audio import WHOLE, SpanOptions
 from pipeline.common import spark
 from pipeline.common.progress import track
 from pipeline.common.spark import EngineOptions
-from pipeline.config import BONAFIDE, SPOOF, Config, option
+from pipeline.config import BONAFIDE, MODEL_HELP, SPOOF, Config, option
 from pipeline.errors import ConfigError
 from pipeline.metrics.calibration import FAMILIARITY
 from pipeline.scoring import inputs, model_folders, spark_scoring, workers
@@ -39,7 +39,7 @@ class ScoreOptions(SpanOptions, EngineOptions):
     input: tuple[str, ...] = option(
         (), "files, folders, patterns, and tables (.csv, .tsv, .parquet) with a column path and perhaps label"
     )
-    model: str = option("", "model folder, runs:/ID or models:/NAME@ALIAS; empty: the champion that register left")
+    model: str = option("", MODEL_HELP)
     output: str = option(
         "",
         "file for all rows and columns (.csv, .jsonl, .parquet), or a score file of ASVspoof 5 (.tsv); "

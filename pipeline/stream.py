@@ -17,7 +17,7 @@ import numpy as np
 
 from pipeline import cli
 from pipeline.audio import WHOLE, SpanOptions
-from pipeline.config import SAMPLE_RATE_HZ, Config, option
+from pipeline.config import MODEL_HELP, SAMPLE_RATE_HZ, Config, option
 from pipeline.errors import AudioError, ConfigError
 from pipeline.metrics.calibration import FAMILIARITY
 from pipeline.scoring import model_folders
@@ -35,7 +35,7 @@ class StreamOptions(SpanOptions):
     """Source of the audio, model and steps."""
 
     input: str = option("-", "file, microphone, or -: standard input, WAV or raw samples")
-    model: str = option("", "model folder, runs:/ID or models:/NAME@ALIAS; empty: the champion that register left")
+    model: str = option("", MODEL_HELP)
     operating_point: str = option("", "named threshold of the model (eer, min_dcf); empty: the model's default")
     threshold: float | None = option(None, "score from which speech counts as bonafide; replaces the operating point")
     familiarity: float = option(

@@ -12,6 +12,11 @@ FUSION = "fusion"
 """Preset of models made of others, and backbone of a weighted sum of their scores."""
 EXPERIMENT = "spoof-detector"
 REGISTERED_MODEL = "spoof-detector"
+MODEL_HELP = (
+    "model folder, runs:/ID, models:/NAME@ALIAS or pretrained:/whisper; empty: the champion that register left, or "
+    "pretrained:/whisper before there is one"
+)
+"""Help of the option that names a model."""
 
 
 def artifacts_dir() -> Path:

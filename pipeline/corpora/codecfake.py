@@ -34,13 +34,21 @@ def read(data_dir: Path, parts: tuple[str, ...]) -> Reading:
         part = table.stem if table.stem in ("train", "dev") else "eval"
         folders = listing.every(data_dir, table.stem) if part in parts else []
         if folders:
-            found = [entry | {"speaker": "-"} for entry in listing.entries(table, COLUMNS, LABELS)]
+            found = [_checked(entry) | {"speaker": "-"} for entry in listing.entries(table, COLUMNS, LABELS)]
             made, left = listing.matched(table, found, folders, partial(_row, name=table.stem, split=part))
             rows += made
             rejected += left
     if not rows:
         raise CorpusError(f"{data_dir}: no folder of a list in label/, such as dev; unpack its archive there")
     return rows, rejected
+
+
+def _checked(entry: dict[str, str]) -> dict[str, str]:
+    codec = entry["codec"]
+    known = codec.isdecimal() and int(codec) < len(CODECS)
+    if not known or (int(codec) == 0) != (entry["label"] == BONAFIDE):
+        raise CorpusError(f"{entry['place']}: the key is {entry['key']!r}, but the codec is {codec!r}")
+    return entry
 
 
 def _row(entry: dict[str, str], path: Path, *, name: str, split: str) -> dict[str, str]:

@@ -80,6 +80,12 @@ CORPORA = {
             ),
         ),
     ),
+    "partialspoof": Publisher(
+        licence="see its page",
+        page="https://zenodo.org/records/5766198",
+        by_hand="download database_{train,dev,eval,protocols,segment_labels_v1.2}.tar.gz from the page in a browser, "
+        "and unpack them into one folder",
+    ),
     "asvspoof2019_pa": Publisher(
         licence=ODC_BY,
         page="https://datashare.ed.ac.uk/handle/10283/3336",

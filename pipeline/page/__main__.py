@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pipeline import cli
 from pipeline.common import parallel
-from pipeline.config import Config, artifacts_dir, option
+from pipeline.config import MODEL_HELP, Config, artifacts_dir, option
 from pipeline.errors import ConfigError
 from pipeline.metrics.calibration import FAMILIARITY
 
@@ -23,7 +23,7 @@ MIN_PORT, MAX_PORT = 0, 65535
 class PageOptions:
     """Model and address of the page."""
 
-    model: str = option("", "model folder, runs:/ID or models:/NAME@ALIAS; empty: the champion that register left")
+    model: str = option("", MODEL_HELP)
     host: str = option("127.0.0.1", "address to listen on; 0.0.0.0: every address of this machine")
     port: int = option(8000, "port; 0: any free one")
     names: str = option("", "host names, comma separated, by which others reach the page")

@@ -11,7 +11,7 @@ from pipeline.config import CORPORA, CorpusConfig
 from pipeline.corpora import asvspoof2021
 from pipeline.errors import CorpusError
 from pipeline.store import manifest, splits
-from tests.support.corpus_trees import ASVSPOOF5, LA_2021, META, TREES, tree, write_noise
+from tests.support.corpus_trees import ASVSPOOF5, CODECFAKE, LA_2021, META, TREES, tree, write_noise
 
 
 def read(corpus: str, root: Path, parts: str = ""):
@@ -199,6 +199,16 @@ DAMAGED = [
 ]
 
 
+DAMAGED += [
+    ("codecfake", "label/dev.txt", CODECFAKE["dev"], line, f"the key is {key}, but the codec is {codec}")
+    for line, key, codec in (
+        ("x.wav real 3", "'real'", "'3'"),
+        ("y.wav fake 0", "'fake'", "'0'"),
+        ("z.wav fake 9", "'fake'", "'9'"),
+    )
+]
+
+
 @pytest.mark.parametrize(("corpus", "path", "lines", "line", "message"), DAMAGED)
 def test_damaged_lines_are_named(tmp_path, corpus, path, lines, line, message):
     root = tree(corpus, tmp_path, lists={path: [*lines, line]})
@@ -312,3 +322,18 @@ def test_wavefake_lists_second_copies_and_warns_without_bonafide(tmp_path, capsy
     assert "warning" not in capsys.readouterr().err
     assert set(read("wavefake", root)[0]["label"]) == {"spoof"}
     assert "warning: wavefake holds only spoof; join it with a corpus of both" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [("a.mp3,Real", "fewer columns"), ("e.mp3,Fake,Holdout", "Finetuning Set 'Holdout' is neither train nor test")],
+)
+def test_damaged_lines_of_deepfake_eval_are_named(tmp_path, line, message):
+    root = tree("deepfake_eval_2024", tmp_path)
+    table = root / "audio-metadata-publish.csv"
+    table.write_text("Filename,Ground Truth,Finetuning Set\n" + line + "\n", encoding="utf-8")
+    with pytest.raises(CorpusError, match=f"line 2: .*{message}"):
+        read("deepfake_eval_2024", root)
+    table.write_text("Filename,Ground Truth,Finetuning Set\na.mp3,Real,Train\na.mp3,Fake,Test\n", encoding="utf-8")
+    with pytest.raises(CorpusError, match=r"a\.mp3 is listed twice"):
+        read("deepfake_eval_2024", root)
