@@ -49,7 +49,7 @@ def picture(wave: np.ndarray, config: FrontEndConfig, *, columns: int) -> tuple[
 
 
 class Columns:
-    """Picture of a recording that comes block by block; a column is the loudest frame of a piece of its own.
+    """Picture of a recording that comes block by block; a column is the loudest frame of its own piece of time.
 
     Parameters
     ----------
