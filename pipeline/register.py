@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pipeline import cli, tracking
 from pipeline.common import files
-from pipeline.config import REGISTERED_MODEL, Config, artifacts_dir, option
+from pipeline.config import REGISTERED_MODEL, Config, artifacts_dir, fingerprint, option
 from pipeline.errors import ConfigError, ModelFolderError
 from pipeline.registry import registered_model
 from pipeline.registry.promotion import Decision, decide
@@ -21,6 +21,8 @@ CANDIDATE, CHAMPION = "candidate", "champion"
 CHAMPION_URI = f"models:/{REGISTERED_MODEL}@{CHAMPION}"
 PREVIOUS, ROLLED_BACK = "previous_champion", "rolled_back"
 """Tags of a champion: the version before it, and that a rollback has replaced it."""
+CONTENT = "content"
+"""Tag of a version: fingerprint of the files of its model folder."""
 UNFINISHED = "unfinished"
 """Tag of a version whose registration was not completed."""
 DESCRIPTION_CHARACTERS = 5000
@@ -51,9 +53,11 @@ def register(model_folder: Path) -> Decision:
         "operating_point": candidate.operating_point,
     }
     versions = client.search_model_versions(f"name = '{REGISTERED_MODEL}'")
-    known = next((version for version in versions if identity.items() <= version.tags.items()), None)
+    content = fingerprint(candidate.sha256)
+    same = (version for version in versions if identity.items() <= version.tags.items())
+    known = next((version for version in same if version.tags.get(CONTENT, content) == content), None)
     champion = _champion(client)
-    number = str(known.version) if known else _log(candidate, identity)
+    number = str(known.version) if known else _log(candidate, {**identity, CONTENT: content})
     is_champion = champion is not None and str(champion.version) == number
     is_finished = known is not None and UNFINISHED not in known.tags
     if is_finished or is_champion:

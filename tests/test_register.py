@@ -152,6 +152,14 @@ def test_a_registered_folder_is_only_reported(make_model_folder, client, capsys)
     assert len(client.search_model_versions(f"name = '{REGISTERED_MODEL}'")) == 1
 
 
+def test_a_folder_with_other_files_is_another_version(make_model_folder, client):
+    folder = make_model_folder().folder
+    register.register(folder)
+    pad(folder, 16)
+    register.register(folder)
+    assert len(client.search_model_versions(f"name = '{REGISTERED_MODEL}'")) == 2
+
+
 def test_the_model_lands_in_the_run_that_trained_it(make_model_folder, client):
     with tracking.run("run", stage="train") as run:
         pass
