@@ -8,11 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline import calibrate, metrics, register
+from pipeline import calibrate, evaluate, metrics, register
 from pipeline.config import fingerprint
 from pipeline.errors import ConfigError
-from pipeline.evaluation.subsets import of_training
+from pipeline.evaluation.subsets import calibrated_on, of_training
 from pipeline.metrics import recalibration
+from pipeline.reporting import wording
+from pipeline.reporting.evaluation_summary import EvaluationSummary
 from pipeline.scoring.detector import Detector
 from pipeline.scoring.model_folders import ModelFolder
 from pipeline.store.manifest import SUBSETS
@@ -159,6 +161,15 @@ def test_a_calibrated_model_knows_what_its_network_was_trained_on(calibrated, mo
     assert calibrated.dev_trials != model.dev_trials == calibrated.trained_on
     assert of_training(calibrated, Store.open(place / "other"))
     assert not of_training(calibrated, store)
+
+
+def test_an_evaluation_tells_which_trials_the_calibration_is_of(calibrated, model, store, place):
+    assert [calibrated_on(calibrated, store, subset) for subset in SUBSETS] == [len(store.subset(s)) for s in SUBSETS]
+    assert calibrated_on(model, store, "eval") == 0
+    summary = EvaluationSummary.read(
+        evaluate.run(calibrated.folder, store.folder, ["eval"], place / "found", saliency=False)
+    )
+    assert "32 trials of eval chose the model's calibration" in "\n".join(wording.warnings(summary))
 
 
 def test_logits_are_those_of_the_file_that_scores(calibrated, model, store, place):

@@ -12,7 +12,7 @@ from pipeline import metrics, tracking
 from pipeline.common import provenance
 from pipeline.config import BONAFIDE
 from pipeline.evaluation.clips import DrawnClip
-from pipeline.evaluation.subsets import Rival, of_training
+from pipeline.evaluation.subsets import Rival, calibrated_on, of_training
 from pipeline.metrics.assessment import Evaluation
 from pipeline.metrics.calibration import OperatingPoint
 from pipeline.reporting.evaluation_summary import (
@@ -104,7 +104,7 @@ def summarise(outcome: Outcome) -> EvaluationSummary:
             bounds=tuple(filter(math.isfinite, (model.calibration.lower, model.calibration.upper))),
             fusion=model.fusion,
         ),
-        store=StoreFacts(store.name, store.folder.name, store.split_by, of_training(model, store)),
+        store=_store_facts(outcome),
         main=outcome.main,
         data=tuple(_data(store, subset) for subset in manifest.SUBSETS),
         results={e.subset: result(e) for e in outcome.evaluations},
@@ -118,6 +118,14 @@ def summarise(outcome: Outcome) -> EvaluationSummary:
         rival=rival,
         robustness=tuple(RobustnessPoint(**row) for row in robustness or ()),
     )
+
+
+def _store_facts(outcome: Outcome) -> StoreFacts:
+    model, store = outcome.model, outcome.store
+    own = of_training(model, store)
+    subsets = [e.subset for e in outcome.evaluations if not (own and e.subset == "dev")]
+    known = {subset: count for subset in subsets if (count := calibrated_on(model, store, subset))}
+    return StoreFacts(store.name, store.folder.name, store.split_by, own, known)
 
 
 def _data(store: Store, subset: str) -> SubsetData:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.common.progress import track
+from pipeline.config import SAMPLE_RATE_HZ
 from pipeline.evaluation import localisation
 from pipeline.metrics import paired_test
 from pipeline.metrics.assessment import Evaluation, assess
@@ -31,6 +32,15 @@ class Rival:
 def of_training(model: ModelFolder, store: Store) -> bool:
     """Whether the model was trained on this Store: both have the same dev trials."""
     return model.trained_on == store.trials("dev")
+
+
+def calibrated_on(model: ModelFolder, store: Store, subset: str) -> int:
+    """Trials of a subset among those that chose the model's calibration and thresholds."""
+    if model.dev is None:
+        return 0
+    rows = store.subset(subset)
+    table = store.manifest.iloc[rows].assign(duration_s=store.lengths()[rows] / SAMPLE_RATE_HZ)
+    return len(table.merge(model.dev, on=["utterance_id", "label", "corpus", "duration_s"]))
 
 
 def evaluate(model: ModelFolder, store: Store, subset: str) -> Evaluation:

@@ -39,12 +39,16 @@ class ModelFacts:
 
 @dataclass(frozen=True)
 class StoreFacts:
-    """Store of the trials; ``of_training``: the model was trained on this Store."""
+    """Store of the trials; ``of_training``: the model was trained on this Store.
+
+    ``calibrated_on`` counts the trials of each subset that chose the model's calibration, but for dev in training.
+    """
 
     name: str
     folder: str
     split_by: str
     of_training: bool
+    calibrated_on: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

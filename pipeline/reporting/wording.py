@@ -93,6 +93,11 @@ def warnings(summary: EvaluationSummary) -> list[str]:
         found.append("The split was drawn clip by clip, so train and eval share speakers: these figures leak.")
     if store.name == "synthetic":
         found.append("The corpus is synthetic sound for tests: these figures say nothing about real speech.")
+    found += [
+        f"{count} trials of {subset} chose the model's calibration and thresholds: Cllr and the rates of errors are "
+        "better than on other recordings. The EER does not depend on them."
+        for subset, count in store.calibrated_on.items()
+    ]
     found += [f"{subset}: {result.note}." for subset, result in summary.results.items() if result.note]
     return [*found, *summary.shortcut_warnings]
 
