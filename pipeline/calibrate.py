@@ -23,7 +23,7 @@ from pipeline.errors import ConfigError
 from pipeline.metrics import calibration, recalibration
 from pipeline.metrics.assessment import voices
 from pipeline.metrics.recalibration import Estimate
-from pipeline.scoring import dev_table, model_folders
+from pipeline.scoring import dev_table, model_folders, model_writer
 from pipeline.scoring.detector import Detector, Row
 from pipeline.scoring.model_folders import ModelFolder
 from pipeline.scoring.row_file import RowFile
@@ -169,7 +169,7 @@ def _write(
         if trials is not None:
             added[dev_table.FILE] = Path(work) / dev_table.FILE
             dev_table.write(added[dev_table.FILE], trials)
-        written = model_folders.derive(
+        written = model_writer.derive(
             model,
             folder,
             added,

@@ -21,7 +21,7 @@ from pipeline.common import parallel
 from pipeline.common.progress import track
 from pipeline.config import BONAFIDE, MODEL_HELP, Config, artifacts_dir, option
 from pipeline.errors import ConfigError, ModelFolderError
-from pipeline.scoring import model_folders, runtimes
+from pipeline.scoring import model_folders, model_writer, runtimes
 from pipeline.scoring.detector import Detector, Network
 from pipeline.scoring.model_folders import ModelFolder
 from pipeline.store import manifest
@@ -131,7 +131,7 @@ def carry(model: ModelFolder, found: Sequence[Exported], folder: Path) -> ModelF
         return model
     version = f"{model.model_version}-{chosen.format.removeprefix('litert-')}"
     place = artifacts_dir() / "models" / version
-    return model_folders.derive(model, place, {model_folders.LITERT: folder / chosen.file}, model_version=version)
+    return model_writer.derive(model, place, {model_folders.LITERT: folder / chosen.file}, model_version=version)
 
 
 def text(found: pd.DataFrame) -> str:

@@ -12,7 +12,7 @@ from pipeline.common import files, provenance
 from pipeline.config import SECTIONS, Config, artifacts_dir, fingerprint, option
 from pipeline.metrics import calibration
 from pipeline.network import imagenet
-from pipeline.scoring import model_folders
+from pipeline.scoring import model_folders, model_writer
 from pipeline.store.store import Store
 from pipeline.training import bundle, checkpoint, host_augmentation, parent
 from pipeline.training.data import Data
@@ -100,7 +100,7 @@ def _choose(trained: model_folders.ModelFolder, operating_point: str) -> None:
     """Change the default operating point of a trained model, on disk and in its run."""
     import mlflow
 
-    model_folders.choose(trained, operating_point)
+    model_writer.choose(trained, operating_point)
     mlflow.log_artifact(str(trained.folder / model_folders.INDEX), "bundle")
     print(f"default operating point: {operating_point} (was {trained.operating_point})")
 

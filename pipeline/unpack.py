@@ -11,7 +11,7 @@ from pipeline import cli
 from pipeline.common import files
 from pipeline.config import Config, option
 from pipeline.errors import ConfigError, ModelFolderError
-from pipeline.scoring import model_folders
+from pipeline.scoring import model_folders, model_writer
 from pipeline.scoring.model_folders import ModelFolder
 
 
@@ -35,7 +35,7 @@ def unpack(packed: Path, folder: Path) -> ModelFolder:
         with tempfile.TemporaryDirectory() as work:
             litert = Path(work) / model_folders.LITERT
             formats.litert(networks.load(model.keras), litert)
-            return model_folders.derive(model, folder, {model_folders.LITERT: litert})
+            return model_writer.derive(model, folder, {model_folders.LITERT: litert})
 
 
 @cli.command(options=UnpackOptions)

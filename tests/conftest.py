@@ -137,7 +137,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> tuple["keras.Model",
 def write_model_folder(tiny_model):
     """Writes a model folder of the tiny network to a place, under a version's name."""
     from pipeline.metrics.calibration import Calibration, OperatingPoint
-    from pipeline.scoring import dev_table, model_folders
+    from pipeline.scoring import dev_table, model_folders, model_writer
 
     def write(
         folder: Path,
@@ -148,7 +148,7 @@ def write_model_folder(tiny_model):
         dev: "pd.DataFrame | None" = None,  # noqa: F821
         run_id: str = "",
     ) -> model_folders.ModelFolder:
-        return model_folders.write(
+        return model_writer.write(
             folder,
             litert=tiny_model[1],
             keras=tiny_model[2],

@@ -18,7 +18,7 @@ from pipeline.metrics.calibration import Calibration
 from pipeline.network import front_end, networks
 from pipeline.reporting import wording
 from pipeline.reporting.evaluation_summary import EvaluationSummary
-from pipeline.scoring import model_folders
+from pipeline.scoring import model_folders, model_writer
 from pipeline.scoring.detector import Detector
 from pipeline.scoring.model_folders import ModelFolder
 from pipeline.store.store import Store
@@ -37,7 +37,7 @@ def write_member(folder: Path, store: Store, *, seed: int, clip_s: float = 0.05,
     folder.parent.mkdir(parents=True, exist_ok=True)
     file = folder.with_suffix(".keras")
     keras.Model(waveform, keras.layers.Dense(1, name="logit")(hidden)).save(file)
-    return model_folders.write(
+    return model_writer.write(
         folder,
         litert=file,
         keras=file,

@@ -20,7 +20,7 @@ from pipeline.config import PROJECT_ROOT, Config, preset
 from pipeline.errors import ConfigError
 from pipeline.metrics import calibration
 from pipeline.network import networks
-from pipeline.scoring import model_folders
+from pipeline.scoring import model_writer
 from pipeline.scoring.detector import Detector
 from pipeline.scoring.model_folders import ModelFolder
 from pipeline.store.store import Store
@@ -273,7 +273,7 @@ def test_the_litert_file_gives_the_embeddings_that_familiarity_is_measured_by(tr
 
 def test_what_is_usual_can_be_added_to_a_model_without(trained, synthetic_store, tmp_path):
     model, added = ModelFolder.load(trained[1]), ("dev.parquet", "familiarity.npz")
-    old = model_folders.derive(model, tmp_path / "old", {}, without=added)
+    old = model_writer.derive(model, tmp_path / "old", {}, without=added)
     assert old.usual is old.dev is None
     made = add_familiarity.add(old, synthetic_store, tmp_path / "new")
     pd.testing.assert_frame_equal(made.dev, model.dev)

@@ -14,7 +14,7 @@ from pathlib import Path
 from pipeline.config import HostAugmentConfig
 from pipeline.errors import ConfigError, ModelFolderError
 from pipeline.network import formats, networks
-from pipeline.scoring import dev_table, familiarity, model_folders
+from pipeline.scoring import dev_table, familiarity, model_folders, model_writer
 from pipeline.scoring.model_folders import ModelFolder
 from pipeline.store.store import Store
 from pipeline.training import finish, guard
@@ -43,7 +43,7 @@ def add(model: ModelFolder, store: Store, folder: Path) -> ModelFolder:
         if model.litert.is_file():
             added[model_folders.LITERT] = Path(work) / model_folders.LITERT
             formats.litert(network, added[model_folders.LITERT])
-        return model_folders.derive(model, folder, added, without=[dev_table.FORMER_FILE])
+        return model_writer.derive(model, folder, added, without=[dev_table.FORMER_FILE])
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from pipeline.scoring import model_folders
+from pipeline.scoring import model_writer
 from pipeline.scoring.model_folders import CARD, KERAS, LITERT, PRETRAINED, ModelFolder
 
 
@@ -23,7 +23,7 @@ def pack(source: ModelFolder, card: Path, folder: Path) -> ModelFolder:
     with tempfile.TemporaryDirectory() as work:
         halve(source.keras, Path(work) / KERAS)
         added = {KERAS: Path(work) / KERAS, CARD: card}
-        return model_folders.derive(source, folder, added, without=[LITERT], config=source.config.replace(encoder=""))
+        return model_writer.derive(source, folder, added, without=[LITERT], config=source.config.replace(encoder=""))
 
 
 def halve(source: Path, target: Path) -> None:

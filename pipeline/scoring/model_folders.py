@@ -1,15 +1,13 @@
 """Model folder: everything that scoring needs, with checksums that are verified on reading.
 
 It holds ``model.tflite``, ``model.keras``, ``dev.parquet`` with the trials that chose thresholds, and ``bundle.json``
-with calibration, operating points, configuration and versions. Training writes it; evaluate, register, score and serve
-only read it. Nothing in it is a pickle. Reading it imports no TensorFlow, and MLflow only for MLflow URIs.
+with calibration, operating points, configuration and versions. ``model_writer`` writes it; evaluate, register, score
+and serve only read it. Nothing in it is a pickle. Reading it imports no TensorFlow, and MLflow only for MLflow URIs.
 """
 
 import dataclasses
 import math
 import os
-import shutil
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -83,7 +81,7 @@ class ModelFolder:
         path = self.folder / KERAS
         if not path.is_file():
             return None
-        _check(path, self.sha256[KERAS])
+        check(path, self.sha256[KERAS])
         return path
 
     @cached_property
@@ -123,7 +121,7 @@ class ModelFolder:
         for name, expected in index["sha256"].items():
             # The Keras model is large and does not score; the property ``keras`` verifies it.
             if name != KERAS:
-                _check(folder / name, expected)
+                check(folder / name, expected)
         return cls(
             folder=folder,
             config=_config(folder, index["config"]),
@@ -131,7 +129,7 @@ class ModelFolder:
             operating_points={name: OperatingPoint(**point) for name, point in index["operating_points"].items()},
             sha256=index["sha256"],
             fusion=Fusion(**index["fusion"]) if index.get("fusion") else None,
-            **{name: index[name] for name in _PLAIN} | {name: index.get(name, "") for name in _EMPTY},
+            **{name: index[name] for name in PLAIN} | {name: index.get(name, "") for name in EMPTY},
         )
 
     def point(self, name: str = "", threshold: float | None = None, familiarity: float | None = None) -> OperatingPoint:
@@ -173,96 +171,10 @@ class ModelFolder:
         return self._dev_points.setdefault(name, calibration.operating_point(name, dev["score"].to_numpy(), labels))
 
 
-_PLAIN = ("operating_point", "model_version", "run_id", "fingerprint", "versions", "dev_trials", "dev_eer")
+PLAIN = ("operating_point", "model_version", "run_id", "fingerprint", "versions", "dev_trials", "dev_eer")
 """Fields that ``bundle.json`` holds unchanged."""
-_EMPTY = ("parent", "trained_trials")
+EMPTY = ("parent", "trained_trials")
 """Fields that may be empty, or missing."""
-
-
-def write(
-    folder: Path,
-    *,
-    litert: Path | None = None,
-    keras: Path | None = None,
-    dev: "pd.DataFrame | None" = None,  # noqa: F821
-    usual: familiarity.Usual | None = None,
-    fusion: Fusion | None = None,
-    **values,
-) -> ModelFolder:
-    """Write a model folder, whole or not at all, and read it again.
-
-    Parameters
-    ----------
-    litert, keras : files to copy; the first scores, the second is for fine-tuning and inspection. A folder without
-        the first has to be unpacked before it scores (``pipeline.unpack``).
-    dev : dev trials, columns ``dev_table.COLUMNS``.
-    usual : what familiarity is measured by.
-    fusion : how the model was made of others.
-    values : the other fields of ``ModelFolder``.
-    """
-    folder = Path(folder)
-    with files.whole_folder(folder) as unfinished:
-        if litert:
-            shutil.copyfile(litert, unfinished / LITERT)
-        if keras:
-            shutil.copyfile(keras, unfinished / KERAS)
-        if dev is not None:
-            dev_table.write(unfinished / dev_table.FILE, dev)
-        if usual is not None:
-            usual.save(unfinished / familiarity.FILE)
-        _write_index(unfinished, {**values, "fusion": fusion})
-    return ModelFolder.load(folder)
-
-
-def derive(
-    model: ModelFolder, folder: Path, added: Mapping[str, Path], *, without: Sequence[str] = (), **changed
-) -> ModelFolder:
-    """Write a model folder that differs from another, whole or not at all, and read it again.
-
-    Parameters
-    ----------
-    added : files to copy, by their names in the folder; they replace those of ``model``.
-    without : names of files to leave out.
-    changed : fields of ``ModelFolder`` with other values.
-    """
-    values = {field.name: getattr(model, field.name) for field in dataclasses.fields(model)} | changed
-    with files.whole_folder(Path(folder)) as unfinished:
-        kept = {name: model.folder / name for name in model.sha256 if name not in without}
-        if KERAS in kept and KERAS not in added:
-            _check(kept[KERAS], model.sha256[KERAS])  # reading the folder did not
-        for name, path in (kept | dict(added)).items():
-            shutil.copyfile(path, unfinished / name)
-        _write_index(unfinished, values)
-    return ModelFolder.load(folder)
-
-
-def _write_index(folder: Path, values: Mapping[str, object]) -> None:
-    """Write the index of the files in a folder, from the fields of ``ModelFolder``."""
-    index = {
-        "format": FORMAT,
-        **{name: values[name] for name in _PLAIN},
-        "calibration": dataclasses.asdict(values["calibration"]),
-        "operating_points": {n: dataclasses.asdict(p) for n, p in values["operating_points"].items()},
-        "config": values["config"].flat(),
-        **{name: values.get(name, "") for name in _EMPTY},
-        **({"fusion": dataclasses.asdict(values["fusion"])} if values["fusion"] else {}),
-        "sha256": {path.name: files.sha256(path) for path in sorted(folder.iterdir())},
-    }
-    files.write_sealed(folder / INDEX, index)
-
-
-def choose(model: ModelFolder, operating_point: str) -> ModelFolder:
-    """Make another operating point the default of a model folder."""
-    points = model.operating_points | {operating_point: model.point(operating_point)}
-    path = model.folder / INDEX
-    index = files.read_sealed(path)
-    index |= {
-        "operating_point": operating_point,
-        "operating_points": {name: dataclasses.asdict(point) for name, point in points.items()},
-        "config": index["config"] | {"operating_point": operating_point},
-    }
-    files.write_sealed(path, index)
-    return ModelFolder.load(model.folder)
 
 
 def champion_dir() -> Path:
@@ -298,7 +210,8 @@ def _config(folder: Path, values: dict) -> Config:
         raise ModelFolderError(f"{folder}: made by another version of this project: {unknown}") from None
 
 
-def _check(path: Path, expected: str) -> None:
+def check(path: Path, expected: str) -> None:
+    """Raise ``ModelFolderError`` if a file is missing or has another checksum."""
     if not path.is_file():
         raise ModelFolderError(f"{path}: missing; copy the whole model folder, or train again")
     if files.sha256(path) != expected:

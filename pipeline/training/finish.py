@@ -13,7 +13,7 @@ from pipeline.config import Config
 from pipeline.metrics import calibration
 from pipeline.metrics.fusion import Fusion
 from pipeline.network import formats, networks, summary
-from pipeline.scoring import dev_table, familiarity, model_folders
+from pipeline.scoring import dev_table, familiarity, model_writer
 from pipeline.scoring.familiarity import Usual
 from pipeline.scoring.model_folders import ModelFolder
 from pipeline.training import bundle, guard, parent
@@ -71,7 +71,7 @@ def write(
     work.mkdir(parents=True)
     formats.litert(model, work / "model.tflite")
     model.save(work / "model.keras")
-    written = model_folders.write(
+    written = model_writer.write(
         folder,
         litert=work / "model.tflite",
         keras=work / "model.keras",
@@ -93,7 +93,7 @@ def write(
         parent=start.model_version if start else "",
     )
     if guard.keep(model, data, config, work / guard.FILE):
-        written = model_folders.derive(written, folder, {guard.FILE: work / guard.FILE})
+        written = model_writer.derive(written, folder, {guard.FILE: work / guard.FILE})
     shutil.rmtree(work)
     return written
 

@@ -8,7 +8,7 @@ from sklearn.covariance import LedoitWolf
 
 from pipeline.metrics.calibration import OperatingPoint
 from pipeline.page.verdict import verdict
-from pipeline.scoring import familiarity, model_folders
+from pipeline.scoring import familiarity, model_writer
 from pipeline.scoring.detector import Detector, Row
 from pipeline.scoring.familiarity import Usual
 from pipeline.scoring.model_folders import ModelFolder
@@ -57,7 +57,7 @@ def strange(make_model_folder, tmp_path) -> ModelFolder:
     """A model for which the embedding (0, 0) is usual and (9, 9) is not."""
     usual, path = Usual(np.zeros(2), np.eye(2), np.linspace(0, 3, 200)), tmp_path / familiarity.FILE
     usual.save(path)
-    return model_folders.derive(make_model_folder(), tmp_path / "strange", {path.name: path})
+    return model_writer.derive(make_model_folder(), tmp_path / "strange", {path.name: path})
 
 
 def test_it_travels_with_the_model(strange, make_model_folder):

@@ -11,7 +11,7 @@ from pipeline import tracking
 from pipeline.common import files
 from pipeline.errors import ConfigError, ModelFolderError
 from pipeline.metrics import calibration
-from pipeline.scoring import fetched_models, model_folders
+from pipeline.scoring import fetched_models, model_folders, model_writer
 from pipeline.scoring.model_folders import ModelFolder
 
 
@@ -68,7 +68,7 @@ def test_dev_trials_come_back_as_they_were_and_give_further_points(make_model_fo
 
 def test_another_default_point_changes_the_index_alone(make_model_folder):
     written = make_model_folder(dev=DEV)
-    chosen = model_folders.choose(written, "fpr=0.5")
+    chosen = model_writer.choose(written, "fpr=0.5")
     assert (chosen.operating_point, chosen.config.decision.operating_point) == ("fpr=0.5", "fpr=0.5")
     assert chosen.point() == written.point("fpr=0.5")
     assert set(chosen.operating_points) == {"eer", "min_dcf", "fpr=0.5"}
@@ -78,7 +78,7 @@ def test_another_default_point_changes_the_index_alone(make_model_folder):
 def test_a_folder_derived_from_another_has_its_other_files(make_model_folder, tmp_path):
     source, card = make_model_folder(dev=DEV), tmp_path / "card.md"
     card.write_text("about it")
-    made = model_folders.derive(source, tmp_path / "own", {"model_card.md": card}, without=["model.tflite"], run_id="r")
+    made = model_writer.derive(source, tmp_path / "own", {"model_card.md": card}, without=["model.tflite"], run_id="r")
     assert {p.name for p in made.folder.iterdir()} == {"bundle.json", "dev.parquet", "model.keras", "model_card.md"}
     assert (made.run_id, made.model_version) == ("r", source.model_version)
     assert made.sha256["dev.parquet"] == source.sha256["dev.parquet"]
@@ -95,7 +95,7 @@ def test_without_pyarrow_dev_trials_are_named_with_the_remedy(make_model_folder,
 def test_dev_scores_in_csv_are_read(make_model_folder, tmp_path):
     csv = tmp_path / "dev_scores.csv"
     DEV[["utterance_id", "label", "speaker", "score"]].to_csv(csv, index=False)
-    made = model_folders.derive(make_model_folder(), tmp_path / "own", {csv.name: csv})
+    made = model_writer.derive(make_model_folder(), tmp_path / "own", {csv.name: csv})
     assert made.dev is None
     pd.testing.assert_frame_equal(made.dev_scores, DEV[list(made.dev_scores)], check_dtype=False)
     assert made.point("fpr=0.5").threshold == pytest.approx(-0.875)

@@ -9,7 +9,7 @@ import pandas as pd
 from pipeline.audio import windows
 from pipeline.config import preset
 from pipeline.metrics.calibration import Calibration, OperatingPoint
-from pipeline.scoring import model_folders
+from pipeline.scoring import model_folders, model_writer
 from pipeline.store import manifest, store
 from pipeline.store.store import Store
 
@@ -91,7 +91,7 @@ def write_model_folder(
     folder, litert, opened: Store, *, run_id="", config=CONFIG, calibration=CALIBRATION
 ) -> model_folders.ModelFolder:
     """A model folder of the one-layer model, as trained on the Store."""
-    return model_folders.write(
+    return model_writer.write(
         folder,
         litert=litert,
         config=config,

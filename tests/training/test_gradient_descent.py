@@ -8,7 +8,7 @@ import tensorflow as tf
 from pipeline.errors import ConfigError, ModelFolderError
 from pipeline.metrics.calibration import Calibration, OperatingPoint
 from pipeline.network import networks
-from pipeline.scoring import model_folders
+from pipeline.scoring import model_writer
 from pipeline.training import checkpoint, devices, gradient_descent, loop, parent
 from pipeline.training.averaging import WeightAverage
 from pipeline.training.data import Data
@@ -37,7 +37,7 @@ def folder(config, tmp_path):
     keras.utils.set_random_seed(9)
     (tmp_path / "any.tflite").write_bytes(b"none")
     networks.build(config).save(tmp_path / "parent.keras")
-    return model_folders.write(
+    return model_writer.write(
         tmp_path / "parent", litert=tmp_path / "any.tflite", keras=tmp_path / "parent.keras", config=config,
         calibration=Calibration(1.0, 0.0), operating_points={"eer": OperatingPoint(0.0, 0.5, 0.1, 0.1)},
         operating_point="eer", model_version="parent-1", run_id="", fingerprint="f", versions={}, dev_trials="d",

@@ -10,7 +10,7 @@ from pipeline.metrics.calibration import Calibration, OperatingPoint
 from pipeline.network import networks
 from pipeline.network.encoders import load
 from pipeline.network.encoders.whisper import WhisperEncoder
-from pipeline.scoring import model_folders
+from pipeline.scoring import model_writer
 from tests.support.encoders import REFERENCES, reference
 
 
@@ -23,7 +23,7 @@ def folder(tmp_path):
     encoder.set_weights([1.1 * weight for weight in encoder.get_weights()])
     model.save(tmp_path / "whole.keras")
     (tmp_path / "any.tflite").write_bytes(b"none")
-    return model_folders.write(
+    return model_writer.write(
         tmp_path / "model", litert=tmp_path / "any.tflite", keras=tmp_path / "whole.keras", config=config,
         calibration=Calibration(1.0, 0.0), operating_points={"eer": OperatingPoint(0.0, 0.5, 0.1, 0.1)},
         operating_point="eer", model_version="trained-1", run_id="", fingerprint="f", versions={}, dev_trials="d",
