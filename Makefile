@@ -80,7 +80,7 @@ ui: install ## Show runs and models in a browser (PORT=5000)
 page: install ## Serve the web page on http://127.0.0.1:8000: drop recordings, play them and see the champion's scores
 	$(BIN)/python -m pipeline.page
 
-bench: install ## Run the benchmarks and write benchmarks/results.md; resumes when stopped (ARGS=...)
+bench: install ## Run the benchmarks and write benchmarks/results.md (about 45 minutes on 2 idle cores); resumes when stopped (ARGS=...)
 	$(BIN)/python -m benchmarks.run $(ARGS)
 
 bench-tuning: install ## Compare searches with and without pruning on the demo corpus (3 seeds each; hours on 2 cores)

@@ -22,7 +22,7 @@ from pipeline.config import Config, option
 class Options:
     """Options of every benchmark."""
 
-    repetitions: int = option(5, "rounds in which the contenders take turns")
+    repetitions: int = option(3, "rounds in which the contenders take turns")
     quick: bool = option(False, "the smallest size that runs every step: shows that it works, measures nothing")
     json: str = option("", "file to write the measured lines to; empty: none")
 

@@ -33,11 +33,10 @@ QUICK = {"sizes": "1,2", "steps": 1}
 class Options(compared.Options):
     """Stages and sizes to measure, and sizes and price to extrapolate to."""
 
-    repetitions: int = option(5, "rounds in which the sizes take turns")
     sizes: str = option("1,4,16", "sizes of the corpus, as multiples of the configured one, ascending")
     only: str = option(",".join(STAGES), "stages to measure; training and evaluation read preprocess's Store")
     model: str = option("", "model folder to score with; empty: the champion that register left")
-    steps: int = option(16, "training steps to time, the same number at every size")
+    steps: int = option(8, "training steps to time, the same number at every size")
     clips: str = option(
         "1004081,182357,680774,1e9",
         "clips to estimate core-hours and money for: ASVspoof 5, its train, its eval, and 10^9",

@@ -20,8 +20,8 @@ from pipeline.errors import ConfigError
 TABLE = "table.csv"
 STORE = "store"
 SHIFT_SAMPLES = SAMPLE_RATE_HZ // 100
-SCORED = 4
-"""Scoring takes one recording in four: it is the slowest stage, and its recordings are independent."""
+SCORED = 8
+"""Scoring takes one recording in eight: it is the slowest stage, and its recordings are independent."""
 Work = Callable[[], int]
 """The timed part of a stage; returns its number of clips."""
 

@@ -1,6 +1,6 @@
 """``preprocess``, ``preprocess_of_decoding``, ``preprocess_unchanged``: the stage, decoding alone, and a rerun.
 
-The files are the demo corpus in mixed formats, 16 copies each. The stage is everything between start-up and its last
+The files are the demo corpus in mixed formats, 8 copies each. The stage is everything between start-up and its last
 line: reading of the corpus, Store, figures, shortcut audit and MLflow run. Decoding and resampling alone, on all cores,
 is the limit of any preprocessing of the same files.
 """
@@ -31,8 +31,8 @@ CHUNK_FILES = 32
 class Options(compared.Options):
     """Size of the corpora."""
 
-    copies: int = option(16, "copies of each recording of the corpus")
-    names: int = option(100000, "utterances of the corpus that is preprocessed again unchanged")
+    copies: int = option(8, "copies of each recording of the corpus")
+    names: int = option(50000, "utterances of the corpus that is preprocessed again unchanged")
 
 
 QUICK = {"copies": 1, "names": 200}

@@ -33,7 +33,7 @@ class Options(compared.Options):
     """Model and number of files."""
 
     model: str = option("", "model folder; empty: the champion that register left")
-    files: int = option(5000, "recordings to score: the corpus in mixed formats, repeated")
+    files: int = option(2500, "recordings to score: the corpus in mixed formats, repeated")
 
 
 QUICK = {"files": 16}
