@@ -89,6 +89,12 @@ def test_the_command_resumes_its_file(tmp_path, capsys):
     assert "3 recordings, 0 could not be scored" in capsys.readouterr().err
 
 
+def test_a_header_without_a_value_is_refused(tmp_path):
+    (tmp_path / "a.wav").write_bytes(b"sound")
+    with pytest.raises(ConfigError, match="expected 'NAME: VALUE'"):
+        main([str(tmp_path / "a.wav"), "--header", "X-User"])
+
+
 def test_what_is_no_address_is_refused():
     with pytest.raises(ConfigError, match="expected an address"):
         Client("localhost:8000")

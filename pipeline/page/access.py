@@ -10,7 +10,6 @@ import hashlib
 import hmac
 import ipaddress
 import json
-import os
 import re
 import secrets
 import time
@@ -21,6 +20,7 @@ from fastapi import FastAPI, HTTPException, Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection
 
+from pipeline.common import files
 from pipeline.errors import ConfigError
 
 COOKIE = "session"
@@ -101,18 +101,18 @@ class Passwords:
         if seal in self._ended:
             return ""
         name = bytes.fromhex(name).decode()
-        return name if time.time() < int(until) and name in self._hashes else ""
+        return name if _now_us() < int(until) and name in self._hashes else ""
 
     def session(self, name: str) -> str:
         """Value of the cookie of a user."""
-        coded, until = name.encode().hex(), str(int(time.time()) + SESSION_S)
+        coded, until = name.encode().hex(), str(_now_us() + 1_000_000 * SESSION_S)
         return f"{coded}.{until}.{self._seal(coded, until)}"
 
     def end(self, session: str) -> None:
         """End a session before its time; those that have run out are forgotten."""
         _, _, rest = session.partition(".")
         until, _, seal = rest.partition(".")
-        now = time.time()
+        now = _now_us()
         self._ended = {known: ends for known, ends in self._ended.items() if ends > now} | {seal: int(until)}
 
     def _seal(self, name: str, until: str) -> str:
@@ -155,6 +155,11 @@ class Passwords:
             return answer
 
 
+def _now_us() -> int:
+    """Microseconds since 1970, fine enough that no two sessions of a user are the same."""
+    return int(1e6 * time.time())
+
+
 async def _credentials(request: Request) -> tuple[str, str]:
     """Name and password of a JSON body; an error quotes neither."""
     received = bytearray()
@@ -191,10 +196,9 @@ def add_user(path: Path, name: str, password: str) -> None:
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     kept = [line for line in lines if line.partition(":")[0] != name]
     added = ":".join((name, *(base64.b64encode(part).decode() for part in (salt, _hash(password, salt)))))
-    unfinished = path.with_name(f"{path.name}.part")
-    with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        file.write("".join(f"{line}\n" for line in [*kept, added]))
-    unfinished.replace(path)
+    with files.whole_file(path) as unfinished:
+        unfinished.touch(0o600)
+        unfinished.write_text("".join(f"{line}\n" for line in [*kept, added]), encoding="utf-8")
 
 
 def _hash(password: str, salt: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""Analysis of a long recording in a process of its own, started by ``jobs``; it shares files only with the server.
+"""Analysis of a long recording in a separate process, started by ``jobs``; it shares only files with the server.
 
 Reads ``upload``, writes ``progress.json`` as it works and ``result.json`` at the end: what ``view`` makes of a short
 recording, for each party. Memory stays bounded.

@@ -135,6 +135,8 @@ def test_sessions_are_signed_and_end(application, table, monkeypatch):
     for bad in forged:
         assert ask(app, "GET", "/api/model", cookie=f"session={bad}")[0] == 401, bad
     assert ask(app, "GET", "/api/model", cookie=f"session={value}")[0] == 200
+    users.end(users.session("ben"))
+    assert ask(app, "GET", "/api/model", cookie=f"session={users.session('ben')}")[0] == 200, "another session goes on"
     now = time.time()
     monkeypatch.setattr(access.time, "time", lambda: now + access.SESSION_S + 1)
     assert ask(app, "GET", "/api/model", cookie=f"session={value}")[0] == 401

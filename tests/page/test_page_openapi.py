@@ -6,10 +6,14 @@ import numpy as np
 import pytest
 
 from pipeline import audio
-from pipeline.page import openapi, server
+from pipeline.client import Client
+from pipeline.errors import ServerError
+from pipeline.page import access, openapi, server
+from pipeline.page.feedback import Feedback
 from pipeline.page.jobs import JobLimits, Jobs
 from pipeline.scoring.detector import COLUMNS, Detector
 from pipeline.scoring.pool import Pool
+from pipeline.serving.telemetry import Telemetry
 from tests.page.test_page_jobs import ask
 from tests.support.page_server import serving
 
@@ -31,14 +35,10 @@ def matches(value: object, schema: dict) -> bool:
     )
 
 
-def test_every_request_of_the_page_is_described_and_its_examples_are_answered(make_model_folder, tmp_path):
+def test_the_examples_are_answered_as_described(make_model_folder, tmp_path):
     model, found = make_model_folder(), openapi.document()
     jobs = Jobs(tmp_path / "jobs", model, JobLimits())
     app = server.create(Pool(model, 1), workers=1, limits=server.PageLimits(), jobs=jobs)
-    routes = {route.path for route in app.routes if route.path not in server.FILES}
-    described = {*found["paths"]} - {"/invocations"}
-    assert described <= routes
-    assert {path for path in routes if path.startswith(("/api/", "/jobs", "/stream"))} <= described
     clip = openapi.EXAMPLE.read_bytes()
     with serving(app) as address:
         assert ask(address, "GET", "/openapi.json") == (200, json.loads(json.dumps(found)))
@@ -58,6 +58,56 @@ def test_every_request_of_the_page_is_described_and_its_examples_are_answered(ma
         assert status == 200
         assert set(state) - {"progress", "result"} == set(shown["job"]["value"]) - {"progress"}
         assert ask(address, "DELETE", f"/jobs/{answer['id']}")[0] == 204
+
+
+@pytest.fixture
+def users(tmp_path, monkeypatch) -> access.Passwords:
+    monkeypatch.setattr(access, "SCRYPT", {"n": 2, "r": 8, "p": 1})
+    monkeypatch.setattr(access, "WRONG_S", 0.0)
+    access.add_user(tmp_path / "users.txt", "anna", "correct horse battery")
+    return access.Passwords(tmp_path / "users.txt")
+
+
+def test_every_request_of_a_page_with_everything_is_described(make_model_folder, tmp_path, users):
+    model, found, table = make_model_folder(), openapi.document()["paths"], tmp_path / "answers.csv"
+    app = server.create(
+        Pool(model, 1), workers=1, limits=server.PageLimits(), access=users, feedback=Feedback(table),
+        telemetry=Telemetry(), jobs=Jobs(tmp_path / "jobs", model, JobLimits()),
+    )  # fmt: skip
+    routes = {route.path for route in app.routes if route.path not in {*server.FILES, "/login", "/openapi.json"}}
+    assert routes == {*found} - {"/invocations"}
+    with serving(app) as address:
+        body = found["/api/login"]["post"]["requestBody"]["content"]["application/json"]["examples"]["user"]["value"]
+        own = {"Origin": f"http://{address}"}
+        assert ask(address, "POST", "/api/login", json.dumps(body | {"password": "wrong"}), **own)[0] == 401
+        cookie = {"Cookie": f"{access.COOKIE}={users.session('anna')}"}
+        key = ask(address, "POST", "/api/recordings", openapi.EXAMPLE.read_bytes(), **own, **cookie)[1]["recording"]
+        for answer in found["/api/feedback"]["post"]["parameters"][1]["schema"]["enum"]:
+            place = f"/api/feedback?recording={key}&answer={answer}"
+            assert ask(address, "POST", place, b"", **own, **cookie)[0] == 204, answer
+        assert len(table.read_text().splitlines()) == 5
+        assert ask(address, "POST", "/api/logout", b"", **own, **cookie)[0] == 204
+
+        client = Client(f"http://{address}", user=body["name"], password=body["password"])
+        row = Detector(model).row("", openapi.EXAMPLE)
+        assert client.row(openapi.EXAMPLE).score == pytest.approx(row.score, abs=1e-5)
+        users.end(client._session.partition("=")[2])
+        rows = list(client.rows([str(openapi.EXAMPLE)] * 6))
+        assert [one.score for one in rows] == pytest.approx([row.score] * 6, abs=1e-5)
+        with pytest.raises(ServerError, match=r"anna cannot log in \(status 401\)"):
+            Client(f"http://{address}", user="anna", password="wrong").row(openapi.EXAMPLE)
+        with pytest.raises(ServerError, match=r"log in; give --user NAME"):
+            Client(f"http://{address}").row(openapi.EXAMPLE)
+
+
+def test_the_client_sends_the_header_of_a_proxy(make_model_folder):
+    model, users = make_model_folder(), access.ProxyHeader("X-Forwarded-User", "127.0.0.1")
+    app = server.create(Pool(model, 1), workers=1, limits=server.PageLimits(), access=users)
+    with serving(app, proxy_headers=False) as address:
+        client = Client(f"http://{address}", headers={"X-Forwarded-User": "anna"})
+        assert client.row(openapi.EXAMPLE).score == pytest.approx(Detector(model).row("", openapi.EXAMPLE).score)
+        with pytest.raises(ServerError, match="log in"):
+            Client(f"http://{address}").row(openapi.EXAMPLE)
 
 
 def test_rows_and_lines_are_described_from_their_classes():

@@ -61,7 +61,7 @@ async function work() {
 }
 work.running = 0;
 
-// A long recording: each channel becomes a recording of its own.
+// A long recording: each channel becomes a separate recording.
 async function scoreByJob(item) {
   let found;
   try {
