@@ -1,22 +1,22 @@
 """Locating spoofed speech in calls: the two-state path of ``spoofed_segments`` against plain thresholds.
 
-Calls are spliced from a Store's speakers (see ``calls``). A found segment is right if it begins and ends within a
-second of a true one. Both methods sweep the threshold, which gives precision over recall. Dev calls choose the cost of
-a switch, the threshold of the best F1, and that of the best recall at ``FALSE_PER_HOUR``; eval calls are reported.
+Calls are spliced from a Store (``pipeline.evaluation.calls``). A found segment is right if it begins and ends within a
+second of a true one. Both methods sweep the threshold, which gives precision over recall. Dev calls choose
+the cost of a switch, the threshold of the best F1, and that of the best recall at ``FALSE_PER_HOUR``; eval calls are
+reported. Scored calls are kept, so a stopped run resumes.
 """
 
 import argparse
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks import calls
 from pipeline import preprocess
 from pipeline.config import preset
-from pipeline.metrics.localisation import Located, located
-from pipeline.scoring import model_folders, parties, spoofed_segments
+from pipeline.evaluation import segment_threshold
+from pipeline.evaluation.segment_threshold import Found, Point, at_false_per_hour, curve, measure, smoothed
+from pipeline.metrics.localisation import Located
+from pipeline.scoring import model_folders, spoofed_segments
 from pipeline.scoring.detector import Detector
 from pipeline.scoring.scored_windows import ScoredWindows
 from pipeline.store.store import Store
@@ -24,17 +24,6 @@ from pipeline.store.store import Store
 FALSE_PER_HOUR = 10.0
 """False segments per hour that the last two columns allow on dev."""
 SWITCH_COSTS = (0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0)
-Found = list[tuple[float, float]]
-Locate = Callable[[ScoredWindows, float], Found]
-Scored = list[tuple[ScoredWindows, tuple[float, float] | None]]
-
-
-@dataclass(frozen=True)
-class Point:
-    """Counts of the located segments at one threshold."""
-
-    threshold: float
-    located: Located
 
 
 def plain(scored: ScoredWindows, threshold: float) -> Found:
@@ -45,24 +34,6 @@ def plain(scored: ScoredWindows, threshold: float) -> Found:
     return [(float(edges_s[first]), float(edges_s[last + 1])) for first, last in spoofed_segments.runs(low)]
 
 
-def smoothed(switch_cost: float) -> Locate:
-    """The method of ``analyse``, with this cost per switch."""
-    return lambda scored, threshold: [
-        (found.start_s, found.end_s) for found in scored.spoofed_segments(threshold=threshold, switch_cost=switch_cost)
-    ]
-
-
-def measure(scored: Scored, locate: Locate, threshold: float) -> Point:
-    """Count the segments that a method finds in all calls."""
-    calls_ = ((locate(windows, threshold), [truth] if truth else [], windows.duration_s) for windows, truth in scored)
-    return Point(threshold, located(calls_))
-
-
-def curve(scored: Scored, locate: Locate, thresholds: Iterable[float]) -> list[Point]:
-    """One point per threshold."""
-    return [measure(scored, locate, float(threshold)) for threshold in thresholds]
-
-
 def average_precision(points: list[Point]) -> float:
     """Area under precision over recall; precision is the best at that recall or a higher one."""
     area, reached = 0.0, 0.0
@@ -71,26 +42,6 @@ def average_precision(points: list[Point]) -> float:
         area += (found.recall - reached) * best
         reached = max(reached, found.recall)
     return area
-
-
-def at_false_per_hour(points: list[Point], most: float) -> Point:
-    """The point of the best recall of those with at most so many false segments; without one, that of the fewest."""
-    allowed = [point for point in points if point.located.false_per_hour <= most]
-    if not allowed:
-        return min(points, key=lambda point: point.located.false_per_hour)
-    return max(allowed, key=lambda point: (point.located.recall, -point.located.false_per_hour))
-
-
-def score_calls(store: Store, subset: str, detector: Detector, *, count: int, hop_s: float, seed: int) -> Scored:
-    """Scored windows of calls of a subset, each with its truth."""
-    scored = []
-    for call in calls.splice(store, subset, calls=count, seed=seed):
-        wave = call.wave[:, None]
-        (party,) = parties.find(
-            lambda wave=wave: [wave], detector, mixed=True, point=detector.model.point(), hop_s=hop_s
-        )
-        scored.append((party.scored, call.spoof_s))
-    return scored
 
 
 def line(name: str, points: list[Point], best: Located, allowed: Located) -> str:
@@ -114,10 +65,12 @@ def main() -> None:
     detector = Detector(model_folders.ModelFolder.load(model_folders.find(options.model)))
     store = Store.open(Path(options.store) if options.store else preprocess.ensure(preset("demo")))
     scored = {
-        subset: score_calls(store, subset, detector, count=options.calls, hop_s=options.hop_s, seed=options.seed)
+        subset: segment_threshold.score_calls(
+            detector, store, store.subset(subset), calls=options.calls, hop_s=options.hop_s, seed=options.seed
+        )
         for subset in ("dev", "eval")
     }
-    thresholds = np.quantile(np.concatenate([timeline.scores for timeline, _ in scored["dev"]]), np.linspace(0, 1, 101))
+    thresholds = segment_threshold.thresholds(scored["dev"])
     on_dev = {cost: curve(scored["dev"], smoothed(cost), thresholds) for cost in SWITCH_COSTS}
     for cost, points in on_dev.items():
         print(f"dev, switch cost {cost:g}: average precision {average_precision(points):.3f}")

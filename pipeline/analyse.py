@@ -40,7 +40,9 @@ class AnalyseOptions(audio.SpanOptions):
         "separate", "separate: each channel is a party; mix: their average", choices=("separate", "mix")
     )
     operating_point: str = option("", "named threshold of the model (eer, min_dcf); empty: the model's default")
-    threshold: float | None = option(None, "score below which speech sounds spoofed; replaces the operating point")
+    threshold: float | None = option(
+        None, "score below which speech sounds spoofed; replaces the operating point and the threshold for segments"
+    )
     familiarity: float = option(
         FAMILIARITY, "share of dev under which speech is unfamiliar and gets no verdict; 0: all gets one", least=0
     )
@@ -73,14 +75,15 @@ def main(_: Config, options: AnalyseOptions) -> int:
         notes.clear()
         return _logged(audio.blocks(Path(source), mix=mix, notes=notes, span=span), next(passes))
 
-    hop_s = options.hop_s or model.config.window.clip_s / 4
+    hop_s = options.hop_s or spoofed_segments.HOP_WINDOWS * model.config.window.clip_s
     settings = {"hop_s": hop_s, "switch_cost": options.switch_cost}
     try:
         found = parties.find(read, detector, mixed=mix, point=point, start_s=span.start_s, **settings)
     except AudioError as error:
         raise AudioError(error.kind, error.detail, source) from None
     folder.mkdir(parents=True, exist_ok=True)
-    settings |= {"threshold": point.threshold, "model_version": model.model_version}
+    settings |= {"threshold": point.threshold, "segment_threshold": point.segment_threshold}
+    settings |= {"model_version": model.model_version}
     settings |= {"window_s": model.config.window.clip_s}
     settings |= {"start_s": span.start_s, "notes": [str(note) for note in notes]}
     (folder / JSON).write_text(json.dumps(parties.as_json(source, found, **settings)), encoding="utf-8")
@@ -88,7 +91,7 @@ def main(_: Config, options: AnalyseOptions) -> int:
     (folder / RTTM).write_text(segment_files.rttm(Path(source).stem, found), encoding="utf-8")
     from pipeline.reporting import conversation_figure, style
 
-    drawn = conversation_figure.timeline(found, threshold=point.threshold, title=Path(source).name)
+    drawn = conversation_figure.timeline(found, threshold=point.segment_threshold, title=Path(source).name)
     (folder / PNG).write_bytes(style.png(drawn))
     print("\n".join([table(found), *settings["notes"]]))
     print("\n".join(str(folder / name) for name in (JSON, CSV, RTTM, PNG)))

@@ -2,7 +2,7 @@
 
 The new model folder has the network of its parent, which it names. EER, Cllr and the error rates at the operating point
 are measured before and after, the latter on held-out speakers by cross-validation. Recordings of one class alone set
-the threshold only.
+the threshold only. ``--segments`` also chooses the threshold for spoofed segments (``evaluation.segment_threshold``).
 """
 
 import dataclasses
@@ -20,6 +20,7 @@ from pipeline.common import provenance
 from pipeline.common.progress import track
 from pipeline.config import BONAFIDE, MODEL_HELP, Config, artifacts_dir, fingerprint, option
 from pipeline.errors import ConfigError
+from pipeline.evaluation import calls, segment_threshold
 from pipeline.metrics import calibration, recalibration
 from pipeline.metrics.assessment import voices
 from pipeline.metrics.recalibration import Estimate
@@ -52,14 +53,22 @@ class CalibrateOptions:
     operating_point: str = option(
         "", "default threshold of the new model: eer, min_dcf, fpr=RATE, fnr=RATE …; empty: that of the model"
     )
+    segments: float = option(
+        0.0,
+        "false spoofed segments per hour to allow on calls spliced from these recordings, which choose the threshold "
+        "for segments; 0: that of the model stays",
+        least=0,
+    )
     register: bool = option(False, "also register the new model, as a version that names its parent")
 
 
-def calibrate(model: ModelFolder, store: Store, subsets: Sequence[str], operating_point: str = "") -> Path:
+def calibrate(
+    model: ModelFolder, store: Store, subsets: Sequence[str], operating_point: str = "", segments: float = 0.0
+) -> Path:
     """Return the model folder that is calibrated on subsets of a Store; make it if it does not exist yet.
 
-    Raises ``ConfigError`` for too few recordings, recordings that the model was trained on, and an operating point that
-    recordings of one class cannot set.
+    ``segments`` is the option of that name. Raises ``ConfigError`` for too few recordings, recordings that the model
+    was trained on, and an operating point or a threshold for segments that the recordings cannot set.
     """
     name = operating_point or model.operating_point
     rows = np.sort(np.concatenate([store.subset(subset) for subset in subsets]))
@@ -71,6 +80,8 @@ def calibrate(model: ModelFolder, store: Store, subsets: Sequence[str], operatin
             f"{store.folder}: {model.model_version} was trained on its train subset, whose scores are too good to "
             "calibrate on; give other recordings, or --subset dev"
         )
+    if segments:
+        calls.material(store, rows)
     table = store.manifest.iloc[rows]
     fold = recalibration.folds(labels, voices(table))
     if (table["speaker"] == "").any():
@@ -81,7 +92,7 @@ def calibrate(model: ModelFolder, store: Store, subsets: Sequence[str], operatin
         )
     scored = fingerprint(model.sha256[model_folders.LITERT], model.config.window, store.fingerprint, rows.tolist())
     known = [dataclasses.asdict(values) for values in (model.calibration, model.point(_known(model, name)))]
-    key = fingerprint(STAGE_VERSION, scored, model.model_version, known, name)
+    key = fingerprint(STAGE_VERSION, scored, model.model_version, known, name, *([segments] if segments else []))
     version = f"calibrated-{key}"
     folder = artifacts_dir() / "models" / version
     if folder.exists() and bundle.logged(made := ModelFolder.load(folder)):
@@ -92,7 +103,7 @@ def calibrate(model: ModelFolder, store: Store, subsets: Sequence[str], operatin
     with tracking.run(f"calibrate {model.model_version} · {store.name}", stage="calibrate", tags=tags) as run:
         logits = _logits(model, store, rows, artifacts_dir() / "calibrations" / f"{scored}.parquet")
         tracking.log_inputs(store, subsets)
-        written = _write(model, store, rows, logits, fold, name, folder, run.info.run_id)
+        written = _write(model, store, rows, logits, fold, name, segments, folder, run.info.run_id)
         bundle.log(written)
     return folder
 
@@ -127,6 +138,7 @@ def _write(
     logits: np.ndarray,
     fold: np.ndarray,
     name: str,
+    segments: float,
     folder: Path,
     run_id: str,
 ) -> ModelFolder:
@@ -160,6 +172,14 @@ def _write(
             "trained_trials": model.trained_on,
             "dev_eer": metrics.eer(scores, labels),
         }
+    if segments:
+        scored = segment_threshold.score_calls(Detector(dataclasses.replace(model, calibration=fitted)), store, rows)
+        changed["segments"] = chosen = segment_threshold.choose(scored, segments)
+        mlflow.log_metrics({f"segments/{figure}": value for figure, value in dataclasses.asdict(chosen).items()})
+        about += (
+            f" Spoofed segments are sought below {chosen.threshold:+.2f}: on {len(scored)} calls spliced from these "
+            f"recordings, recall is {chosen.recall:.2f} and {chosen.false_per_hour:.1f} are false per hour."
+        )
     card = model.folder / model_folders.CARD
     above = card.read_text(encoding="utf-8") if card.is_file() else ""
     text = f"# {folder.name}\n\n{about}\n\n{found}\n" + (f"\nCard of its parent:\n\n{above}" if above else "")
@@ -223,7 +243,7 @@ def main(config: Config, options: CalibrateOptions, given: dict) -> int:
         raise ConfigError("name the labelled recordings: --corpus folder --data_dir DIR, or --store FOLDER")
     model = ModelFolder.load(model_folders.find(options.model))
     store = Store.open(Path(options.store) if options.store else preprocess.ensure(config, otherwise="none"))
-    folder = calibrate(model, store, subsets, options.operating_point)
+    folder = calibrate(model, store, subsets, options.operating_point, options.segments)
     print(f"model folder: {folder}")
     if options.register:
         from pipeline.register import register

@@ -9,7 +9,10 @@ import soundfile
 
 from pipeline import analyse, audio
 from pipeline.errors import AudioError, ConfigError
+from pipeline.metrics.localisation import SegmentPoint
+from pipeline.scoring import model_writer
 from pipeline.scoring.detector import Detector
+from tests.support.talk import talk
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +76,20 @@ def test_segments_are_those_of_the_scores(model, voice):
     for found in scored.spoofed_segments(threshold=1e9):
         assert (found.start_s, found.end_s) == (0.0, 2.0)
         assert found.score == pytest.approx(scored.scores[scored.spoken].mean())
+
+
+def test_segments_have_a_threshold_of_their_own(model, tmp_path):
+    path = tmp_path / "talk.wav"
+    soundfile.write(path, talk(), 16000)
+    never, always = (
+        model_writer.derive(model, tmp_path / name, {}, segments=SegmentPoint(threshold, 0.5, 10.0))
+        for name, threshold in (("never", -1e9), ("always", 1e9))
+    )
+    found = run(always, path)
+    assert (found["threshold"], found["segment_threshold"]) == (0.25, 1e9)
+    assert len(found["channels"][0]["spoofed"]) == 1
+    assert run(never, path)["channels"][0]["spoofed"] == []
+    assert len(run(never, path, "--threshold", "1e9")["channels"][0]["spoofed"]) == 1
 
 
 def test_bad_input_is_named(model, tmp_path):

@@ -11,6 +11,7 @@ import pytest
 from pipeline import calibrate, evaluate, metrics, register
 from pipeline.config import fingerprint
 from pipeline.errors import ConfigError
+from pipeline.evaluation import segment_threshold
 from pipeline.evaluation.subsets import calibrated_on, of_training
 from pipeline.metrics import recalibration
 from pipeline.reporting import wording
@@ -20,6 +21,7 @@ from pipeline.scoring.model_folders import ModelFolder
 from pipeline.store.manifest import SUBSETS
 from pipeline.store.store import Store
 from tests.support import toy
+from tests.support.made_windows import scored_windows
 
 
 @pytest.fixture(scope="module")
@@ -147,6 +149,26 @@ def test_what_cannot_be_calibrated_on_is_refused_with_the_numbers(model, store, 
         calibrate.calibrate(again, store, SUBSETS)
     with pytest.raises(ConfigError, match="name the labelled recordings"):
         calibrate.main(["--model", str(model.folder)])
+
+
+def test_calls_of_the_recordings_choose_the_threshold_for_segments(model, store, monkeypatch):
+    with pytest.raises(ConfigError, match=r"from bonafide clips and .*there are 48 and 0: add"):
+        calibrate.calibrate(model, of_class(store, "bonafide"), SUBSETS, "fnr=0.1", 10)
+    logits = np.full(60, 2.0)
+    logits[20:30] = -2.0
+
+    def scored(detector, *_):
+        return [(scored_windows(logits, window_s=1, hop_s=1, calibration=detector.model.calibration), (20.0, 30.0))]
+
+    monkeypatch.setattr(segment_threshold, "score_calls", scored)
+    found = ModelFolder.load(calibrate.calibrate(model, store, SUBSETS, segments=10))
+    low, high = found.calibration.apply(np.array([-2.0, 2.0]))
+    assert low <= found.segments.threshold <= high
+    assert (found.segments.recall, found.segments.false_per_hour) == (1.0, 0.0)
+    assert mlflow.get_run(found.run_id).data.metrics["segments/threshold"] == found.segments.threshold
+    assert "recall is 1.00 and 0.0 are false per hour" in (found.folder / "model_card.md").read_text()
+    # A calibration without the option keeps it.
+    assert ModelFolder.load(calibrate.calibrate(found, store, SUBSETS, "min_dcf")).segments == found.segments
 
 
 def test_it_is_registered_with_its_parent(calibrated, model, store, capsys):

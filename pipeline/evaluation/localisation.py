@@ -13,8 +13,6 @@ from pipeline.scoring.detector import Detector
 from pipeline.scoring.model_folders import ModelFolder
 from pipeline.store.store import Store
 
-HOP_WINDOWS = 0.25
-"""Distance between windows, in windows, as in ``analyse``."""
 RESOLUTIONS_S = (0.32, 0.64)
 """The two coarsest of PartialSpoof's resolutions."""
 
@@ -43,8 +41,8 @@ def _bonafide(store: Store, row: int) -> bool:
 
 def _scored(model: ModelFolder, store: Store, rows: list[int]) -> Iterator[tuple[Timeline, Segments]]:
     """Scores over time of each row, and the segments found at the model's operating point."""
-    detector, threshold = Detector(model), model.point().threshold
-    hop_s = HOP_WINDOWS * model.config.window.clip_s
+    detector, threshold = Detector(model), model.point().segment_threshold
+    hop_s = spoofed_segments.HOP_WINDOWS * model.config.window.clip_s
     for row in rows:
         scored = detector.score_windows(store.waveform(row), hop_s=hop_s, found=store.speech(row))
         times_s, scores = scored.times_s[scored.located], scored.scores[scored.located]

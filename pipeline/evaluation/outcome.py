@@ -1,6 +1,5 @@
 """Outcome of an evaluation: models, trials and tables in memory, from which figures and summary are made."""
 
-import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -148,7 +147,7 @@ def result(evaluation: Evaluation) -> SubsetResult:
 
 def _rates(point: OperatingPoint) -> dict[str, float | None]:
     """Threshold and prior of an operating point, and its error rates on dev."""
-    return {name: value for name, value in dataclasses.asdict(point).items() if name != "familiarity"}
+    return {name: getattr(point, name) for name in ("threshold", "prior_spoof", "miss", "false_alarm")}
 
 
 def _points(outcome: Outcome) -> tuple[PointRates, ...]:

@@ -5,7 +5,7 @@ combined with any prior by Bayes' rule; raw logits cannot.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
@@ -53,7 +53,8 @@ class Calibration:
 class OperatingPoint:
     """A threshold on the calibrated score, its prior of spoof, and its error rates on dev if they were measured.
 
-    Recordings of less ``familiarity`` get no verdict; 0: all get one.
+    Recordings of less ``familiarity`` get no verdict; 0: all get one. ``segments`` is the model's threshold for spoofed
+    segments, which its folder holds apart from the points.
     """
 
     threshold: float
@@ -61,6 +62,16 @@ class OperatingPoint:
     miss: float | None = None
     false_alarm: float | None = None
     familiarity: float = FAMILIARITY
+    segments: float | None = None
+
+    @property
+    def segment_threshold(self) -> float:
+        """Threshold for spoofed segments; that of whole recordings if the model has none for segments."""
+        return self.threshold if self.segments is None else self.segments
+
+    def stored(self) -> dict[str, float | None]:
+        """Values that a model folder holds."""
+        return {name: value for name, value in asdict(self).items() if name != "segments"}
 
 
 def fit(logits: np.ndarray, labels: np.ndarray) -> Calibration:

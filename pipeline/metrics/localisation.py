@@ -83,6 +83,15 @@ def segment_eer(timelines: Iterable[Timeline], resolution_s: float) -> float:
 
 
 @dataclass(frozen=True)
+class SegmentPoint:
+    """Threshold on the calibrated score for spoofed segments, and what it found on the calls that chose it."""
+
+    threshold: float
+    recall: float
+    false_per_hour: float
+
+
+@dataclass(frozen=True)
 class Located:
     """Counts over recordings: true segments, segments found, those of them that are right, and hours of audio."""
 

@@ -42,7 +42,7 @@ def view(detector: Detector, recording: bytes, *, limits: audio.Limits) -> dict:
         fault = AudioError.of(error)
         row, fault = detector.error_row("", fault), fault.kind
     else:
-        spoofed = scored.spoofed_segments(threshold=point.threshold)
+        spoofed = scored.spoofed_segments(threshold=point.segment_threshold)
         row = dataclasses.replace(detector.whole_row("", scored, point, spoofed), note=decoded.note)
     row = dataclasses.replace(row, latency_ms=1000 * (time.perf_counter() - started))
     if fault:

@@ -246,7 +246,7 @@ class Detector:
     ) -> Row:
         """The row of a recording, without its latency; ``segments`` are its spoofed segments if already found."""
         if segments is None:
-            segments = scored.spoofed_segments(threshold=point.threshold)
+            segments = scored.spoofed_segments(threshold=point.segment_threshold)
         row = self._row(source, scored, point, scored.logit, 0, scored.samples, scored.embedding)
         worst_score, start_s, end_s = scored.worst(segments)
         label = PARTLY_SPOOF if segments and row.label == BONAFIDE else row.label

@@ -18,6 +18,7 @@ from pipeline.errors import ConfigError, ModelFolderError
 from pipeline.metrics import calibration
 from pipeline.metrics.calibration import Calibration, OperatingPoint
 from pipeline.metrics.fusion import Fusion
+from pipeline.metrics.localisation import SegmentPoint
 from pipeline.scoring import dev_table, familiarity, fetched_models
 
 FORMAT = 4
@@ -42,6 +43,7 @@ class ModelFolder:
     ``operating_point`` names the default among ``operating_points``. ``dev_trials`` is the checksum of the trials that
     chose thresholds and checkpoint, ``dev_eer`` the EER on them; models compare on dev only if it is equal. ``fusion``
     is how it was made of other models, if it was; ``parent`` the model that it was trained or calibrated from, or "".
+    ``segments`` is the threshold for spoofed segments, if one was chosen.
     """
 
     folder: Path
@@ -57,6 +59,7 @@ class ModelFolder:
     dev_eer: float
     sha256: dict[str, str]
     fusion: Fusion | None = None
+    segments: SegmentPoint | None = None
     parent: str = ""
     trained_trials: str = ""
 
@@ -129,11 +132,14 @@ class ModelFolder:
             operating_points={name: OperatingPoint(**point) for name, point in index["operating_points"].items()},
             sha256=index["sha256"],
             fusion=Fusion(**index["fusion"]) if index.get("fusion") else None,
+            segments=SegmentPoint(**index["segments"]) if index.get("segments") else None,
             **{name: index[name] for name in PLAIN} | {name: index.get(name, "") for name in EMPTY},
         )
 
     def point(self, name: str = "", threshold: float | None = None, familiarity: float | None = None) -> OperatingPoint:
         """An operating point by name, by default the model's; ``threshold`` and ``familiarity`` replace what it has.
+
+        ``threshold`` holds for spoofed segments too.
 
         Points of a prior and costs need no dev trials; rates that are not stored are found on the dev scores. Unknown
         names and thresholds that are not finite raise ``ConfigError``.
@@ -143,8 +149,11 @@ class ModelFolder:
         if threshold is not None:
             if not math.isfinite(threshold):
                 raise ConfigError(f"threshold {threshold}: expected a finite number")
-            return dataclasses.replace(self.point(name), threshold=threshold)
-        name = name or self.operating_point
+            return dataclasses.replace(self.point(name), threshold=threshold, segments=None)
+        point = self._named(name or self.operating_point)
+        return dataclasses.replace(point, segments=self.segments.threshold) if self.segments else point
+
+    def _named(self, name: str) -> OperatingPoint:
         if name in self.operating_points:
             return self.operating_points[name]
         try:

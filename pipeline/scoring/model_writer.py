@@ -74,10 +74,10 @@ def _write_index(folder: Path, values: Mapping[str, object]) -> None:
         "format": FORMAT,
         **{name: values[name] for name in PLAIN},
         "calibration": dataclasses.asdict(values["calibration"]),
-        "operating_points": {n: dataclasses.asdict(p) for n, p in values["operating_points"].items()},
+        "operating_points": {name: point.stored() for name, point in values["operating_points"].items()},
         "config": values["config"].flat(),
         **{name: values.get(name, "") for name in EMPTY},
-        **({"fusion": dataclasses.asdict(values["fusion"])} if values["fusion"] else {}),
+        **{name: dataclasses.asdict(values[name]) for name in ("fusion", "segments") if values.get(name)},
         "sha256": {path.name: files.sha256(path) for path in sorted(folder.iterdir())},
     }
     files.write_sealed(folder / INDEX, index)
@@ -90,7 +90,7 @@ def choose(model: ModelFolder, operating_point: str) -> ModelFolder:
     index = files.read_sealed(path)
     index |= {
         "operating_point": operating_point,
-        "operating_points": {name: dataclasses.asdict(point) for name, point in points.items()},
+        "operating_points": {name: point.stored() for name, point in points.items()},
         "config": index["config"] | {"operating_point": operating_point},
     }
     files.write_sealed(path, index)

@@ -82,7 +82,7 @@ def find(
     parties = []
     for channel, scorer in enumerate(scorers):
         scored = detector.scored(extents[channel].samples, found[channel], plans[channel], *scorer.finish())
-        segments = scored.spoofed_segments(threshold=point.threshold, switch_cost=switch_cost)
+        segments = scored.spoofed_segments(threshold=point.segment_threshold, switch_cost=switch_cost)
         row = detector.whole_row("", scored, point, segments).later(start_s)
         segments = [segment.later(start_s) for segment in segments]
         name, outline = channel if mixed else channel + 1, extents[channel].outline

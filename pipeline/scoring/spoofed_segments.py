@@ -21,10 +21,12 @@ import numpy as np
 
 SWITCH_COST = 4.0
 """Cost of a switch, in nats; ``benchmarks.conversations`` chooses it on dev calls."""
+HOP_WINDOWS = 0.25
+"""Distance between windows, in windows, that ``analyse`` takes by default."""
 MAX_SCORE = 6.0
 """Largest evidence of a window: odds of 400 to 1."""
 LEVEL_SHARE = 0.25
-"""Share of the way from the operating point to a recording's median score at which its threshold lies."""
+"""Share of the way from the model's threshold to a recording's median score at which that of the recording lies."""
 REACH, LEVELS = 0.5, 1.5
 """Windows by which an edge is moved at most, and up to which from it scores give the levels of both sides."""
 EDGE_STEP_S = 0.05
@@ -91,7 +93,7 @@ def find(
 
 
 def own_threshold(threshold: float, scores: np.ndarray) -> float:
-    """Threshold of a recording whose windows with speech have these scores; ``threshold`` is the operating point."""
+    """Threshold of a recording whose windows with speech have these scores; ``threshold`` is that of the model."""
     return threshold + LEVEL_SHARE * (float(np.median(scores)) - threshold) if len(scores) else threshold
 
 

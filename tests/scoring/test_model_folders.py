@@ -11,6 +11,7 @@ from pipeline import tracking
 from pipeline.common import files
 from pipeline.errors import ConfigError, ModelFolderError
 from pipeline.metrics import calibration
+from pipeline.metrics.localisation import SegmentPoint
 from pipeline.scoring import fetched_models, model_folders, model_writer
 from pipeline.scoring.model_folders import ModelFolder
 
@@ -24,6 +25,19 @@ def test_round_trip(make_model_folder, smoke):
     assert read.point().threshold == 0.25
     assert read.point("min_dcf").prior_spoof == 0.05
     assert {p.name for p in read.folder.iterdir()} == {"bundle.json", "model.tflite", "model.keras"}
+
+
+def test_the_threshold_for_segments_stays_beside_every_operating_point(make_model_folder, tmp_path):
+    plain = make_model_folder()
+    assert plain.point().segment_threshold == plain.point().threshold == 0.25
+    model = model_writer.derive(plain, tmp_path / "segments", {}, segments=SegmentPoint(-0.5, 0.7, 8.0))
+    assert model.segments == SegmentPoint(-0.5, 0.7, 8.0)
+    assert model.model_version == plain.model_version
+    for name, threshold in (("", 0.25), ("min_dcf", 1.5), ("prior=0.5,miss=1,false_alarm=1", 0.0)):
+        assert (model.point(name).threshold, model.point(name).segment_threshold) == (threshold, -0.5)
+    assert model.point(threshold=2.0).segment_threshold == 2.0
+    chosen = model_writer.choose(model, "min_dcf")
+    assert (chosen.point().segment_threshold, chosen.operating_points) == (-0.5, plain.operating_points)
 
 
 def test_writing_again_replaces_the_folder(make_model_folder):

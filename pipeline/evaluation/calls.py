@@ -1,15 +1,17 @@
 """Telephone calls for measuring: one speaker's recordings end to end, with ten seconds of spoof among them.
 
-The clips of a call come from one subset of a Store only, so eval calls hold nothing that training used. A seed draws
-the clips and their order.
+The clips of all calls come from the given rows of a Store only, so calls of eval rows hold nothing that training used.
+A seed draws the clips and their order.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
-from pipeline.config import BONAFIDE, SAMPLE_RATE_HZ, SPOOF
+from pipeline.config import BONAFIDE, SAMPLE_RATE_HZ
+from pipeline.errors import ConfigError
 from pipeline.store.store import Store
 
 
@@ -23,17 +25,30 @@ class Call:
     attack: str
 
 
+def material(store: Store, rows: np.ndarray) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Bonafide rows, and rows that are spoofed as a whole; raises ``ConfigError`` if there are none of either."""
+    table = store.manifest.iloc[rows]
+    bonafide = table["label"] == BONAFIDE
+    whole = np.array([not store.segments(row) for row in rows], bool)
+    found = table[bonafide], table[~bonafide & whole]
+    if min(map(len, found)) == 0:
+        raise ConfigError(
+            f"{store.folder}: calls are spliced from bonafide clips and clips that are spoofed as a whole; there are "
+            f"{len(found[0])} and {len(found[1])}: add recordings, or choose other subsets"
+        )
+    return found
+
+
 def splice(
-    store: Store, subset: str, *, calls: int, call_s: float = 60.0, spoof_s: float = 10.0, seed: int = 0
+    store: Store, rows: np.ndarray, *, calls: int, call_s: float = 60.0, spoof_s: float = 10.0, seed: int = 0
 ) -> Iterator[Call]:
-    """Yield calls of ``call_s`` seconds, every fourth without spoof.
+    """Yield calls of ``call_s`` seconds, every fourth without spoof; see ``material`` for ``rows``.
 
     The bonafide speech of a call is of one speaker and its spoof of one attack: of the same speaker if there is enough
     of it. Speakers and attacks take turns in a random order.
     """
     rng = np.random.default_rng(seed)
-    table = store.manifest.iloc[store.subset(subset)]
-    bonafide, spoof = table[table["label"] == BONAFIDE], table[table["label"] == SPOOF]
+    bonafide, spoof = material(store, rows)
     speakers = rng.permutation(bonafide["speaker"].unique())
     attacks = rng.permutation(spoof["attack"].unique())
     for number in range(calls):
