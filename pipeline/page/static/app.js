@@ -1,6 +1,6 @@
 // The page: uploads recordings, and shows the table of their scores and the chosen one.
 import { Feedback } from "/feedback.js";
-import { Plots, clock } from "/plots.js";
+import { Plots, SCORE_RANGE, clock } from "/plots.js";
 import { analysed } from "/jobs.js";
 import { Live } from "/live.js";
 import { Player } from "/player.js";
@@ -9,7 +9,6 @@ import { refused, score } from "/short.js";
 import { csv, heads, sorted } from "/table.js";
 
 const AT_ONCE = 2;
-const SCORE_RANGE = 6;
 const $ = (id) => document.getElementById(id);
 
 const items = []; // {file, number, state: waiting | working | done, answer}

@@ -1,8 +1,8 @@
 // Verdict while one speaks: streams the microphone to the server, and draws the score as it comes.
 
+import { LEFT, SCORE_RANGE } from "/plots.js";
+
 const SHOWN_S = 30;
-const SCORE_RANGE = 6;
-const LEFT = 76; // px, for names, as in the plots of a recording
 const SAYS = { bonafide: "Sounds live", spoof: "Sounds fake", no_speech: "Waiting for speech", unfamiliar: "Unlike anything the model learnt from" };
 
 export class Live {

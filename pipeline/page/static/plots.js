@@ -1,8 +1,8 @@
 // Plots of one recording on one time axis: waveform, spectrogram and score, with a cursor across all of them.
 
-const LEFT = 76; // px, for names and ticks
+export const LEFT = 86; // px, for names and ticks
 const RIGHT = 6;
-const SCORE_RANGE = 6;
+export const SCORE_RANGE = 6;
 const MAGMA = [
   [0, 0, 4], [28, 16, 68], [79, 18, 123], [129, 37, 129], [181, 54, 122], [229, 80, 100], [251, 135, 97], [254, 194, 135],
   [252, 253, 191],
