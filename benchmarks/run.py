@@ -36,6 +36,8 @@ MODULES = {
 """Modules of this package and the lines of the table that each measures, in the table's order."""
 TAKES_MODEL = ("scoring", "start", "growth", "serving")
 TAKES_CORPUS = ("preprocess", "training", "scoring", "start", "growth", "serving")
+FURTHER = {"growth": ["--stages", "4", "--clip_s", "2"]}
+"""Further options by module: growth compares sizes of a corpus, and starts nine trainings, so its network is small."""
 RESULTS = PROJECT_ROOT / "benchmarks" / "results.md"
 
 
@@ -81,6 +83,7 @@ def measure(module: str, config: Config, options: Options, folder: Path) -> Kept
     command += ["--model", str(Path(options.model).resolve())] if options.model and module in TAKES_MODEL else []
     if module in TAKES_CORPUS:
         command += ["--preset", config.preset, "--corpus", config.corpus.corpus, "--data_dir", config.corpus.data_dir]
+    command += FURTHER.get(module, [])
     log = folder / f"{module}.log"
     started = time.monotonic()
     with log.open("w", encoding="utf-8") as output:
