@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipeline import audio
+from pipeline.audio import bands
 from pipeline.audio.speech import Speech
 from pipeline.config import SAMPLE_RATE_HZ
 from pipeline.errors import AudioError
@@ -77,8 +78,8 @@ def scored_view(
         "speech": scored.speech.segments(),
         "waveform": dict(zip(("low", "high"), np.round(waveform.T, 4).tolist(), strict=True)),
         "spectrogram": {
-            "kind": spectrogram.kind(front_end),
-            "seen_by_model": front_end.front_end == spectrogram.kind(front_end),
+            "kind": bands.kind(front_end),
+            "seen_by_model": front_end.front_end == bands.kind(front_end),
             "bands": levels.shape[0],
             "columns": levels.shape[1],
             "band_hz": np.round(band_hz, 1).tolist(),

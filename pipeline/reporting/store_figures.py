@@ -1,11 +1,13 @@
 """Figures of a Store: counts and durations of its clips, and one example of each class."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from pipeline.audio import band_filters, bands
 from pipeline.config import SAMPLE_RATE_HZ, FrontEndConfig
 from pipeline.reporting import style
 from pipeline.store.manifest import BONAFIDE, LABELS, SPOOF
@@ -14,6 +16,8 @@ from pipeline.store.store import Store
 LOOKS = {BONAFIDE: style.BONAFIDE_LOOK, SPOOF: style.SPOOF_LOOK}
 EXAMPLE_S = 6.0
 MOST_GROUPS = 30
+RANGE_DB = 80.0
+"""Levels further below the highest are drawn as the lowest."""
 
 
 def write_all(store: Store, folder: Path) -> None:
@@ -38,14 +42,12 @@ def write_all(store: Store, folder: Path) -> None:
 
 def example(store: Store, row: int, settings: FrontEndConfig, *, longest_s: float) -> Figure:
     """Log-mel spectrogram of the beginning of a Store's row."""
-    import librosa
-
     wave = store.waveform(row)[: round(longest_s * SAMPLE_RATE_HZ)]
     clip = store.manifest.iloc[row]
     return mel_spectrogram(
         log_mel_db(wave, settings),
         hop_s=settings.hop_samples / SAMPLE_RATE_HZ,
-        band_hz=librosa.mel_frequencies(n_mels=settings.n_mels, fmin=settings.fmin_hz, fmax=settings.fmax_hz),
+        band_hz=band_filters.mel_centres_hz(settings.n_mels, settings.fmin_hz, settings.fmax_hz),
         title=f"{clip['label']}: {clip['utterance_id']}",
     )
 
@@ -83,19 +85,9 @@ def mel_spectrogram(db: np.ndarray, *, hop_s: float, band_hz: np.ndarray, title:
 
 
 def log_mel_db(wave: np.ndarray, settings: FrontEndConfig) -> np.ndarray:
-    """Log-mel spectrogram of a waveform, ``[bands, frames]`` in dB relative to its maximum, by librosa."""
-    import librosa
-
-    power = librosa.feature.melspectrogram(
-        y=wave,
-        sr=SAMPLE_RATE_HZ,
-        n_fft=settings.n_fft,
-        hop_length=settings.hop_samples,
-        n_mels=settings.n_mels,
-        fmin=settings.fmin_hz,
-        fmax=settings.fmax_hz,
-    )
-    return librosa.power_to_db(power, ref=np.max)
+    """Log-mel spectrogram of a waveform, ``[bands, frames]`` in dB relative to its maximum, cut off at ``RANGE_DB``."""
+    level_db = bands.in_db(wave, dataclasses.replace(settings, front_end="logmel")).T
+    return np.maximum(level_db - level_db.max(), -RANGE_DB)
 
 
 @style.styled

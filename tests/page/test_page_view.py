@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from pipeline import audio
-from pipeline.audio import speech
+from pipeline.audio import bands, speech
 from pipeline.config import FrontEndConfig
 from pipeline.errors import AudioError, AudioFault
 from pipeline.metrics.calibration import OperatingPoint
@@ -111,7 +111,7 @@ def test_bands_are_those_of_the_models_layers(voice, settings):
     waveform = keras.Input((len(voice),))
     model = keras.Model(waveform, frontend.spectrogram(waveform, config))
     expected = model.predict(voice[None], verbose=0)[0]
-    np.testing.assert_allclose(spectrogram.bands_db(voice, config), expected, atol=0.02)
+    np.testing.assert_allclose(bands.in_db(voice, config), expected, atol=0.02)
 
 
 @pytest.mark.parametrize("front_end", ["logmel", "logspec"])
