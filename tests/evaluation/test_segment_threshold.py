@@ -9,7 +9,9 @@ from pipeline.config import artifacts_dir
 from pipeline.errors import ConfigError
 from pipeline.evaluation import calls, segment_threshold
 from pipeline.scoring.detector import Detector
+from pipeline.scoring.model_folders import ModelFolder
 from tests.support.made_windows import scored_windows
+from tools import add_segments
 
 
 def call(low: float, *, spoof: bool = True):
@@ -68,3 +70,12 @@ def test_calls_need_both_kinds_of_whole_clips(synthetic_store):
     partly = dataclasses.replace(synthetic_store, manifest=table)
     with pytest.raises(ConfigError, match=rf"there are {int((~spoof).sum())} and 0: add recordings"):
         calls.material(partly, np.arange(len(table)))
+
+
+def test_a_trained_model_gets_one_in_place(synthetic_store, make_model_folder, monkeypatch):
+    monkeypatch.setattr(segment_threshold, "score_calls", lambda *_: [call(-3.0)])
+    model = make_model_folder(dev_trials=synthetic_store.trials("dev"))
+    chosen = add_segments.add(str(model.folder), synthetic_store, 10)
+    assert ModelFolder.load(model.folder) == dataclasses.replace(model, segments=chosen)
+    with pytest.raises(ConfigError, match="its dev trials are not those of tiny-2"):
+        add_segments.add(str(make_model_folder("tiny-2").folder), synthetic_store, 10)
