@@ -92,6 +92,12 @@ def main() -> None:
         on_eval = [measure(scored["eval"], locate, point.threshold).located for point in chosen]
         print(line(name, curve(scored["eval"], locate, thresholds), *on_eval))
         print(f"{'':<24}thresholds {chosen[0].threshold:.2f} and {chosen[1].threshold:.2f}")
+    own = detector.model.point().segment_threshold
+    found = measure(scored["eval"], smoothed(spoofed_segments.SWITCH_COST), own).located
+    print(
+        f"analyse, c = {spoofed_segments.SWITCH_COST:g}, the model's threshold {own:.2f}: precision "
+        f"{found.precision:.3f}, recall {found.recall:.3f}, {found.false_per_hour:.1f} false/h"
+    )
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ class AnalyseOptions(audio.SpanOptions):
     channels: str = option(
         "separate", "separate: each channel is a party; mix: their average", choices=("separate", "mix")
     )
-    operating_point: str = option("", "named threshold of the model (eer, min_dcf); empty: the model's default")
+    operating_point: str = option("", "named threshold of the label (eer, min_dcf); empty: the model's default")
     threshold: float | None = option(
         None, "score below which speech sounds spoofed; replaces the operating point and the threshold for segments"
     )
