@@ -148,17 +148,24 @@ def fit(model: keras.Model, batches: "tf.data.Dataset", what: str) -> float:  # 
 
 
 class StepProgress(keras.callbacks.Callback):
-    """Show the finished steps of ``fit`` out of ``steps``, under the name ``what``."""
+    """Show the begun steps of ``fit`` out of ``steps``, under the name ``what``.
+
+    At the end of a step Keras would fetch the loss for it, and the device would wait.
+    """
 
     def __init__(self, steps: int, what: str):
         super().__init__()
-        self._done = 0
+        self._begun = 0
         self._steps = track(range(steps), total=steps, what=what, unit="step")
 
     def on_train_begin(self, logs=None):
         next(self._steps)
 
-    def on_train_batch_end(self, batch, logs=None):
-        for _ in range(self._done, batch + 1):  # several steps may have been taken at once
+    def on_train_batch_begin(self, batch, logs=None):
+        for _ in range(self._begun, batch):  # several steps may have been taken at once
             next(self._steps, None)
-        self._done = batch + 1
+        self._begun = batch
+
+    def on_train_end(self, logs=None):
+        for _ in self._steps:
+            pass
