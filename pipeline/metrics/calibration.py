@@ -66,8 +66,8 @@ class OperatingPoint:
 
     @property
     def segment_threshold(self) -> float:
-        """Threshold for spoofed segments; that of whole recordings if the model has none for segments."""
-        return self.threshold if self.segments is None else self.segments
+        """Threshold for spoofed segments: the lower one, if the model has one for segments too."""
+        return self.threshold if self.segments is None else min(self.threshold, self.segments)
 
     def stored(self) -> dict[str, float | None]:
         """Values that a model folder holds."""
