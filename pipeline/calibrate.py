@@ -25,8 +25,9 @@ from pipeline.metrics import calibration, recalibration
 from pipeline.metrics.assessment import voices
 from pipeline.metrics.recalibration import Estimate
 from pipeline.scoring import dev_table, model_folders, model_writer
-from pipeline.scoring.detector import Detector, Row
+from pipeline.scoring.detector import Detector
 from pipeline.scoring.model_folders import ModelFolder
+from pipeline.scoring.row import Row
 from pipeline.scoring.row_file import RowFile
 from pipeline.store import manifest
 from pipeline.store.store import Store

@@ -25,7 +25,7 @@ from pipeline.common.progress import track
 from pipeline.config import Config, option
 from pipeline.errors import AudioError, AudioFault, ConfigError, ServerError
 from pipeline.scoring import inputs
-from pipeline.scoring.detector import Row
+from pipeline.scoring.row import Row
 from pipeline.scoring.row_file import RowFile
 
 AT_ONCE = 4

@@ -21,9 +21,10 @@ from pipeline.config import BONAFIDE, MODEL_HELP, SPOOF, Config, option
 from pipeline.errors import ConfigError
 from pipeline.metrics.calibration import FAMILIARITY
 from pipeline.scoring import inputs, model_folders, spark_scoring, workers
-from pipeline.scoring.detector import NO_SPEECH, PARTLY_SPOOF, UNFAMILIAR, Row
+from pipeline.scoring.detector import NO_SPEECH, PARTLY_SPOOF, UNFAMILIAR
 from pipeline.scoring.inputs import Recording
 from pipeline.scoring.model_folders import ModelFolder
+from pipeline.scoring.row import Row
 from pipeline.scoring.row_file import Done, RowFile
 
 SOURCE_WIDTH = 44
@@ -130,7 +131,8 @@ def _line(row: Row) -> str:
     name = row.source if len(row.source) <= SOURCE_WIDTH else "…" + row.source[-SOURCE_WIDTH + 1 :]
     if row.error:
         return f"{name:<{SOURCE_WIDTH}}  error     {row.error}"
-    note = f"  {row.note}" if row.note else ""
+    note = f"  {row.attack}" if row.attack else ""
+    note += f"  {row.note}" if row.note else ""
     return (
         f"{name:<{SOURCE_WIDTH}}  {row.label:<12} {row.score:>+7.2f} {row.spoof_probability:>9.3f} "
         f"{row.speech_s:>6.1f} s {row.duration_s:>6.1f} s{note}"

@@ -4,7 +4,7 @@ A killed training resumes after its last epoch, in the same MLflow run, with the
 fingerprint of configuration and Store. Only dev chooses: the epoch that is kept, the calibration, the thresholds.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from pipeline import cli, preprocess, tracking
@@ -32,6 +32,9 @@ def train(config: Config, store_folder: Path) -> Path:
     """Return the model folder of a configuration on a Store; train it if it does not exist yet."""
     calibration.check_name(config.decision.operating_point)
     config = imagenet.settle(config)
+    if config.train.target == "attack" and config.train.pseudo_spoofs:
+        print("--target attack: no pseudo-spoofs, which none of the known attacks made")
+        config = config.replace(pseudo_spoofs=0.0)
     store = Store.open(store_folder)
     start = parent.find(config)
     key = fingerprint(
@@ -42,7 +45,7 @@ def train(config: Config, store_folder: Path) -> Path:
         host_augmentation.content(config.host),
         config.model,
         config.window,
-        replace(config.train, init=parent.checksum(start) if start else ""),
+        _fit(config, parent.checksum(start) if start else ""),
         *_encoder(config),
         *_initial(config),
         *([config.guard.guard, bool(config.guard.guard_store)] if config.guard.guard is not None else []),
@@ -79,6 +82,12 @@ def train(config: Config, store_folder: Path) -> Path:
         progress, weights = fit(fixed, data, device, run.info.run_id, state_file=state_file, saved=saved)
         finish(config, data, progress, weights, folder, version, key)
     return folder
+
+
+def _fit(config: Config, init: str) -> dict[str, object]:
+    """Options of the fit, with the checksum of the initial model in place of its name; ``target`` only if not label."""
+    options = asdict(replace(config.train, init=init))
+    return {name: value for name, value in options.items() if (name, value) != ("target", "label")}
 
 
 def _encoder(config: Config) -> list[object]:

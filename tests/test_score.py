@@ -20,7 +20,8 @@ from pipeline.config import PROJECT_ROOT
 from pipeline.errors import ConfigError, ModelFolderError, ProjectError
 from pipeline.scoring import model_folders
 from pipeline.scoring import workers as score_workers
-from pipeline.scoring.detector import COLUMNS, Detector
+from pipeline.scoring.detector import Detector
+from pipeline.scoring.row import COLUMNS
 
 
 @pytest.fixture

@@ -202,6 +202,12 @@ class WindowConfig:
 class TrainConfig:
     """Fit of the network."""
 
+    target: str = option(
+        "label",
+        "what the network learns; attack: also which attack of train made a spoof (without pseudo-spoofs, which none "
+        "did)",
+        choices=("label", "attack"),
+    )
     crop: str = option(
         "random", "window of a longer clip to train on; first: its beginning", choices=("random", "first")
     )

@@ -11,9 +11,10 @@ from matplotlib.figure import Figure
 from pipeline import metrics
 from pipeline.evaluation import robustness
 from pipeline.evaluation.outcome import Outcome
+from pipeline.metrics import attribution
 from pipeline.metrics.assessment import Evaluation
 from pipeline.metrics.paired_test import Difference
-from pipeline.reporting import curves, store_figures, style, wording
+from pipeline.reporting import attack_figure, curves, store_figures, style, wording
 from pipeline.store import manifest
 
 BLANK = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
@@ -68,6 +69,9 @@ def _of_subset(e: Evaluation, threshold: float, threshold_name: str) -> dict[str
             title=f"Scores, {e.subset}",
         ),
     }
+    if "attributed" in e.trials and (spoofs := e.trials[e.trials["made_by"] != ""]).size:
+        found = attribution.confusion(spoofs["made_by"], spoofs["attributed"])
+        drawn["attribution"] = attack_figure.confusion(*found, title=f"Attacks, {e.subset}")
     if e.note:
         return drawn
     pair = {e.subset: (e.scores, e.labels)}

@@ -9,11 +9,12 @@ import numpy as np
 from pipeline.common.progress import track
 from pipeline.config import SAMPLE_RATE_HZ
 from pipeline.evaluation import localisation
-from pipeline.metrics import paired_test
+from pipeline.metrics import attribution, paired_test
 from pipeline.metrics.assessment import Evaluation, assess
 from pipeline.metrics.paired_test import Difference
 from pipeline.scoring.detector import Detector
 from pipeline.scoring.model_folders import ModelFolder
+from pipeline.scoring.source_tracing import UNKNOWN
 from pipeline.store import manifest
 from pipeline.store.store import Store
 from pipeline.training.data import left_out
@@ -47,13 +48,21 @@ def evaluate(model: ModelFolder, store: Store, subset: str) -> Evaluation:
     """Score every utterance of a subset and measure the scores, and how well spoofed segments are located if known."""
     rows = store.subset(subset)
     waves = (store.waveform(row) for row in rows)
-    logits = Detector(model).utterance_logits(waves, map(store.speech, rows))
-    logits = track(logits, total=len(rows), what=f"score {subset}")
-    logits = np.fromiter(logits, np.float64, len(rows))
+    outputs = Detector(model).utterance_outputs(waves, map(store.speech, rows))
+    logits, attributed = np.empty(len(rows)), []
+    for place, (logit, embedding) in enumerate(track(outputs, total=len(rows), what=f"score {subset}")):
+        logits[place] = logit
+        attributed.append(model.attacks.trace(embedding)[0] if model.attacks else "")
     conditions = manifest.conditions(store.manifest)
     columns = ["utterance_id", "label", "attack", "attack_name", "speaker", *conditions]
     trials = store.manifest.iloc[rows].reindex(columns=columns, fill_value="").reset_index(drop=True)
     trials = trials.assign(logit=logits, score=model.calibration.apply(logits))
+    figures = localisation.measure(model, store, subset)
+    if model.attacks:
+        made_by = manifest.generators(trials).where(lambda names: names.isin(("", *model.attacks.names)), UNKNOWN)
+        trials = trials.assign(made_by=made_by, attributed=attributed)
+        spoofs = trials[made_by != ""]
+        figures |= {"attack_f1": attribution.macro_f1(spoofs["made_by"], spoofs["attributed"])} if len(spoofs) else {}
     trained_attacks = None
     if of_training(model, store):
         trained = store.subset("train")
@@ -65,7 +74,7 @@ def evaluate(model: ModelFolder, store: Store, subset: str) -> Evaluation:
         trained_attacks=trained_attacks,
         conditions=conditions,
     )
-    return dataclasses.replace(found, metrics=found.metrics | localisation.measure(model, store, subset))
+    return dataclasses.replace(found, metrics=found.metrics | figures)
 
 
 def compare(model: ModelFolder, evaluations: Sequence[Evaluation], rival: ModelFolder, store: Store) -> Rival:

@@ -21,7 +21,7 @@ def write(
     ``scores_SUBSET.tsv`` is the score file that ASVspoof 5 takes.
     """
     scores = pd.concat([e.trials.assign(subset=e.subset) for e in evaluations])
-    columns = ["subset", "utterance_id", "label", "attack", "speaker", "logit", "score"]
+    columns = ["subset", "utterance_id", "label", "attack", "speaker", "logit", "score", "made_by", "attributed"]
     scores[[c for c in columns if c in scores]].to_csv(folder / "scores.csv", index=False)
     for e in evaluations:
         if not e.trials.empty:

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import keras
+import numpy as np
 
 import pipeline.network.fusion  # noqa: F401  (registers its layers, which files of fusions hold)
 from pipeline.config import Config, ModelConfig
@@ -31,7 +32,7 @@ BACKBONES = {
     "wav2vec2": wav2vec2,
     "whisper": whisper,
 }
-HEAD = ("dense", "logit")
+HEAD = ("dense", "logit", "attacks")
 """Layers with weights that ``head`` adds behind a backbone."""
 ENCODER, ENCODER_HEAD = "encoder", "head"
 """Names of a pretrained encoder's layer, and of the model that is the head behind it."""
@@ -42,10 +43,11 @@ def takes_waveform(config: Config) -> bool:
     return BACKBONES[config.model.backbone].INPUT == "waveform"
 
 
-def build(config: Config) -> keras.Model:
+def build(config: Config, attacks: int = 0) -> keras.Model:
     """Build the uncompiled model of a configuration, with fresh weights drawn from Keras' global seed.
 
-    The output layer computes in float32 under any precision policy.
+    The output layer computes in float32 under any precision policy. With ``attacks`` the logits of so many attacks
+    follow that of bonafide, ``[batch, 1 + attacks]``.
     """
     waveform = keras.Input((config.window.clip_samples,), dtype="float32", name="waveform")
     x = chain.waveform(waveform, config.augment)
@@ -58,11 +60,11 @@ def build(config: Config) -> keras.Model:
     backbone = BACKBONES[config.model.backbone]
     if config.has_encoder:
         summary = pooling.summarise(backbone.states(x, config.encoder), config.encoder)
-        logit = encoder_head(summary.shape[1:], config)(summary)
+        logit = encoder_head(summary.shape[1:], config, attacks)(summary)
     elif hasattr(backbone, "logit"):
         logit = backbone.logit(x, config.model)
     else:
-        logit = head(backbone.features(x, config.model), config.model)
+        logit = head(backbone.features(x, config.model), config.model, attacks)
     return keras.Model(waveform, logit, name=config.model.backbone)
 
 
@@ -98,10 +100,11 @@ def synchronise_batch_norm(model: keras.Model) -> None:
             synchronise_batch_norm(layer)
 
 
-def encoder_head(shape: tuple[int, ...], config: Config) -> keras.Model:
-    """Build the model from what ``pooling.summarise`` returns, ``[batch, *shape]``, to the logit ``[batch, 1]``."""
+def encoder_head(shape: tuple[int, ...], config: Config, attacks: int = 0) -> keras.Model:
+    """Build the model from what ``pooling.summarise`` returns, ``[batch, *shape]``, to what ``head`` returns."""
     summary = keras.Input(shape, dtype="float32", name=pooling.SUMMARY)
-    return keras.Model(summary, head(pooling.pool(summary, config.encoder), config.model), name=ENCODER_HEAD)
+    outputs = head(pooling.pool(summary, config.encoder), config.model, attacks)
+    return keras.Model(summary, outputs, name=ENCODER_HEAD)
 
 
 def trained_part(model: keras.Model, config: Config) -> keras.Model:
@@ -131,7 +134,7 @@ def with_embedding(model: keras.Model) -> keras.Model:
     layer takes one number, have no embedding and come back as they are.
     """
     names = {layer.name for layer in model.layers}
-    if set(HEAD) <= names and model.get_layer(HEAD[0]).units > 1:
+    if {"dense", "logit"} <= names and model.get_layer(HEAD[0]).units > 1:
         outputs = {LOGIT: model.output, EMBEDDING: model.get_layer(HEAD[0]).output}
         return keras.Model(model.input, outputs, name=model.name)
     if ENCODER_HEAD in names:
@@ -140,10 +143,28 @@ def with_embedding(model: keras.Model) -> keras.Model:
     return model
 
 
-def head(features: keras.KerasTensor, config: ModelConfig) -> keras.KerasTensor:
-    """Features ``[batch, channels]``, or feature maps, which are averaged, to the logit ``[batch, 1]``."""
+def detector(model: keras.Model) -> tuple[keras.Model, list[np.ndarray]]:
+    """The model without the logits of attacks, and the kernel and bias of those; shares the layers of ``model``."""
+    if ENCODER_HEAD in {layer.name for layer in model.layers}:
+        own, weights = detector(model.get_layer(ENCODER_HEAD))
+        return keras.Model(model.input, own(model.get_layer(pooling.SUMMARY).output), name=model.name), weights
+    own = keras.Model(model.input, model.get_layer("logit").output, name=model.name)
+    return own, model.get_layer("attacks").get_weights()
+
+
+def head(features: keras.KerasTensor, config: ModelConfig, attacks: int = 0) -> keras.KerasTensor:
+    """Features ``[batch, channels]``, or feature maps, which are averaged, to the logit ``[batch, 1]``.
+
+    With ``attacks`` the logits of so many attacks follow it, ``[batch, 1 + attacks]``.
+    """
+    if attacks and config.dense_units < 2:
+        raise ConfigError(f"--dense_units {config.dense_units}: --target attack needs two or more")
     if len(features.shape) == 4:  # (batch, rows, columns, channels)
         features = keras.layers.GlobalAveragePooling2D(name="pool")(features)  # (batch, channels)
     hidden = keras.layers.Dense(config.dense_units, activation="relu", name="dense")(features)
     dropped = keras.layers.Dropout(config.dropout, name="dropout")(hidden)
-    return keras.layers.Dense(1, dtype="float32", name="logit")(dropped)
+    logit = keras.layers.Dense(1, dtype="float32", name="logit")(dropped)
+    if not attacks:
+        return logit
+    of_attacks = keras.layers.Dense(attacks, dtype="float32", name="attacks")(dropped)
+    return keras.layers.Concatenate(dtype="float32", name="logits")([logit, of_attacks])

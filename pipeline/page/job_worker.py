@@ -21,9 +21,10 @@ from pipeline.page import view
 from pipeline.page.spectrogram import Columns
 from pipeline.page.verdict import verdict
 from pipeline.scoring import parties
-from pipeline.scoring.detector import Detector, Row
+from pipeline.scoring.detector import Detector
 from pipeline.scoring.model_folders import ModelFolder
 from pipeline.scoring.parties import Party
+from pipeline.scoring.row import Row
 
 UPLOAD, PROGRESS, RESULT = "upload", "progress.json", "result.json"
 PASSES = ("extent", "speech", "scores", "picture")

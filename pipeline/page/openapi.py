@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from pipeline.scoring.detector import Row
+from pipeline.scoring.row import Row
 from pipeline.streaming.listener import Line
 
 HERE = Path(__file__).parent

@@ -26,8 +26,8 @@ from pipeline.page.access import OPEN, Access, Passwords
 from pipeline.page.feedback import Feedback
 from pipeline.page.jobs import Jobs
 from pipeline.page.streams import StreamLimits
-from pipeline.scoring.detector import COLUMNS
 from pipeline.scoring.pool import Pool
+from pipeline.scoring.row import COLUMNS
 from pipeline.serving.telemetry import PATH as METRICS_PATH
 from pipeline.serving.telemetry import Telemetry
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pipeline.config import BONAFIDE
 from pipeline.errors import AudioFault
 from pipeline.metrics.calibration import OperatingPoint
-from pipeline.scoring.detector import NO_SPEECH, PARTLY_SPOOF, UNFAMILIAR, Row
+from pipeline.scoring.detector import NO_SPEECH, PARTLY_SPOOF, UNFAMILIAR
+from pipeline.scoring.row import Row
 
 UNSURE = "unsure"
 ERROR = "error"

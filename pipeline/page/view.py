@@ -20,8 +20,9 @@ from pipeline.errors import AudioError
 from pipeline.metrics.calibration import OperatingPoint
 from pipeline.page import spectrogram
 from pipeline.page.verdict import Verdict, verdict
-from pipeline.scoring.detector import Detector, Row
+from pipeline.scoring.detector import Detector
 from pipeline.scoring.model_folders import ModelFolder
+from pipeline.scoring.row import Row
 from pipeline.scoring.scored_windows import ScoredWindows
 from pipeline.scoring.spoofed_segments import SpoofedSegment
 

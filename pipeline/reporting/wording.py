@@ -44,6 +44,10 @@ METRICS = {
         "false segments/h",
         "segments found that are none, or with an end off by over a second",
     ),
+    "attack_f1": (
+        "attack F1",
+        "mean F1 of the attacks, one new to the model counting as unknown; 1 is every spoof attributed right",
+    ),
 }
 """Label and meaning of each figure of merit, in the order of the tables."""
 MISSING = "–"

@@ -22,6 +22,7 @@ from pipeline.errors import AudioError, AudioFault
 from pipeline.metrics.calibration import OperatingPoint
 from pipeline.scoring import runtimes
 from pipeline.scoring.model_folders import ModelFolder
+from pipeline.scoring.row import Row
 from pipeline.scoring.runtimes import LiteRt, Outputs
 from pipeline.scoring.scored_windows import ScoredWindows
 from pipeline.scoring.spoofed_segments import SpoofedSegment
@@ -36,47 +37,6 @@ PARTLY_SPOOF = "partly_spoof"
 """Label of a recording that is bonafide as a whole and holds a spoofed segment."""
 UNFAMILIAR = "unfamiliar"
 """Label of speech that is unlike what the model learnt from, whatever its score; see ``scoring.familiarity``."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """Result of one recording, or of one window of it.
-
-    ``speech_s`` is the speech between ``start_s`` and ``end_s``; ``duration_s`` and ``latency_ms`` are those of the
-    whole recording. ``score`` is a calibrated log-likelihood ratio, higher = bonafide; ``spoof_probability`` holds at
-    the prior of the operating point. A recording that cannot be scored has an ``error`` and neither score nor label.
-    ``worst_score`` is that of the worst spoofed segment, or without one of the lowest window with speech, and
-    ``worst_start_s`` to ``worst_end_s`` its place; rows of windows have none. ``note`` holds what is odd about a scored
-    recording, see ``audio.Note``; normally empty. ``familiarity`` is the share of dev that is stranger to the model,
-    from 1 for what is ordinary; models without statistics give none.
-    """
-
-    source: str
-    start_s: float | None = None
-    end_s: float | None = None
-    duration_s: float | None = None
-    speech_s: float | None = None
-    score: float | None = None
-    spoof_probability: float | None = None
-    label: str = ""
-    model_version: str = ""
-    latency_ms: float | None = None
-    error: str = ""
-    note: str = ""
-    worst_score: float | None = None
-    worst_start_s: float | None = None
-    worst_end_s: float | None = None
-    familiarity: float | None = None
-
-    def later(self, seconds: float) -> "Row":
-        """The row with its times counted from so many seconds before."""
-        times = {name: getattr(self, name) for name in ("start_s", "end_s", "worst_start_s", "worst_end_s")}
-        moved = {name: time + seconds for name, time in times.items() if time is not None}
-        return dataclasses.replace(self, **moved) if seconds else self
-
-
-COLUMNS = tuple(field.name for field in dataclasses.fields(Row))
-"""Columns of every table of rows."""
 
 
 @dataclass(frozen=True)
@@ -127,9 +87,16 @@ class Detector:
     def utterance_logits(
         self, waves: Iterable[np.ndarray], speeches: Iterable[Speech] | None = None
     ) -> Iterator[float]:
-        """Mean logit of each recording, in order; windows of several recordings share a call of the model.
+        """Mean logit of each recording, see ``utterance_outputs``."""
+        return (logit for logit, _ in self.utterance_outputs(waves, speeches))
 
-        ``speeches`` is the speech of each recording if it is known already.
+    def utterance_outputs(
+        self, waves: Iterable[np.ndarray], speeches: Iterable[Speech] | None = None
+    ) -> Iterator[tuple[float, np.ndarray | None]]:
+        """Mean logit of each recording and its mean embedding ``[units]``, if the network has them, in order.
+
+        Windows of several recordings share a call of the model. ``speeches`` is the speech of each recording if it is
+        known already.
         """
         known = iter(speeches) if speeches is not None else itertools.repeat(None)
         pending: list[np.ndarray] = []
@@ -274,6 +241,9 @@ class Detector:
         label = BONAFIDE if score >= point.threshold else SPOOF
         if familiarity is not None and familiarity < point.familiarity:
             label = UNFAMILIAR
+        label = label if speech_s >= MIN_SPEECH_S else NO_SPEECH
+        traced = self.model.attacks and embedding is not None and label == SPOOF
+        attack, attack_probability = self.model.attacks.trace(embedding) if traced else ("", None)
         return Row(
             source,
             start_s=start / SAMPLE_RATE_HZ,
@@ -282,15 +252,17 @@ class Detector:
             speech_s=speech_s,
             score=score,
             spoof_probability=spoof_probability(score, point.prior_spoof),
-            label=label if speech_s >= MIN_SPEECH_S else NO_SPEECH,
+            label=label,
             model_version=self.model.model_version,
             familiarity=familiarity,
+            attack=attack,
+            attack_probability=attack_probability,
         )
 
-    def _means(self, pending: list[np.ndarray]) -> Iterator[float]:
-        logits = self.window_logits(np.concatenate(pending))
-        for part in np.split(logits, np.cumsum([len(cut) for cut in pending])[:-1]):
-            yield float(part.mean())
+    def _means(self, pending: list[np.ndarray]) -> Iterator[tuple[float, np.ndarray | None]]:
+        logits, embeddings = self.outputs(np.concatenate(pending))
+        for own in np.split(np.arange(len(logits)), np.cumsum([len(cut) for cut in pending])[:-1]):
+            yield float(logits[own].mean()), None if embeddings is None else embeddings[own].mean(axis=0)
 
 
 def spoof_probability(score: float, prior_spoof: float) -> float:

@@ -19,7 +19,7 @@ from pipeline.metrics import calibration
 from pipeline.metrics.calibration import Calibration, OperatingPoint
 from pipeline.metrics.fusion import Fusion
 from pipeline.metrics.localisation import SegmentPoint
-from pipeline.scoring import dev_table, familiarity, fetched_models
+from pipeline.scoring import dev_table, familiarity, fetched_models, source_tracing
 
 FORMAT = 4
 READABLE = (1, 2, 3, 4)
@@ -101,6 +101,12 @@ class ModelFolder:
     def usual(self) -> familiarity.Usual | None:
         """What familiarity is measured by; ``None`` for a model without."""
         return familiarity.Usual.load(self.folder / familiarity.FILE) if familiarity.FILE in self.sha256 else None
+
+    @cached_property
+    def attacks(self) -> source_tracing.KnownAttacks | None:
+        """Attacks that the model tells apart; ``None`` for one that only detects spoof."""
+        known = source_tracing.FILE in self.sha256
+        return source_tracing.KnownAttacks.load(self.folder / source_tracing.FILE) if known else None
 
     @classmethod
     def load(cls, folder: str | os.PathLike) -> "ModelFolder":

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipeline.common import files
 from pipeline.metrics.fusion import Fusion
-from pipeline.scoring import dev_table, familiarity
+from pipeline.scoring import dev_table, familiarity, source_tracing
 from pipeline.scoring.model_folders import EMPTY, FORMAT, INDEX, KERAS, LITERT, PLAIN, ModelFolder, check
 
 
@@ -18,6 +18,7 @@ def write(
     keras: Path | None = None,
     dev: "pd.DataFrame | None" = None,  # noqa: F821
     usual: familiarity.Usual | None = None,
+    attacks: source_tracing.KnownAttacks | None = None,
     fusion: Fusion | None = None,
     **values,
 ) -> ModelFolder:
@@ -28,7 +29,7 @@ def write(
     litert, keras : files to copy; the first scores, the second is for fine-tuning and inspection. A folder without
         the first has to be unpacked before it scores (``pipeline.unpack``).
     dev : dev trials, columns ``dev_table.COLUMNS``.
-    usual : what familiarity is measured by.
+    usual, attacks : what familiarity is measured by, and the attacks that the model tells apart.
     fusion : how the model was made of others.
     values : the other fields of ``ModelFolder``.
     """
@@ -42,6 +43,8 @@ def write(
             dev_table.write(unfinished / dev_table.FILE, dev)
         if usual is not None:
             usual.save(unfinished / familiarity.FILE)
+        if attacks is not None:
+            attacks.save(unfinished / source_tracing.FILE)
         _write_index(unfinished, {**values, "fusion": fusion})
     return ModelFolder.load(folder)
 

@@ -11,7 +11,8 @@ from typing import TypeVar
 import numpy as np
 
 from pipeline.metrics.calibration import OperatingPoint
-from pipeline.scoring.detector import Detector, Row
+from pipeline.scoring.detector import Detector
+from pipeline.scoring.row import Row
 from pipeline.scoring.scored_windows import ScoredWindows
 from pipeline.scoring.spoofed_segments import SWITCH_COST, SpoofedSegment
 from pipeline.scoring.timeline import Extent, SpeechFinder, WindowScorer

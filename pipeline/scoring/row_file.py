@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pipeline.common import files
 from pipeline.errors import ConfigError
-from pipeline.scoring.detector import COLUMNS, Row
+from pipeline.scoring.row import COLUMNS, Row
 
 FORMATS = (".csv", ".jsonl", ".parquet", ".tsv")
 """The last holds names and scores only, as ASVspoof 5 takes them."""

@@ -9,7 +9,7 @@ from dataclasses import fields, replace
 from pipeline.common import spark
 from pipeline.errors import ConfigError, ProjectError
 from pipeline.metrics.calibration import FAMILIARITY
-from pipeline.scoring.detector import Row
+from pipeline.scoring.row import Row
 
 BATCH_RECORDINGS = 200_000
 """Recordings per Spark job, and so rows in the driver's memory at once."""

@@ -7,8 +7,9 @@ from pipeline.common import parallel
 from pipeline.common.parallel import AHEAD, WorkerDiedError
 from pipeline.errors import ProjectError
 from pipeline.metrics.calibration import OperatingPoint
-from pipeline.scoring.detector import Detector, Row
+from pipeline.scoring.detector import Detector
 from pipeline.scoring.model_folders import ModelFolder
+from pipeline.scoring.row import Row
 
 FEW_RECORDINGS = 8
 """Recordings that one process scores in the time that others need to start."""

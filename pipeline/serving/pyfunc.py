@@ -25,9 +25,9 @@ from mlflow.pyfunc.scoring_server import _SERVER_MODEL_PATH
 from pipeline.audio import Source
 from pipeline.errors import AudioError, AudioFault, ConfigError
 from pipeline.metrics.calibration import OperatingPoint
-from pipeline.scoring.detector import Row
 from pipeline.scoring.model_folders import ModelFolder
 from pipeline.scoring.pool import Pool
+from pipeline.scoring.row import Row
 from pipeline.serving import guard, settings
 from pipeline.serving.files import ServedFiles
 from pipeline.serving.latency_log import LatencyLog
@@ -55,7 +55,7 @@ class SpoofDetector(mlflow.pyfunc.PythonModel):
             self.log.start()
 
     def predict(self, context, model_input: pd.DataFrame, params=None):
-        """Score the columns ``audio`` and ``path``; the columns of the result are those of ``detector.Row``.
+        """Score the columns ``audio`` and ``path``; the columns of the result are those of ``scoring.row.Row``.
 
         ``params`` may hold ``operating_point`` (a name), ``threshold`` (NaN: the operating point's) and ``windows``
         (true: a row per window of each recording). The result is a table, in a server the list of its rows.

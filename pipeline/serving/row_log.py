@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline.common import files
 from pipeline.errors import ConfigError
-from pipeline.scoring.detector import Row
+from pipeline.scoring.row import Row
 
 COLUMNS = ("score", "label", "familiarity", "speech_s", "duration_s", "latency_ms", "model_version")
 """What is kept of a row, beside the time of its answer (``time``, UTC)."""

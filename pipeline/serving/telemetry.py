@@ -47,7 +47,7 @@ class Telemetry:
         self._request_s.observe(seconds)
 
     def rows(self, rows: Iterable[Mapping[str, object]]) -> None:
-        """Count rows of whole recordings, with the columns of ``scoring.detector.Row``."""
+        """Count rows of whole recordings, with the columns of ``scoring.row.Row``."""
         for row in rows:
             if row["error"]:
                 kind = str(row["error"]).partition(":")[0]

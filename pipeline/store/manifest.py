@@ -111,6 +111,15 @@ def conditions(table: pd.DataFrame) -> list[str]:
     return [c for c in table.columns if c not in fixed and 1 < table[c].nunique() <= len(table) / 2]
 
 
+def generators(table: pd.DataFrame) -> pd.Series:
+    """What made each utterance, as source tracing names it: the readable name of the attack, else the attack.
+
+    All replays are ``replay``, whatever the loudspeaker and the room; bonafide and unknown attacks are "".
+    """
+    made = table["attack_name"].where(table["attack_name"] != "", table["attack"].replace("-", ""))
+    return made.mask(made.str.startswith("replay"), "replay")
+
+
 def matching(attacks: pd.Series, patterns: str) -> pd.Series:
     """True for attacks that match one of the comma-separated shell patterns, such as ``E01-*``."""
     expressions = [fnmatch.translate(pattern.strip()) for pattern in patterns.split(",") if pattern.strip()]

@@ -35,7 +35,7 @@ class Line:
     ``smoothed_score`` and the label that follows from it wait until the window holds enough speech. ``speech`` tells
     whether the step itself holds speech, ``speech_s`` how much the window holds. ``latency_ms`` runs from the last
     sample of the window to the score. ``dropped`` counts the steps skipped before this one. ``familiarity`` is that of
-    the window, as in ``detector.Row``.
+    the window, as in ``scoring.row.Row``.
     """
 
     time_s: float

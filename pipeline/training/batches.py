@@ -29,7 +29,7 @@ class Plan:
     """Windows in the order in which the network takes them: Store row and first sample of each, both ``[clips]``.
 
     ``ends`` ``[clips]`` is the sample from which on a recording is left out; by default none is. ``own_labels``
-    ``[clips]`` is true for bonafide windows; by default a window has the label of its recording.
+    ``[clips]`` is true for bonafide windows, or holds their targets; by default a window has those of its recording.
     """
 
     rows: np.ndarray
@@ -37,9 +37,9 @@ class Plan:
     ends: np.ndarray | None = None
     own_labels: np.ndarray | None = None
 
-    def labels(self, bonafide: np.ndarray) -> np.ndarray:
-        """True for bonafide windows ``[clips]``; ``bonafide`` is indexed by Store row."""
-        return bonafide[self.rows] if self.own_labels is None else self.own_labels
+    def labels(self, targets: np.ndarray) -> np.ndarray:
+        """Targets of the windows ``[clips]`` from those by Store row: 1 for bonafide, 0 or less for spoof."""
+        return targets[self.rows] if self.own_labels is None else self.own_labels
 
     def first(self, clips: int) -> "Plan":
         """First clips of the plan."""
@@ -168,12 +168,12 @@ def load(store: Store, chosen: Plan, config: Config) -> np.ndarray:
 
 
 def dataset(
-    store: Store, chosen: Plan, bonafide: np.ndarray, config: Config, change: Change | None = None
+    store: Store, chosen: Plan, targets: np.ndarray, config: Config, change: Change | None = None
 ) -> "tf.data.Dataset":  # noqa: F821
-    """Build a tf.data pipeline of ``(waveforms [batch, clip_samples], labels [batch, 1])`` with 1 = bonafide.
+    """Build a tf.data pipeline of ``(waveforms [batch, clip_samples], targets [batch, 1])`` with 1 = bonafide.
 
-    ``bonafide`` is indexed by Store row. ``change`` takes the waveforms of a batch and the place of its first one in
-    the plan, and returns them augmented.
+    ``targets`` are by Store row, bool or as in ``Data``. ``change`` takes the waveforms of a batch and the place of its
+    first one in the plan, and returns them augmented.
     """
     import tensorflow as tf
 
@@ -182,7 +182,7 @@ def dataset(
             waves = load(store, batch, config)
             if change:
                 waves = change(waves, number * config.train.batch_size)
-            yield waves, batch.labels(bonafide)[:, None].astype(np.float32)
+            yield waves, batch.labels(targets)[:, None].astype(np.float32)
 
     signature = (
         tf.TensorSpec((None, config.window.clip_samples), tf.float32),

@@ -7,6 +7,7 @@ import numpy as np
 
 from pipeline.config import BONAFIDE, Config
 from pipeline.errors import ConfigError
+from pipeline.store import manifest
 from pipeline.store.manifest import matching
 from pipeline.store.store import Store
 from pipeline.training import batches
@@ -22,10 +23,13 @@ class Data:
     """Rows of train, a fixed sample of them, and rows of dev; labels, lengths and corpora by Store row.
 
     ``spoofed`` are the spoofed segments of train's rows that list some: their windows have their own labels.
+    ``attacks`` are the attacks of train's spoofs if the network learns them, and ``targets`` ``[rows]`` float32 what it
+    learns: 1 for bonafide, −1, −2 … for a spoof by the first, second … attack, 0 for any other spoof.
     """
 
     store: Store
     bonafide: np.ndarray
+    targets: np.ndarray
     samples: np.ndarray
     corpora: np.ndarray
     train: np.ndarray
@@ -34,6 +38,7 @@ class Data:
     config: Config
     augmentation: HostAugmentation | None = None
     spoofed: Spoofed = field(default_factory=dict)
+    attacks: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, store: Store, config: Config) -> "Data":
@@ -52,6 +57,9 @@ class Data:
                     f"{store.folder}: {name} holds {counts[0]} bonafide and {counts[1]} spoof clips; both are needed. "
                     "Read more parts of the corpus, choose another split_by or leave fewer attacks out"
                 )
+        attacks, targets = (), bonafide.astype(np.float32)
+        if config.train.target == "attack":
+            attacks, targets = attack_targets(store, rows, config)
         # Now, rather than after hours of training.
         store.verify()
         rng = np.random.default_rng(config.train.seed)
@@ -60,6 +68,7 @@ class Data:
         return cls(
             store=store,
             bonafide=bonafide,
+            targets=targets,
             samples=store.lengths(),
             corpora=store.manifest["corpus"].factorize()[0],
             train=train,
@@ -68,6 +77,7 @@ class Data:
             config=config,
             augmentation=HostAugmentation.of(config),
             spoofed={int(row): found for row in train if (found := store.segments(int(row)))},
+            attacks=attacks,
         )
 
     def steps(self, devices: int = 1) -> int:
@@ -79,12 +89,15 @@ class Data:
         chosen = self.plan(number, self.config)
         chosen = chosen.first(len(chosen.rows) - len(chosen.rows) % devices)
         change = self.augmentation and self.augmentation.of_epoch(self.config.train.seed, number)
-        return batches.dataset(self.store, chosen, self.bonafide, self.config, change)
+        return batches.dataset(self.store, chosen, self.targets, self.config, change)
 
     def plan(self, number: int, config: Config) -> batches.Plan:
         """Windows of an epoch."""
         bonafide, samples, corpora = (known[self.train] for known in (self.bonafide, self.samples, self.corpora))
-        return batches.plan(self.train, bonafide, samples, config, number, corpora, self.spoofed)
+        found = batches.plan(self.train, bonafide, samples, config, number, corpora, self.spoofed)
+        if found.own_labels is None or not self.attacks:
+            return found
+        return replace(found, own_labels=np.where(found.own_labels, 1, self.targets[found.rows]))
 
     def _shared(self, devices: int) -> int:
         """Clips per epoch, a multiple of ``devices``: each part of a batch counts the same, whatever its size."""
@@ -98,6 +111,26 @@ class Data:
             labels, decided = batches.window_labels(*given, self.spoofed, self.config)
             chosen = replace(chosen, own_labels=labels).part(decided)
         return batches.dataset(self.store, chosen, self.bonafide, self.config)
+
+
+def attack_targets(store: Store, rows: dict[str, np.ndarray], config: Config) -> tuple[tuple[str, ...], np.ndarray]:
+    """Attacks of train's spoofs, and the targets by Store row (see ``Data``); ``rows`` are those of train and dev.
+
+    Raises ``ConfigError`` if train has fewer than two, or if none of them is in dev.
+    """
+    if config.train.pseudo_spoofs:
+        raise ConfigError("--target attack: no known attack made the pseudo-spoofs; give --pseudo_spoofs 0")
+    made = manifest.generators(store.manifest)
+    known = tuple(sorted(set(made.iloc[rows["train"]]) - {""}))
+    targets = -(made.map({name: number for number, name in enumerate(known, start=1)}).fillna(0).to_numpy(np.float32))
+    targets[store.manifest["label"] == BONAFIDE] = 1
+    if len(known) < 2 or not (targets[rows["dev"]] < 0).any():
+        raise ConfigError(
+            f"--target attack: {store.folder} has the attacks {', '.join(known) or 'none'} in train"
+            f"{'' if len(known) < 2 else ', none of them in dev'}; two or more are needed, and one of them in dev: "
+            "read more parts of the corpus, or choose another split_by"
+        )
+    return known, targets
 
 
 def left_out(store: Store, config: Config) -> np.ndarray:

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from pipeline.config import Config
+from pipeline.errors import ConfigError
 from pipeline.network import networks
 from pipeline.network.backbones.gmm import LAYER, LikelihoodRatio
 from pipeline.training.data import Data
@@ -20,8 +21,10 @@ FRAMES = 200_000
 VARIANCE_FLOOR = 1e-3
 
 
-def build(config: Config, steps: int) -> keras.Model:
+def build(config: Config, steps: int, attacks: int = 0) -> keras.Model:
     """Build the model before its first iteration."""
+    if attacks:
+        raise ConfigError("--target attack: gmm has no embedding to tell attacks apart by; choose another backbone")
     return networks.build(config)
 
 

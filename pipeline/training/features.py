@@ -38,7 +38,7 @@ ADVICE = "lower --variants or --encoder_layers"
 
 @dataclass(frozen=True)
 class Part:
-    """Features of some windows in order, ``[windows, …]`` float16 in mapped files; 1 for each bonafide window."""
+    """Features of some windows in order, ``[windows, …]`` float16 in mapped files, and their targets."""
 
     shards: tuple[np.ndarray, ...]
     labels: np.ndarray
@@ -116,7 +116,7 @@ class Features:
             with files.whole_file(paths[number], shared=True) as unfinished, unfinished.open("wb") as file:
                 np.save(file, made)
         shards = tuple(np.load(path, mmap_mode="r") for path in paths)
-        return Part(shards, chosen.labels(self._data.bonafide).astype(np.float32))
+        return Part(shards, chosen.labels(self._data.targets).astype(np.float32))
 
     def _encoded(self, chosen: Plan, seed: list[int] | None) -> Iterator[np.ndarray]:
         """Features by batches, ``[batch, …]`` float16; with a seed the windows are augmented as in training."""

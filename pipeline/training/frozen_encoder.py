@@ -20,11 +20,11 @@ SCORED = 256
 """Windows per batch when scoring."""
 
 
-def build(config: Config, steps: int) -> keras.Model:
+def build(config: Config, steps: int, attacks: int = 0) -> keras.Model:
     """Build the whole network and compile its head; ``steps`` per epoch."""
     if config.train.freeze != "none":
         raise ConfigError(f"--freeze {config.train.freeze}: --encoder_trainable says what of an encoder is trained")
-    model = parent.build(config)
+    model = parent.build(config, attacks)
     gradient_descent.prepare(networks.trained_part(model, config), config, steps)
     return model
 

@@ -20,12 +20,14 @@ UNDECAYED = ["bias", "beta", "gamma"]
 """Names of variables that weight decay spares."""
 
 
-def build(config: Config, steps: int) -> keras.Model:
+def build(config: Config, steps: int, attacks: int = 0) -> keras.Model:
     """Build a model with fresh weights or its parent's, compiled with optimiser and loss; ``steps`` per epoch.
+
+    ``attacks`` is the number of attacks that it learns to tell apart.
 
     In the scope of several devices the model is copied to each (``training.devices``).
     """
-    model = parent.build(config)
+    model = parent.build(config, attacks)
     if config.device.sync_batch_norm and model.distribute_strategy.num_replicas_in_sync > 1:
         networks.synchronise_batch_norm(model)
     if config.train.pseudo_spoofs:
@@ -101,13 +103,28 @@ def _compile(model: keras.Model, optimizer: keras.Optimizer) -> None:
         optimizer = LossScale(optimizer)
     model.compile(
         optimizer,
-        keras.losses.BinaryCrossentropy(from_logits=True),
+        loss if model.output_shape[1] > 1 else keras.losses.BinaryCrossentropy(from_logits=True),
         jit_compile=model.xla,
         # The average of the weights wants to see every step.
         steps_per_execution=STEPS_AT_ONCE if model.xla and not model.average else 1,
     )
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
+
+
+def loss(targets: "tf.Tensor", outputs: "tf.Tensor") -> "tf.Tensor":  # noqa: F821
+    """Cross-entropy of bonafide and spoof, plus that of the attacks over the spoofs that have one, in nats.
+
+    Parameters
+    ----------
+    targets : ``[batch, 1]``, see ``Data.targets``.
+    outputs : the logit, then that of each attack, ``[batch, 1 + attacks]``.
+    """
+    detection = keras.losses.binary_crossentropy(targets > 0.5, outputs[:, :1], from_logits=True)  # (batch,)
+    of_attack = targets[:, 0] < -0.5
+    attack = keras.ops.cast(keras.ops.where(of_attack, -targets[:, 0] - 1, 0), "int32")
+    tracing = keras.losses.sparse_categorical_crossentropy(attack, outputs[:, 1:], from_logits=True)  # (batch,)
+    return detection + keras.ops.where(of_attack, tracing, 0)
 
 
 def _thaw(model: keras.Model) -> None:

@@ -47,7 +47,7 @@ def fit(
     method = _method(config)
     steps = data.steps(device.count)
     with device.scope():
-        model = method.build(config, steps)
+        model = method.build(config, steps, len(data.attacks))
     state = method.state(model)
     if saved:
         progress, values, best = saved

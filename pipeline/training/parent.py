@@ -38,11 +38,14 @@ def checksum(parent: ModelFolder) -> str:
     return parent.sha256[model_folders.KERAS]
 
 
-def build(config: Config, *, quietly: bool = False) -> "keras.Model":  # noqa: F821
-    """Build the model of a configuration, with the weights of its parent if ``--init`` names one."""
+def build(config: Config, attacks: int = 0, *, quietly: bool = False) -> "keras.Model":  # noqa: F821
+    """Build the model of a configuration, with the weights of its parent if ``--init`` names one.
+
+    ``attacks`` is the number of attacks that it tells apart.
+    """
     from pipeline.network import networks
 
-    model = networks.build(config)
+    model = networks.build(config, attacks)
     if start := find(config):
         message = give_weights(start, model, config)
         if not quietly:

@@ -20,7 +20,8 @@ import soundfile
 from pipeline import audio, corpora
 from pipeline.client import Client
 from pipeline.config import PROJECT_ROOT, CorpusConfig
-from pipeline.scoring.detector import COLUMNS, Detector
+from pipeline.scoring.detector import Detector
+from pipeline.scoring.row import COLUMNS
 from tests.support.browser import Page, asked, chromium, complaints
 
 MAX_MB, JOB_MB = 0.5, 0.6

@@ -11,8 +11,9 @@ from pipeline.errors import ServerError
 from pipeline.page import access, openapi, server
 from pipeline.page.feedback import Feedback
 from pipeline.page.jobs import JobLimits, Jobs
-from pipeline.scoring.detector import COLUMNS, Detector
+from pipeline.scoring.detector import Detector
 from pipeline.scoring.pool import Pool
+from pipeline.scoring.row import COLUMNS
 from pipeline.serving.telemetry import Telemetry
 from tests.page.test_page_jobs import ask
 from tests.support.page_server import serving

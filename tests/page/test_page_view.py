@@ -17,7 +17,8 @@ from pipeline.metrics.calibration import OperatingPoint
 from pipeline.network import front_end as frontend
 from pipeline.page import spectrogram, view
 from pipeline.page.verdict import verdict
-from pipeline.scoring.detector import Detector, Row
+from pipeline.scoring.detector import Detector
+from pipeline.scoring.row import Row
 
 EVEN = OperatingPoint(0.25, 0.5, 0.1, 0.1)
 RARE = OperatingPoint(-1.0, 0.05, 0.1, 0.1)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from pipeline.reporting import conversation_figure
-from pipeline.scoring.detector import Row
 from pipeline.scoring.parties import Party
+from pipeline.scoring.row import Row
 from pipeline.scoring.spoofed_segments import SpoofedSegment
 from tests.support.made_windows import scored_windows
 

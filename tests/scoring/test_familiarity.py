@@ -9,9 +9,10 @@ from sklearn.covariance import LedoitWolf
 from pipeline.metrics.calibration import OperatingPoint
 from pipeline.page.verdict import verdict
 from pipeline.scoring import familiarity, model_writer
-from pipeline.scoring.detector import Detector, Row
+from pipeline.scoring.detector import Detector
 from pipeline.scoring.familiarity import Usual
 from pipeline.scoring.model_folders import ModelFolder
+from pipeline.scoring.row import Row
 from tests.support.made_windows import scored_windows
 
 

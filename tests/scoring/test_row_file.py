@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.errors import ConfigError
 from pipeline.scoring import row_file
-from pipeline.scoring.detector import COLUMNS, Row
+from pipeline.scoring.row import COLUMNS, Row
 from pipeline.scoring.row_file import Done, RowFile
 
 MADE_WITH = {"model": "m", "threshold": 0.5}

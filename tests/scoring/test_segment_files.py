@@ -3,8 +3,8 @@
 import numpy as np
 
 from pipeline.scoring import segment_files
-from pipeline.scoring.detector import Row
 from pipeline.scoring.parties import Party
+from pipeline.scoring.row import Row
 from pipeline.scoring.spoofed_segments import SpoofedSegment
 from tests.support.made_windows import scored_windows
 

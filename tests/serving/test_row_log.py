@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.server import MODEL
 from pipeline.errors import ConfigError
-from pipeline.scoring.detector import Row
+from pipeline.scoring.row import Row
 from pipeline.serving.row_log import COLUMNS, RowLog
 from tests.support.served import wav
 

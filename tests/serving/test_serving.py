@@ -20,7 +20,8 @@ from benchmarks.server import Server, serving
 from pipeline import latency
 from pipeline.client import Client
 from pipeline.page import openapi
-from pipeline.scoring.detector import COLUMNS, Detector
+from pipeline.scoring.detector import Detector
+from pipeline.scoring.row import COLUMNS
 from tests.support.served import same, text, wav
 
 LIMITS = {"MAX_CHANNELS": "2", "MAX_RATE_HZ": "192000", "MAX_ROWS": "100", "LOG_EVERY_S": "2"}

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.config import PROJECT_ROOT
 from pipeline.errors import ConfigError
-from pipeline.scoring.detector import Row
+from pipeline.scoring.row import Row
 from pipeline.serving import settings, telemetry
 from pipeline.serving.guard import Guard
 from pipeline.serving.latency_log import LatencyLog

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from pipeline.scoring.detector import Row
+from pipeline.scoring.row import Row
 
 
 def wav(wave: np.ndarray, rate_hz: int = 16000, **options) -> bytes:

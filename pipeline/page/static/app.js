@@ -148,6 +148,7 @@ function showFacts(row, threshold) {
     ["Score", `${signed(row.score)} (threshold ${signed(threshold)})`],
     ["Probability of fake", `${(100 * row.spoof_probability).toFixed(1)} %`],
     ...(typeof row.familiarity === "number" ? [["Familiarity", `${(100 * row.familiarity).toFixed(1)} % (100 % is ordinary)`]] : []),
+    ...(row.attack ? [["Made by", row.attack + (row.attack_probability === null ? "" : ` (${(100 * row.attack_probability).toFixed(0)} %)`)]] : []),
     ["Speech", `${row.speech_s.toFixed(1)} s of ${row.duration_s.toFixed(1)} s`],
     ["Scored in", `${row.latency_ms.toFixed(0)} ms`],
     ["Model", row.model_version],
