@@ -7,6 +7,7 @@ study's name.
 import json
 import math
 import re
+import time
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -78,9 +79,12 @@ def default_storage() -> str:
     return f"sqlite:///{folder / 'studies.db'}"
 
 
-def storage(url: str, heartbeat_s: int) -> optuna.storages.RDBStorage:
-    """Open the storage at a URL; raises ``ConfigError`` if that fails."""
-    from sqlalchemy.exc import SQLAlchemyError
+def storage(url: str, heartbeat_s: int, tries: int = 10) -> optuna.storages.RDBStorage:
+    """Open the storage at a URL; raises ``ConfigError`` if that fails.
+
+    Processes that open a new storage at once make its tables at once, and all but one fail: they try again.
+    """
+    from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
     # For the plain name SQLAlchemy takes another driver than the one installed here.
     driven = re.sub("^postgres(ql)?://", "postgresql+psycopg2://", tracking.login_apart(url))
@@ -94,6 +98,9 @@ def storage(url: str, heartbeat_s: int) -> optuna.storages.RDBStorage:
             heartbeat_stale_trial_callback=retry,
         )
     except (SQLAlchemyError, ImportError, ValueError) as error:
+        if tries > 1 and (isinstance(error, IntegrityError) or "already exists" in str(error)):
+            time.sleep(0.2)
+            return storage(url, heartbeat_s, tries - 1)
         shown = tracking.without_password(url)
         raise ConfigError(f"--storage {shown}: cannot be opened: {str(error).splitlines()[0]}") from None
 

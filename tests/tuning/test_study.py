@@ -1,5 +1,7 @@
 """Study in a real SQLite storage: what it keeps, how it resumes, what it draws."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import optuna
 import pytest
@@ -60,6 +62,13 @@ def test_a_storage_error_hides_the_password(password):
     with pytest.raises(ConfigError, match=r"--storage postgresql://\*+@localhost:1/none: cannot be opened") as caught:
         study.storage(f"postgresql://me:{password}@localhost:1/none", 60)
     assert not [part for part in ("sec", "ret", "r/et") if part in str(caught.value)]
+
+
+def test_a_new_storage_opens_for_all_who_open_it_at_once(tmp_path):
+    url = f"sqlite:///{tmp_path / 'new.db'}"
+    with ThreadPoolExecutor(8) as pool:
+        opened = list(pool.map(lambda _: study.storage(url, 60), range(8)))
+    assert [place.get_all_studies() for place in opened] == [[]] * 8
 
 
 def test_a_resumed_search_draws_what_it_would_have_drawn(place):
