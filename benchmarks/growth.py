@@ -82,7 +82,9 @@ def lines(found: Growth) -> list[Line]:
     sizes = list(next(iter(found.values())))
     span = f"{sizes[-1]}× the corpus"
     flat = [
-        Figure(f"× memory of {name}", _apart(by_size[sizes[-1]].peak_mb, by_size[sizes[0]].peak_mb), target, True)
+        Figure(
+            f"× memory of {name}", compared.ratios(by_size[sizes[-1]].peak_mb, by_size[sizes[0]].peak_mb), target, True
+        )
         for name, by_size in found.items()
         for target in [AT_MOST if name in FLAT else None]
     ]
@@ -158,12 +160,7 @@ def _run(name: str, folder: Path, config: Config, options: Options, stage: Stage
 def _linearity(stages: list[Stage]) -> list[float]:
     """Ratio of the costs per further clip at the largest and at the smallest sizes, per round."""
     costs = [further_cost_s(stages, turn) for turn in range(len(stages[0].seconds))]
-    return _apart([cost[-1] for cost in costs], [cost[0] for cost in costs])
-
-
-def _apart(one: list[float], other: list[float]) -> list[float]:
-    """Divide the larger by the smaller, round by round."""
-    return [max(ratio, 1 / ratio) for ratio in compared.ratios(one, other)]
+    return compared.ratios([cost[-1] for cost in costs], [cost[0] for cost in costs])
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -43,6 +43,13 @@ def test_what_grows_faster_misses():
     assert not linear.met
 
 
+def test_a_cost_that_falls_has_not_grown():
+    found = {"preprocess": stages((10, 10.0, 100.0), (40, 40.0, 100.0), (160, 100.0, 100.0))}
+    _, linear = growth.lines(found)
+    assert linear.figures[0].values == pytest.approx([0.5])
+    assert linear.met
+
+
 def test_steps_that_are_as_many_at_every_size_cost_the_same():
     assert growth.further_cost_s(list(stages((32, 4.0, 1.0), (32, 4.4, 1.0)).values())) == pytest.approx(
         [0.125, 0.1375]
