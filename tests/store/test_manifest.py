@@ -59,5 +59,6 @@ def test_conditions_are_the_columns_that_vary_and_make_groups():
 def test_patterns_name_attacks():
     attacks = pd.Series(["-", "E00-P01-R00", "E00-P05-R00", "E01-P11-R01"])
     assert manifest.matching(attacks, "E00-P0[1-4]-*, E01-*").tolist() == [False, True, False, True]
+    assert manifest.matching(attacks, "*0-P0[1-4]-*, *1-P1?-*").tolist() == [False, True, False, True]
     assert manifest.matching(attacks, "E00").tolist() == [False] * 4
     assert manifest.matching(attacks, "").tolist() == [False] * 4
