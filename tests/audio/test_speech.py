@@ -53,6 +53,18 @@ def test_a_stream_in_pieces_is_the_recording_in_one(sounds, monkeypatch):
     np.testing.assert_allclose(probabilities(sounds), np.concatenate(pieces), atol=1e-5)
 
 
+def test_recordings_searched_together_are_those_searched_alone(sounds, monkeypatch):
+    quiet = np.zeros(5 * 512, np.float32)
+    waves = [sounds[:30000], TALK, np.concatenate([quiet, sounds[40000:40700]]), sounds, quiet[:512], 0.01 * TALK]
+    alone = [speech.find(wave) for wave in waves]
+    for block in (silero.BLOCK_CHUNKS, 3):
+        monkeypatch.setattr(silero, "BLOCK_CHUNKS", block)
+        for one, found in zip(alone, speech.find_all(waves), strict=True):
+            np.testing.assert_allclose(found.chunks, one.chunks, atol=1e-4)
+            assert str(found) == str(one)
+    assert speech.find_all([]) == []
+
+
 @pytest.mark.parametrize("level", [0.0, 0.0005, 0.05])
 def test_silence_and_noise_are_no_speech(level):
     noise = level * np.random.default_rng(0).standard_normal(32000).astype(np.float32)
