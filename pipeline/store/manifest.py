@@ -122,6 +122,6 @@ def generators(table: pd.DataFrame) -> pd.Series:
 
 def matching(attacks: pd.Series, patterns: str) -> pd.Series:
     """True for attacks that match one of the comma-separated shell patterns, such as ``E01-*``."""
-    wanted = [pattern.strip() for pattern in patterns.split(",")]
+    wanted = [pattern.strip() for pattern in patterns.split(",") if pattern.strip()]
     names = [name for name in attacks.unique() if any(fnmatch.fnmatchcase(name, pattern) for pattern in wanted)]
     return attacks.isin(names)

@@ -62,3 +62,4 @@ def test_patterns_name_attacks():
     assert manifest.matching(attacks, "*0-P0[1-4]-*, *1-P1?-*").tolist() == [False, True, False, True]
     assert manifest.matching(attacks, "E00").tolist() == [False] * 4
     assert manifest.matching(attacks, "").tolist() == [False] * 4
+    assert manifest.matching(pd.Series(["", "E01-P11-R01"]), ", E01-*").tolist() == [False, True]
