@@ -42,7 +42,7 @@ spark: install ## Add pyspark to .venv for --engine spark, from requirements-spa
 			--no-build-isolation -r requirements-spark.lock; \
 		cp requirements-spark.lock $(VENV)/installed-spark.lock; }
 
-demo: install ## Build the demo corpus, train, evaluate, register and score on it (about 6 minutes on 2 cores)
+demo: install ## Build the demo corpus, train, evaluate, register and score on it (6 to 8 minutes on 2 cores)
 	PATH="$(CURDIR)/$(BIN):$$PATH" MLFLOW_EXPERIMENT_NAME=spoof-detector mlflow run . --env-manager local
 
 test: install ## Run the tests, two files at a time
