@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
+from pipeline.audio import band_filters
 from pipeline.config import Config, FrontEndConfig
 from pipeline.reporting import style
 
@@ -76,13 +77,11 @@ def _frequencies(axes: Axes, seen: View, settings: FrontEndConfig) -> None:
         axes.set_ylabel("Coefficient")
         return
     if kind == "logmel":
-        import librosa
-
-        centres_hz = librosa.mel_frequencies(n_mels=bands, fmin=edges_hz[0], fmax=edges_hz[1])
+        centres_hz = band_filters.mel_centres_hz(bands, *edges_hz)
     elif kind == "cqt":
         centres_hz = edges_hz[0] * 2 ** (np.arange(bands) / settings.bins_per_octave)
     else:
-        centres_hz = np.linspace(*edges_hz, bands)
+        centres_hz = np.linspace(*edges_hz, bands + 2)[1:-1]
     wanted = (2000, 4000, 6000, 8000) if kind == "logspec" else (250, 500, 1000, 2000, 4000, 8000)
     shown = [hz for hz in wanted if centres_hz[0] <= hz <= 1.02 * centres_hz[-1]]
     axes.set_yticks(np.interp(shown, centres_hz, np.arange(bands)), [f"{hz:,}" for hz in shown])

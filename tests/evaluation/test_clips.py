@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import soundfile
 
+from pipeline.audio import bands
 from pipeline.config import preset
 from pipeline.evaluation import clips
 from pipeline.evaluation.clips import choose, flac
@@ -59,6 +60,17 @@ def test_every_panel_is_labelled_and_inside(front_end, saliency):
     assert min(box.x0, box.y0) > -0.02
     assert box.x1 < width + 0.02
     assert box.y1 < height + 0.02
+
+
+@pytest.mark.parametrize("front_end", ["logmel", "logspec"])
+def test_ticks_lie_at_the_bands_of_the_network(front_end):
+    config = preset("smoke").replace(front_end=front_end, n_bands=32)
+    _, centres_hz = bands.filters(config.front_end)
+    axes = draw(view(True), "a title", threshold=0.3, config=config).axes[0]
+    ticks = {label.get_text(): tick for tick, label in zip(axes.get_yticks(), axes.get_yticklabels(), strict=True)}
+    assert len(ticks) >= 3
+    for name, tick in ticks.items():
+        assert tick == pytest.approx(np.interp(float(name.replace(",", "")), centres_hz, np.arange(32)), abs=0.15)
 
 
 def test_the_window_that_decided_is_shown_and_scores_are_those_of_the_detector(make_model_folder, voice):
