@@ -44,7 +44,8 @@ def choose(trials: pd.DataFrame, threshold: float) -> tuple[list[int], list[int]
     margin = np.where(trials["label"] == BONAFIDE, 1, -1) * (trials["score"].to_numpy() - threshold)
     order = np.argsort(-margin, kind="stable")
     right = [i for i in order if margin[i] > 0 or (margin[i] == 0 and trials["label"].iat[i] == BONAFIDE)]
-    wrong = [int(i) for i in order[::-1] if i not in set(right)][:SHOWN]
+    known = set(right)
+    wrong = [int(i) for i in order[::-1] if i not in known][:SHOWN]
     halves = [[i for i in right if trials["label"].iat[i] == label] for label in (BONAFIDE, SPOOF)]
     first = [i for half in halves for i in half[: SHOWN // 2]]
     rest = [i for i in right if i not in first]
