@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import audio
+from pipeline.audio import Span
 from pipeline.common import walk
 from pipeline.config import SAMPLE_RATE_HZ, fingerprint
 from pipeline.errors import AudioError, AudioFault, ConfigError
@@ -84,13 +85,9 @@ class OwnRecordings:
             return None
 
     def _decode(self, index: int) -> np.ndarray:
-        found, size = [], 0
-        for block in audio.blocks(self._folder / self._names[index], mix=False):
-            found.append(block[:, 0])  # channels of a response are places in the room: their mean is in none of them
-            size += len(block)
-            if size >= MOST_S * SAMPLE_RATE_HZ:
-                break
-        return self._check(np.concatenate(found)[: round(MOST_S * SAMPLE_RATE_HZ)])
+        beginning = audio.blocks(self._folder / self._names[index], mix=False, span=Span(end_s=MOST_S))
+        # Channels of a response are places in the room: their mean is in none of them.
+        return self._check(np.concatenate([block[:, 0] for block in beginning]))
 
 
 def noise(samples: np.ndarray) -> np.ndarray:

@@ -76,6 +76,21 @@ def test_an_epoch_is_augmented_and_nothing_else_is(folder, synthetic_store):
         np.testing.assert_array_equal(one[0], other[0])
 
 
+def test_only_the_beginning_of_a_long_recording_is_decoded(folder, monkeypatch):
+    from pipeline.audio import span
+
+    wave = np.random.default_rng(1).uniform(-0.5, 0.5, (48000, 2)).astype(np.float32)
+    soundfile.write(folder / "musan" / "noise" / "free-sound" / "0.wav", wave, 16000)
+    monkeypatch.setattr(own_recordings, "MOST_S", 0.25)
+    decoded = []
+    cut = span.Span.cut
+    monkeypatch.setattr(span.Span, "cut", lambda part, read: (decoded.append(part.end_s), cut(part, read))[1])
+    noises = OwnRecordings(str(folder / "musan"), "noise_dir", own_recordings.noise)
+    found = noises.draw(np.random.default_rng(0))
+    assert len(found) == 4000
+    assert set(decoded) == {0.25}, "every pass over the file ends there"
+
+
 def test_a_room_keeps_time_and_power_and_takes_one_channel(folder, voice):
     rooms = OwnRecordings(str(folder / "rirs"), "rir_dir", own_recordings.response)
     response = rooms.draw(np.random.default_rng(0))
