@@ -94,12 +94,14 @@ def examine(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     ----------
     table : Manifest with the columns of ``measure``. Kinds whose columns are missing are left out.
 
-    Empty if all trials are of one class or one speaker, so that nothing can be fitted and tested.
+    Empty if all trials are of one class or one speaker, so that nothing can be fitted and tested. An attack by the only
+    bonafide speaker is left out, as it has no interval.
     """
     labels = (table["label"] == BONAFIDE).to_numpy()
     speakers, attacks = assessment.voices(table), table["attack"].replace("", assessment.UNKNOWN).to_numpy(str)
     groups = {ALL: np.full(len(labels), True)}
-    groups |= {name: labels | (attacks == name) for name in sorted(set(attacks[~labels]))}
+    against = {name: labels | (attacks == name) for name in sorted(set(attacks[~labels]))}
+    groups |= {name: own for name, own in against.items() if len(set(speakers[own])) > 1}
     known = [name for names in KINDS.values() for name in names if name in table]
     kinds = {kind: list(names) for kind, names in KINDS.items() if set(names) <= set(known)} | {TOGETHER: known}
     rows = []
