@@ -3,19 +3,27 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from pipeline.common import parallel
+from pipeline.common import files, parallel
 from pipeline.common.parallel import AHEAD
 from pipeline.common.progress import track
 from pipeline.config import artifacts_dir
 from pipeline.corpora import asvspoof2017
 from pipeline.corpora.listing import Reading
+from pipeline.errors import CorpusError
 
 
 def ensure(name: str, version: int, build: Callable[[Path], None]) -> Path:
-    """Folder of a version of a corpus, which ``build`` makes if it is missing; ``DATA.md`` is written last."""
+    """Folder of a version of a corpus, which ``build`` makes if it is missing; ``DATA.md`` is written last.
+
+    Raises ``CorpusError`` while another process makes it.
+    """
     folder = artifacts_dir() / "corpora" / f"{name}-v{version}"
     if not (folder / "DATA.md").is_file():
-        build(folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        busy = CorpusError(f"{folder}: another process is making it; wait for that, or end it")
+        with files.locked(folder.with_name(f"{folder.name}.lock"), busy):
+            if not (folder / "DATA.md").is_file():  # another process may have made it since
+                build(folder)
     return folder
 
 

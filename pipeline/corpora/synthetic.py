@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.common import files
-from pipeline.config import SAMPLE_RATE_HZ, artifacts_dir
-from pipeline.corpora import asvspoof2017
+from pipeline.config import SAMPLE_RATE_HZ
+from pipeline.corpora import asvspoof2017, made
 
 read = asvspoof2017.read
 
@@ -31,10 +31,7 @@ Scores on it say nothing about real speech; it is for trying the commands and fo
 
 def ensure() -> Path:
     """Folder of the corpus, which is made if missing."""
-    folder = artifacts_dir() / "corpora" / f"synthetic-v{RECIPE_VERSION}"
-    if not (folder / "DATA.md").is_file():
-        build(folder)
-    return folder
+    return made.ensure("synthetic", RECIPE_VERSION, build)
 
 
 def build(folder: Path, *, seed: int = 2017) -> None:

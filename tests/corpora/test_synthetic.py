@@ -3,9 +3,12 @@
 import hashlib
 from pathlib import Path
 
+import pytest
+
 from pipeline import corpora
 from pipeline.config import CorpusConfig
 from pipeline.corpora import synthetic
+from pipeline.errors import CorpusError
 
 
 def checksum(folder: Path) -> str:
@@ -35,3 +38,16 @@ def test_two_builds_give_the_same_bytes(synthetic_corpus, tmp_path):
 def test_it_is_built_if_no_folder_is_given(tmp_path):
     table, _ = corpora.read(CorpusConfig(corpus="synthetic"))
     assert Path(table["path"][0]).is_relative_to(tmp_path / "artifacts" / "corpora")
+
+
+def test_one_process_makes_it_and_another_is_told(monkeypatch):
+    build = synthetic.build
+
+    def meanwhile(folder: Path) -> None:
+        with pytest.raises(CorpusError, match="synthetic-v1: another process is making it"):
+            synthetic.ensure()
+        build(folder)
+
+    monkeypatch.setattr(synthetic, "build", meanwhile)
+    folder = synthetic.ensure()
+    assert synthetic.ensure() == folder

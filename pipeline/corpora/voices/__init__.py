@@ -24,7 +24,6 @@ from pipeline.corpora.listing import Reading
 from pipeline.corpora.voices import about, baker, fetch, humans, plan, pools, rendering, rooms, speaking, trials
 from pipeline.corpora.voices.fetch import Places
 from pipeline.corpora.voices.plan import Clip, Job
-from pipeline.errors import CorpusError
 from pipeline.store.manifest import SUBSETS
 
 RECIPE_VERSION = 1
@@ -44,26 +43,23 @@ def read(data_dir: Path, parts: tuple[str, ...]) -> Reading:
 def build(directory: Path, *, seed: int = 2017) -> None:
     """Make the corpus in ``directory``, or complete what an earlier call left.
 
-    Raises ``ProjectError`` if the demo's packages are not available, and ``CorpusError`` while another process builds.
+    Raises ``ProjectError`` if the demo's packages are not available.
     """
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    busy = CorpusError(f"{directory}: another process is making it; wait for that, or end it")
-    with files.locked(directory.with_name(f"{directory.name}.lock"), busy):
-        places = trials.usable(fetch.fetch(directory.parent / "packages-voices"))
-        work, unfinished = (directory.with_name(f"{directory.name}{end}") for end in (".work", files.UNFINISHED))
-        clips = _humans(places, work, seed)
-        jobs = _jobs(clips, _synthetic(places, clips, work, seed), places, seed)
-        make = partial(_make, folder=unfinished, places=places, scale=_scale(places, work, seed), seed=seed)
-        # In a drawn order, as attacks differ in cost: the time left is then known from the start.
-        order = np.random.default_rng(seed).permutation(len(jobs)).tolist()
-        for _ in made.on_all_cores(make, [(number, jobs[number]) for number in order], what="voices corpus: clips"):
-            pass
-        entries = [Entry(j.subset, j.speaker, j.codes, "S01" if j.clip.joined else "S02") for j in jobs]
-        protocol.write_lists(unfinished, entries)
-        (unfinished / "DATA.md").write_text(about.text(entries, places, RECIPE_VERSION), encoding="utf-8")
-        shutil.rmtree(directory, ignore_errors=True)
-        unfinished.rename(directory)
-        shutil.rmtree(work, ignore_errors=True)
+    places = trials.usable(fetch.fetch(directory.parent / "packages-voices"))
+    work, unfinished = (directory.with_name(f"{directory.name}{end}") for end in (".work", files.UNFINISHED))
+    clips = _humans(places, work, seed)
+    jobs = _jobs(clips, _synthetic(places, clips, work, seed), places, seed)
+    make = partial(_make, folder=unfinished, places=places, scale=_scale(places, work, seed), seed=seed)
+    # In a drawn order, as attacks differ in cost: the time left is then known from the start.
+    order = np.random.default_rng(seed).permutation(len(jobs)).tolist()
+    for _ in made.on_all_cores(make, [(number, jobs[number]) for number in order], what="voices corpus: clips"):
+        pass
+    entries = [Entry(j.subset, j.speaker, j.codes, "S01" if j.clip.joined else "S02") for j in jobs]
+    protocol.write_lists(unfinished, entries)
+    (unfinished / "DATA.md").write_text(about.text(entries, places, RECIPE_VERSION), encoding="utf-8")
+    shutil.rmtree(directory, ignore_errors=True)
+    unfinished.rename(directory)
+    shutil.rmtree(work, ignore_errors=True)
 
 
 def _humans(places: Places, work: Path, seed: int) -> dict[str, list[Clip]]:
