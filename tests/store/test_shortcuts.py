@@ -110,6 +110,12 @@ def test_one_class_or_one_speaker_has_no_findings():
     assert "not possible" in shortcuts.text(shortcuts.examine(measured().assign(speaker="one")))
 
 
+def test_an_attack_by_the_only_bonafide_speaker_is_left_out():
+    table = measured()[["label", "attack", "utterance_id", "level_dbfs"]]
+    table = table.assign(speaker=np.where(table["attack"] == "B", "tts", "me"))
+    assert set(shortcuts.examine(table)["name"]) == {"all", "B"}
+
+
 def test_a_store_is_audited_once_without_its_sources_and_need_not_be_writable(synthetic_store, tmp_path, monkeypatch):
     shutil.copytree(synthetic_store.folder, tmp_path / "store")
     store = Store.open(tmp_path / "store")
