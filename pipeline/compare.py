@@ -186,7 +186,7 @@ def _cost(model_folder: Path, store_folder: Path) -> dict[str, float]:
 
 
 def _pools(trials: pd.DataFrame, evaluation: Path) -> dict[str, np.ndarray]:
-    """Trials that each EER is measured on, ``[trials]`` bool; pools without spoof are left out."""
+    """Trials that each EER is measured on, ``[trials]`` bool; pools of one class are left out."""
     seen = {group.name for group in EvaluationSummary.read(evaluation).groups("attack", "eval") if group.seen}
     bonafide = (trials["label"] == BONAFIDE).to_numpy()
     in_eval, is_seen = (trials["subset"] == "eval").to_numpy(), trials["attack"].isin(seen).to_numpy()
@@ -196,7 +196,7 @@ def _pools(trials: pd.DataFrame, evaluation: Path) -> dict[str, np.ndarray]:
         "unseen": in_eval & (bonafide | ~is_seen),
         "eval": in_eval,
     }
-    return {name: chosen for name, chosen in pools.items() if not bonafide[chosen].all()}
+    return {name: chosen for name, chosen in pools.items() if 0 < bonafide[chosen].sum() < chosen.sum()}
 
 
 def _trials(
@@ -210,27 +210,42 @@ def _trials(
 
 
 def _intervals(names: list[str], seeds: list[int], scores: Scores, pools: dict[str, np.ndarray]) -> pd.DataFrame:
-    """Ends of the 95 % interval over speakers of the mean EER, a row per configuration and pool."""
-    from pipeline.metrics import bootstrap
+    """Ends of the 95 % interval over speakers of the mean EER, a row per configuration and pool.
+
+    NaN for a pool of one speaker.
+    """
+    from pipeline.metrics import MetricError, bootstrap
 
     rows = []
     for name in names:
         for pool, chosen in pools.items():
-            low, high = bootstrap.eer_interval(*_trials(name, seeds, scores, chosen))
+            try:
+                low, high = bootstrap.eer_interval(*_trials(name, seeds, scores, chosen))
+            except MetricError:
+                low, high = np.nan, np.nan
             rows.append({"config": name, "pool": pool, "low": low, "high": high})
     return pd.DataFrame(rows)
 
 
 def _differences(names: list[str], seeds: list[int], scores: Scores, pools: dict[str, np.ndarray]) -> pd.DataFrame:
-    """EER of the yardstick minus that of each other configuration, mean over the seeds, on the same trials."""
-    from pipeline.metrics import bootstrap
+    """EER of the yardstick minus that of each other configuration, mean over the seeds, on the same trials.
+
+    The ends of its interval are NaN for a pool of one speaker.
+    """
+    from pipeline import metrics
+    from pipeline.metrics import MetricError, bootstrap
 
     rows = []
     for name in names[1:]:
         for pool in (pool for pool in ("seen", "unseen") if pool in pools):
             yardstick, labels, speakers = _trials(names[0], seeds, scores, pools[pool])
             own, _, _ = _trials(name, seeds, scores, pools[pool])
-            gain, low, high = bootstrap.eer_difference(yardstick, own, labels, speakers)
+            eers = [np.mean([metrics.eer(run, labels) for run in runs]) for runs in (yardstick, own)]
+            gain = float(eers[0] - eers[1])
+            try:
+                _, low, high = bootstrap.eer_difference(yardstick, own, labels, speakers)
+            except MetricError:
+                low, high = np.nan, np.nan
             rows.append(
                 {"config": name, "yardstick": names[0], "attacks": pool, "gain": gain, "low": low, "high": high}
             )

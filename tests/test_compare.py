@@ -96,6 +96,25 @@ def test_names_of_many_changes_do_not_run_into_each_other():
     assert all(above.y0 >= below.y1 for above, below in itertools.pairwise(boxes))
 
 
+def test_pools_of_one_speaker_have_no_interval():
+    trials = pd.DataFrame({"utterance_id": list("abcd"), "speaker": "me", "label": ["bonafide", "spoof"] * 2})
+    scores = {
+        ("notebook", 0): trials.assign(score=[1.0, 2.0, 3.0, 4.0]),
+        ("mine", 0): trials.assign(score=[2.0, 1.0, 2.0, 1.0]),
+    }
+    names, pools = ["notebook", "mine"], {pool: np.full(4, True) for pool in ("dev", "seen", "eval")}
+    intervals = compare._intervals(names, [0], scores, pools)
+    differences = compare._differences(names, [0], scores, pools)
+    assert len(intervals) == 6
+    assert intervals[["low", "high"]].isna().all(axis=None)
+    text = comparison.markdown(TABLE, intervals, differences, UNHEARD.iloc[:0])
+    assert "| notebook | 40.0 | 40.5 | 80.0 | 40.0 |" in text
+    assert "mine: 50.0 points under notebook on seen attacks (95 % interval of the paired difference not defined)" in (
+        text
+    )
+    comparison._draw(TABLE, intervals).draw_without_rendering()
+
+
 def test_the_figure_is_a_picture():
     assert comparison.picture(TABLE, INTERVALS).startswith(b"\x89PNG")
 

@@ -19,8 +19,9 @@ def markdown(table: pd.DataFrame, intervals: pd.DataFrame, differences: pd.DataF
     """Markdown table of the mean EER with its interval, of the cost, and of the gains over the yardstick.
 
     ``intervals`` has a row per configuration and pool of trials, ``families`` one per family of attacks, configuration
-    and seed; it may be empty.
+    and seed; it may be empty. Intervals with NaN ends, as of a single speaker, are not shown.
     """
+    intervals = intervals.dropna()
     seeds = table.groupby("config", sort=False)["seed"].nunique().max()
     ends = {(row.config, row.pool): f" ({100 * row.low:.1f}–{100 * row.high:.1f})" for row in intervals.itertuples()}
     mean = f", mean of {seeds} seeds" if seeds > 1 else ""
@@ -39,7 +40,8 @@ def markdown(table: pd.DataFrame, intervals: pd.DataFrame, differences: pd.DataF
         side, low, high = ("under", row.low, row.high) if better else ("over", -row.high, -row.low)
         points = f"{100 * abs(row.gain):.1f} points {side}"
         lines += ["", f"{row.config}: {points} {row.yardstick} on {row.attacks} attacks "]
-        lines[-1] += f"(95 % interval of the paired difference {100 * low:.1f} to {100 * high:.1f})"
+        interval = f"{100 * low:.1f} to {100 * high:.1f}" if np.isfinite(low) else "not defined"
+        lines[-1] += f"(95 % interval of the paired difference {interval})"
     if len(families):
         lines += [
             "",
@@ -65,7 +67,7 @@ def _draw(table: pd.DataFrame, intervals: pd.DataFrame) -> Figure:
     if shared:
         figure.suptitle(textwrap.fill("all with " + ", ".join(shared), 100), fontsize=9)
     shown = ("dev", "seen", "unseen")
-    ends = {(row.config, row.pool): (100 * row.low, 100 * row.high) for row in intervals.itertuples()}
+    ends = {(row.config, row.pool): (100 * row.low, 100 * row.high) for row in intervals.dropna().itertuples()}
     for number, (axes, measure) in enumerate(zip(figure.subplots(1, 3, sharex=True, sharey=True), shown, strict=True)):
         for y, name in enumerate(names):
             values = 100 * table.loc[table["config"] == name, measure].to_numpy()
