@@ -110,7 +110,7 @@ def scoring(folder: Path, config: Config, model: str, steps: int) -> Work:
     paths = [recording.path for recording in inputs.find([str(folder / TABLE)])][::SCORED]
 
     def work() -> int:
-        with tempfile.TemporaryDirectory() as place, RowFile(Path(place) / "scores.csv", {}) as file:
+        with tempfile.TemporaryDirectory() as place, RowFile(Path(place) / "scores.csv", {}, paths) as file:
             for row in workers.rows(loaded, paths, loaded.point()):
                 file.add(row)
             file.finish()

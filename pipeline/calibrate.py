@@ -113,7 +113,7 @@ def _logits(model: ModelFolder, store: Store, rows: np.ndarray, path: Path) -> n
     """Logit of each Store row ``[rows]``, kept in a file of rows, which resumes; their score is the logit."""
     names = store.manifest["utterance_id"].iloc[rows].to_numpy()
     if not path.is_file():
-        with RowFile(path, {"logits": path.stem}) as file:
+        with RowFile(path, {"logits": path.stem}, names) as file:
             missing = [row for row, name in zip(rows, names, strict=True) if name not in file]
             logits = Detector(model).utterance_logits(map(store.waveform, missing), map(store.speech, missing))
             done = track(logits, total=len(rows), what="score", unit="clip", done=len(rows) - len(missing))

@@ -188,7 +188,7 @@ def main(_: Config, options: ClientOptions) -> int:
             print(json.dumps(dataclasses.asdict(row)), flush=True)
             failed += bool(row.error)
         return 1 if failed else 0
-    with RowFile(Path(options.output), {"url": options.url}) as file:
+    with RowFile(Path(options.output), {"url": options.url}, paths) as file:
         missing = [path for path in paths if path not in file]
         done = len(paths) - len(missing)
         for row in track(client.rows(missing), total=len(paths), what="client", unit="recording", done=done):

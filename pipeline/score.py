@@ -140,16 +140,17 @@ def _line(row: Row) -> str:
 
 
 def _write(output: Path, made_with: dict[str, object], recordings: Sequence[Recording], scorer: Scorer) -> list[Done]:
-    with RowFile(output, made_with) as file:
-        missing = [recording.path for recording in recordings if recording.path not in file]
-        before = len(recordings) - len(missing)
+    paths = [recording.path for recording in recordings]
+    with RowFile(output, made_with, paths) as file:
+        missing = [path for path in paths if path not in file]
+        before = len(paths) - len(missing)
         if before:
             print(f"resuming: {output}.part has {before} recordings", file=sys.stderr)
-        for row in track(scorer(missing), total=len(recordings), what="score", unit="recording", done=before):
+        for row in track(scorer(missing), total=len(paths), what="score", unit="recording", done=before):
             file.add(row)
         file.finish()
         print(f"all columns: {output}")
-        return [file.done_with(recording.path) for recording in recordings]
+        return [file.done_with(path) for path in paths]
 
 
 def _metrics(recordings: Sequence[Recording], done: Sequence[Done], threshold: float) -> str:

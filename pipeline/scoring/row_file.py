@@ -9,6 +9,7 @@ import dataclasses
 import itertools
 import json
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pipeline.common import files
@@ -36,12 +37,13 @@ class RowFile:
     ----------
     path : the file; its folder is made. The journal is ``<path>.part``.
     made_with : values that the rows depend on. Rows of a run with the same values are kept, others are discarded.
+    sources : recordings of this run. The file gets no row of another, which a stopped run may have left in the journal.
 
     Raises ``ConfigError`` for another suffix, for a folder, and if another process is writing the file. ``done`` holds
-    the rows of the journal by source; leaving the context without ``finish`` keeps them for the next run.
+    the rows of this run by source; leaving the context without ``finish`` keeps the journal for the next run.
     """
 
-    def __init__(self, path: Path, made_with: dict[str, object]):
+    def __init__(self, path: Path, made_with: dict[str, object], sources: Iterable[str]):
         if path.suffix not in FORMATS:
             raise ConfigError(f"--output {path}: name a file that ends in {', '.join(FORMATS)}")
         if path.is_dir():
@@ -50,6 +52,7 @@ class RowFile:
         self._part = path.with_name(path.name + ".part")
         self._note = path.with_name(path.name + ".part.json")
         self._made_with = json.dumps(made_with, sort_keys=True)
+        self._sources = set(map(_name, sources))
         self.done: dict[str, Done] = {}
 
     def __enter__(self) -> "RowFile":
@@ -90,16 +93,17 @@ class RowFile:
         return self.done[_name(source)]
 
     def finish(self) -> None:
-        """Convert the complete journal to the file."""
+        """Convert the rows of this run to the file."""
         self._file.flush()
-        if convert := _CONVERSIONS.get(self.path.suffix):
-            converted = self.path.with_name(self.path.name + ".whole")
-            convert(self._part, converted)
-            converted.replace(self.path)
-            self._part.unlink()
-        else:
-            self._part.replace(self.path)
+        converted = self.path.with_name(self.path.name + ".whole")
+        with self._part.open(encoding="utf-8") as lines:
+            _CONVERSIONS[self.path.suffix](self._rows_of(lines), converted)
+        converted.replace(self.path)
+        self._part.unlink()
         self._note.unlink()
+
+    def _rows_of(self, lines: Iterable[str]) -> Iterator[dict]:
+        return (row for row in map(json.loads, lines) if _name(row["source"]) in self._sources)
 
     def _keep_whole_rows(self) -> None:
         """Read the complete rows, and cut off a row that a kill interrupted."""
@@ -109,8 +113,8 @@ class RowFile:
                 if not line.endswith(b"\n"):
                     break
                 end += len(line)
-                values = json.loads(line)
-                self.done[_name(values["source"])] = Done(values["score"], values["label"])
+                for row in self._rows_of([line]):
+                    self.done[_name(row["source"])] = Done(row["score"], row["label"])
         with self._part.open("r+b") as file:
             file.truncate(end)
 
@@ -120,37 +124,38 @@ def _name(source: str) -> str:
     return source.encode("utf-8", "backslashreplace").decode()
 
 
-def _write_csv(lines: Path, path: Path) -> None:
-    with lines.open(encoding="utf-8") as rows, path.open("w", newline="", encoding="utf-8") as file:
+def _write_lines(rows: Iterator[dict], path: Path) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        file.writelines(json.dumps(row) + "\n" for row in rows)
+
+
+def _write_csv(rows: Iterator[dict], path: Path) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
-        for line in rows:
-            row = json.loads(line)
-            writer.writerow({**row, "source": _name(row["source"])})
+        writer.writerows({**row, "source": _name(row["source"])} for row in rows)
 
 
-def _write_parquet(lines: Path, path: Path) -> None:
+def _write_parquet(rows: Iterator[dict], path: Path) -> None:
     import pyarrow as pa
     from pyarrow import parquet
 
     kinds = {field.name: pa.string() if field.type is str else pa.float64() for field in dataclasses.fields(Row)}
     schema = pa.schema(list(kinds.items()))
-    with lines.open(encoding="utf-8") as file, parquet.ParquetWriter(path, schema) as writer:
-        while batch := list(itertools.islice(file, PARQUET_ROWS)):
-            rows = [json.loads(line) for line in batch]
-            rows = [{**row, "source": _name(row["source"])} for row in rows]
-            writer.write_table(pa.Table.from_pylist(rows, schema=schema))
+    with parquet.ParquetWriter(path, schema) as writer:
+        while batch := [{**row, "source": _name(row["source"])} for row in itertools.islice(rows, PARQUET_ROWS)]:
+            writer.write_table(pa.Table.from_pylist(batch, schema=schema))
 
 
-def _write_scores(lines: Path, path: Path) -> None:
+def _write_scores(rows: Iterator[dict], path: Path) -> None:
     """Score file of ASVspoof 5: name without folder and suffix, and score, of each recording that has one.
 
     Raises ``ConfigError`` if two recordings have one name.
     """
     written, unscored = set(), 0
-    with lines.open(encoding="utf-8") as rows, path.open("w", encoding="utf-8") as file:
+    with path.open("w", encoding="utf-8") as file:
         file.write("filename\tcm-score\n")
-        for row in map(json.loads, rows):
+        for row in rows:
             name = " ".join(Path(_name(row["source"])).stem.split())
             if name in written:
                 raise ConfigError(f"{path}: two recordings are called {name}; .csv and .parquet hold their whole paths")
@@ -163,5 +168,5 @@ def _write_scores(lines: Path, path: Path) -> None:
         print(f"{path}: {unscored} recordings without a score are left out", file=sys.stderr)
 
 
-_CONVERSIONS = {".csv": _write_csv, ".parquet": _write_parquet, ".tsv": _write_scores}
-"""Writers of the formats other than JSON lines."""
+_CONVERSIONS = {".csv": _write_csv, ".jsonl": _write_lines, ".parquet": _write_parquet, ".tsv": _write_scores}
+"""Writer of each format."""

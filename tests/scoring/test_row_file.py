@@ -37,7 +37,7 @@ def path(request, tmp_path) -> Path:
 
 
 def write(path: Path, rows: list[Row], *, finish: bool, made_with: dict = MADE_WITH) -> dict[str, Done]:
-    with RowFile(path, made_with) as file:
+    with RowFile(path, made_with, [row.source for row in ROWS]) as file:
         found = dict(file.done)
         for row in rows:
             if row.source not in file:
@@ -83,8 +83,18 @@ def test_rows_made_with_something_else_are_thrown_away(path):
     assert len(write(path, [], finish=False, made_with={"model": "other"})) == 4
 
 
+def test_rows_of_other_recordings_stay_out_of_the_file(path):
+    write(path, ROWS[:3], finish=False)
+    with RowFile(path, MADE_WITH, [ROWS[0].source, ROWS[3].source]) as file:
+        assert list(file.done) == [ROWS[0].source]
+        file.add(ROWS[3])
+        file.finish()
+    assert [float(row["score"]) for row in read(path)] == [-1.25, 2.0]
+    assert os.listdir(path.parent) == [path.name]
+
+
 def test_two_processes_cannot_write_one_file(path):
-    with RowFile(path, MADE_WITH), pytest.raises(ConfigError, match="another process is writing this file"):
+    with RowFile(path, MADE_WITH, []), pytest.raises(ConfigError, match="another process is writing this file"):
         write(path, ROWS, finish=True)
 
 
