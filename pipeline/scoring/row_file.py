@@ -39,8 +39,9 @@ class RowFile:
     made_with : values that the rows depend on. Rows of a run with the same values are kept, others are discarded.
     sources : recordings of this run. The file gets no row of another, which a stopped run may have left in the journal.
 
-    Raises ``ConfigError`` for another suffix, for a folder, and if another process is writing the file. ``done`` holds
-    the rows of this run by source; leaving the context without ``finish`` keeps the journal for the next run.
+    Raises ``ConfigError`` for another suffix, for a folder, for two recordings that a score file cannot tell apart, and
+    if another process is writing the file. ``done`` holds the rows of this run by source; leaving the context without
+    ``finish`` keeps the journal for the next run.
     """
 
     def __init__(self, path: Path, made_with: dict[str, object], sources: Iterable[str]):
@@ -53,6 +54,8 @@ class RowFile:
         self._note = path.with_name(path.name + ".part.json")
         self._made_with = json.dumps(made_with, sort_keys=True)
         self._sources = set(map(_name, sources))
+        if path.suffix == ".tsv":
+            _check_stems(path, self._sources)
         self.done: dict[str, Done] = {}
 
     def __enter__(self) -> "RowFile":
@@ -124,6 +127,21 @@ def _name(source: str) -> str:
     return source.encode("utf-8", "backslashreplace").decode()
 
 
+def _stem(source: str) -> str:
+    """Name of a recording in a score file: without folder and suffix, on one line."""
+    return " ".join(Path(source).stem.split())
+
+
+def _check_stems(path: Path, sources: Iterable[str]) -> None:
+    found: dict[str, str] = {}
+    for source in sources:
+        if (other := found.setdefault(_stem(source), source)) != source:
+            raise ConfigError(
+                f"--output {path}: {' and '.join(sorted((other, source)))} have one name in a score file; .csv, .jsonl "
+                "and .parquet hold whole paths"
+            )
+
+
 def _write_lines(rows: Iterator[dict], path: Path) -> None:
     with path.open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(row) + "\n" for row in rows)
@@ -148,22 +166,15 @@ def _write_parquet(rows: Iterator[dict], path: Path) -> None:
 
 
 def _write_scores(rows: Iterator[dict], path: Path) -> None:
-    """Score file of ASVspoof 5: name without folder and suffix, and score, of each recording that has one.
-
-    Raises ``ConfigError`` if two recordings have one name.
-    """
-    written, unscored = set(), 0
+    """Score file of ASVspoof 5: name without folder and suffix, and score, of each recording that has one."""
+    unscored = 0
     with path.open("w", encoding="utf-8") as file:
         file.write("filename\tcm-score\n")
         for row in rows:
-            name = " ".join(Path(_name(row["source"])).stem.split())
-            if name in written:
-                raise ConfigError(f"{path}: two recordings are called {name}; .csv and .parquet hold their whole paths")
-            written.add(name)
             if row["score"] is None:
                 unscored += 1
             else:
-                file.write(f"{name}\t{row['score']!r}\n")
+                file.write(f"{_stem(_name(row['source']))}\t{row['score']!r}\n")
     if unscored:
         print(f"{path}: {unscored} recordings without a score are left out", file=sys.stderr)
 

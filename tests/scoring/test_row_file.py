@@ -112,3 +112,8 @@ def test_a_score_file_is_one_that_asvspoof_5_takes(tmp_path):
     lines = (tmp_path / "scores.tsv").read_text().splitlines()
     assert lines[:3] == ["filename\tcm-score", "a\t-1.25", 'odd ", name of two lines\t4.0']
     assert len(lines) == 4  # what could not be scored has none
+
+
+def test_recordings_that_a_score_file_cannot_tell_apart_are_named_before_scoring(tmp_path):
+    with pytest.raises(ConfigError, match=r"s.tsv: a/x.wav and b/x.flac have one name in a score file; \.csv"):
+        RowFile(tmp_path / "s.tsv", MADE_WITH, ["a/x.wav", "b/x.flac", "c/y.wav"])
