@@ -21,9 +21,13 @@ def resolve(table: pd.DataFrame, split_by: str, *, otherwise: str = "speaker") -
     A corpus has an official split if every utterance has a subset, and either no subset is empty or train is. If it
     gives only dev or eval, the other is drawn from train: ``official+speaker``, or ``official+stratified``, with a
     warning, if a speaker is unknown. If it gives neither, ``auto`` means ``otherwise``. If joined corpora differ, the
-    answer names each: ``asvspoof2017=official,folder=speaker``.
+    answer names each: ``asvspoof2017=official,folder=speaker``. A split by speaker of unknown speakers raises as in
+    ``assign``, before anything is decoded.
     """
-    found = {corpus: _resolve(own, split_by, otherwise) for corpus, own in table.groupby("corpus", sort=False)}
+    found = {}
+    for corpus, own in table.groupby("corpus", sort=False):
+        found[corpus] = _resolve(own, split_by, otherwise)
+        _check_speakers(own, found[corpus])
     if len(set(found.values())) == 1:
         return next(iter(found.values()))
     return ",".join(f"{corpus}={how}" for corpus, how in found.items())
@@ -69,17 +73,10 @@ def _assign(table: pd.DataFrame, split_by: str, seed: int) -> pd.DataFrame:
         return table.copy()
     if split_by == "none":
         return table.assign(split="eval")
-    kept = table["split"].isin([*SHARES]) & split_by.startswith(FILLED)
+    _check_speakers(table, split_by)
+    kept = _kept(table, split_by)
     pool, held_out = table[~kept], set(table["split"][kept])
-    by_speaker = split_by.endswith("speaker")
-    if by_speaker and (pool["speaker"] == "").any():
-        row = pool[pool["speaker"] == ""].iloc[0]
-        raise CorpusError(
-            f"{row['path']}: its speaker is unknown, so split_by=speaker cannot keep speakers apart. "
-            "Name speakers in the corpus, choose split_by=stratified, which leaks, or split_by=none to evaluate on "
-            "the whole corpus"
-        )
-    units = pool["speaker"] if by_speaker else pool["utterance_id"]
+    units = pool["speaker"] if split_by.endswith("speaker") else pool["utterance_id"]
     rng = np.random.default_rng(seed)
     spoof = (pool["label"] == SPOOF).groupby(units).agg(["sum", "size"])
     split = pd.Series("train", index=spoof.index)
@@ -89,6 +86,24 @@ def _assign(table: pd.DataFrame, split_by: str, seed: int) -> pd.DataFrame:
     if "sha256" in result and (result["sha256"] != "").all():
         result["split"] = result.groupby("sha256")["split"].transform("first")
     return pd.concat([table[kept], result]).sort_index()
+
+
+def _kept(table: pd.DataFrame, split_by: str) -> pd.Series:
+    """True for utterances whose dev or eval a drawn split keeps, bool ``[utterances]``."""
+    return table["split"].isin([*SHARES]) & split_by.startswith(FILLED)
+
+
+def _check_speakers(table: pd.DataFrame, split_by: str) -> None:
+    """Raise ``CorpusError`` if the split draws speakers and one is unknown."""
+    if not split_by.endswith("speaker"):
+        return
+    unknown = table[(table["speaker"] == "") & ~_kept(table, split_by)]
+    if len(unknown):
+        raise CorpusError(
+            f"{unknown['path'].iat[0]}: its speaker is unknown, so split_by=speaker cannot keep speakers apart. "
+            "Name speakers in the corpus, choose split_by=stratified, which leaks, or split_by=none to evaluate on "
+            "the whole corpus"
+        )
 
 
 def _draw(units: pd.DataFrame, share: float, rng: np.random.Generator) -> list[str]:

@@ -48,6 +48,10 @@ def test_unknown_speaker_cannot_be_split_by_speaker():
     made.loc[3, "speaker"] = ""
     with pytest.raises(CorpusError, match=r"/0/3\.wav.*split_by=stratified"):
         splits.assign(made, "speaker", seed=1)
+    for split_by in ("auto", "speaker"):
+        with pytest.raises(CorpusError, match=r"/0/3\.wav.*split_by=stratified"):
+            splits.resolve(made, split_by)  # before anything is decoded
+    assert splits.resolve(made, "auto", otherwise="none") == "none"
 
 
 @pytest.mark.parametrize(
