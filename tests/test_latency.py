@@ -21,7 +21,7 @@ def test_percentiles_are_those_of_numpy():
 def test_a_line_covers_the_time_since_the_one_before(tmp_path):
     log = LatencyLog(tmp_path / "lines", every_s=100)
     log.write()
-    assert not (tmp_path / "lines").exists()
+    assert (tmp_path / "lines").read_text() == ""
     for number in range(1, 101):
         log.clip(float(number), duration_s=2.0, failed=number > 97)
     log.request(250.0, refused=False)
@@ -34,6 +34,24 @@ def test_a_line_covers_the_time_since_the_one_before(tmp_path):
     assert first["audio_s"] == 200.0
     assert {k: v for k, v in first["clip_ms"].items() if k != "counts"} == {"p50": 50, "p95": 95, "p99": 99, "max": 100}
     assert (second["clips"], second["requests"], "request_ms" in second) == (1, 0, False)
+
+
+def test_a_line_that_cannot_be_written_is_lost_and_the_next_one_comes(tmp_path, capsys):
+    path = tmp_path / "gone" / "lines"
+    with pytest.raises(ConfigError, match=r"SPOOF_SERVE_LOG=.*gone/lines: No such file.*; name a file"):
+        LatencyLog(path, every_s=100)
+    path.parent.mkdir()
+    log = LatencyLog(path, every_s=100)
+    path.unlink()
+    path.parent.rmdir()
+    log.clip(5.0, duration_s=1.0, failed=False)
+    log.write()
+    assert "a line is missing in SPOOF_SERVE_LOG: No such file" in capsys.readouterr().err
+    path.parent.mkdir()
+    log.clip(7.0, duration_s=1.0, failed=False)
+    log.write()
+    (line,) = latency.read(path)
+    assert (line["clips"], line["clip_ms"]["max"]) == (1, 7.0)
 
 
 def test_the_summary_of_many_lines_is_that_of_all_values(tmp_path, monkeypatch):

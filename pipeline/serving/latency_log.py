@@ -4,6 +4,7 @@ A line covers the time since the previous line: requests and clips, failures, cl
 It also counts latencies in classes, so that ``pipeline.latency`` can merge lines and processes.
 """
 
+import contextlib
 import datetime
 import json
 import math
@@ -16,6 +17,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pipeline.common import files
+from pipeline.serving import settings
 
 PERCENTILES = (50, 95, 99)
 CLASSES_PER_DECADE = 50
@@ -48,12 +50,15 @@ class LatencyLog:
 
     Parameters
     ----------
-    path : file to append lines to; ``None``: standard error. Several processes may share it.
+    path : file to append lines to; ``None``: standard error. Several processes may share it. Raises ``ConfigError`` if
+        it cannot be written.
     every_s : time between two lines, in s; no line is written for an interval without work.
     """
 
     def __init__(self, path: Path | None, every_s: float):
         self._path, self._every_s = path, every_s
+        if path is not None:
+            settings.check_log("log", path)
         self._lock = threading.Lock()
         self._clear()
 
@@ -75,16 +80,20 @@ class LatencyLog:
             self._failed += failed
 
     def write(self) -> None:
-        """Write a line about everything since the previous line, if there was any work."""
+        """Write a line about everything since the previous line, if there was any work; a full disk costs the line."""
         line = self._line()
         if line is None:
             return
         text = json.dumps(line) + "\n"
-        if self._path is None:
-            sys.stderr.write(text)
-            sys.stderr.flush()
-            return
-        files.append(self._path, text)
+        try:
+            if self._path is None:
+                sys.stderr.write(text)
+                sys.stderr.flush()
+            else:
+                files.append(self._path, text)
+        except OSError as error:
+            with contextlib.suppress(OSError):  # standard error may be what fails
+                print(f"a line is missing in SPOOF_SERVE_LOG: {error.strerror or error}", file=sys.stderr)
 
     def _line(self) -> dict | None:
         with self._lock:

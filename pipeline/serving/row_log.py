@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pipeline.common import files
-from pipeline.errors import ConfigError
 from pipeline.scoring.row import Row
+from pipeline.serving import settings
 
 COLUMNS = ("score", "label", "familiarity", "speech_s", "duration_s", "latency_ms", "model_version")
 """What is kept of a row, beside the time of its answer (``time``, UTC)."""
@@ -25,12 +25,7 @@ class RowLog:
 
     def __init__(self, path: Path, max_bytes: float):
         self._path, self._max_bytes = path, max_bytes
-        try:
-            files.append(path, "")
-        except OSError as error:
-            raise ConfigError(
-                f"SPOOF_SERVE_ROWS={path}: {error.strerror or error}; name a file in a folder that the server may write"
-            ) from None
+        settings.check_log("rows", path)
 
     def add(self, rows: Iterable[Row]) -> None:
         """Append the rows that have a score; a full disk costs lines of the log and no answer."""

@@ -6,11 +6,13 @@ name of the field in capitals.
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.audio import Limits
+from pipeline.common import files
 from pipeline.errors import ConfigError
 from pipeline.metrics.calibration import FAMILIARITY
 
@@ -82,3 +84,14 @@ def read(environment: Mapping[str, str] = os.environ) -> ServerSettings:
         least_0 = dict.fromkeys((f"{PREFIX}DETECTORS", f"{PREFIX}FAMILIARITY"), "a number 0 or above")
         expected = (least_0 | {f"{PREFIX}METRICS": "true or false"}).get(variable, "a number above 0")
         raise ConfigError(f"{variable}={given[variable]!r}: expected {expected}") from None
+
+
+def check_log(field: str, path: Path) -> None:
+    """Raise ``ConfigError`` if lines cannot be appended to the file of a setting."""
+    try:
+        files.append(path, "")
+    except OSError as error:
+        raise ConfigError(
+            f"{PREFIX}{field.upper()}={path}: {error.strerror or error}; name a file in a folder that the server may "
+            "write"
+        ) from None
