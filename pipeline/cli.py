@@ -1,7 +1,7 @@
 """Command lines generated from dataclasses: flags, ``--help``, presets, configuration files and exit statuses.
 
-Commands with sections of ``Config`` take ``--preset`` and ``--config``. An empty value (``--epochs ''``) means "not
-given": MLproject passes parameters this way that nobody set.
+Commands with sections of ``Config`` take ``--preset`` and ``--config``. An empty value (``--epochs ''``, or ``epochs:``
+in the file) means "not given": MLproject passes parameters this way that nobody set.
 """
 
 import argparse
@@ -140,7 +140,7 @@ def resolve(
     if unknown := sorted(set(from_file) - set(fields)):
         raise ConfigError(f"{given['config']}: unknown option {unknown[0]!r}; known: {', '.join(sorted(fields))}")
     try:
-        config = config.replace(**{n: convert(fields[n], v) for n, v in from_file.items()})
+        config = config.replace(**{n: convert(fields[n], v) for n, v in from_file.items() if v is not None})
     except ConfigError as error:
         raise ConfigError(f"{given['config']}: {str(error).removeprefix('--')}") from None
     config = config.replace(**{n: convert(fields[n], v) for n, v in given.items() if n in _fields(sections)})
@@ -173,8 +173,8 @@ def convert(field: dataclasses.Field, value: object) -> object:
             raise ConfigError(f"--{field.name} {value!r}: expected true or false{others}")
         return allowed[str(value).lower()]
     try:
-        result = _kind(field)(value)
-    except (TypeError, ValueError):
+        result = _kind(field)(str(value))  # from its text, as int(2.7) is 2 and int(True) 1
+    except ValueError:
         raise ConfigError(f"--{field.name} {value!r}: expected {_type_name(field)}") from None
     if isinstance(result, float) and not math.isfinite(result):
         raise ConfigError(f"--{field.name} {value!r}: expected a finite number")

@@ -96,6 +96,12 @@ def test_empty_means_not_given():
     assert parse("--preset", "demo", "--epochs", "")[0] == preset("demo")
 
 
+def test_an_empty_value_of_a_file_is_not_given(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("init:\nleave_out:\nepochs:\n")
+    assert parse("--preset", "demo-whisper", "--config", str(file))[0] == preset("demo-whisper")
+
+
 def test_a_configuration_file_may_hold_options_of_other_sections(tmp_path):
     """One file serves every step of a project, whichever options the step itself takes."""
     file = tmp_path / "mine.yaml"
@@ -160,6 +166,10 @@ def test_a_wrong_value_is_one_line_with_option_value_and_choices(capsys, argv, e
         ("- epochs\n", "expected 'option: value' lines, found list"),
         ("epochs: [1\n", "not YAML"),
         ("epochs: many\n", ".yaml: epochs 'many': expected int"),
+        ("epochs: 2.7\n", ".yaml: epochs 2.7: expected int"),
+        ("batch_size: true\n", ".yaml: batch_size True: expected int"),
+        ("clip_s: true\n", ".yaml: clip_s True: expected number"),
+        ("epoch:\n", "unknown option 'epoch'"),
         ("crop: middle\n", ".yaml: crop 'middle': choose one of random, first"),
         ("preset: fast\n", "unknown preset 'fast'"),
     ],
