@@ -68,8 +68,8 @@ class Levels:
 
     @property
     def are_plain(self) -> bool:
-        """Whether nothing so far needs more than ``Mix()``."""
-        return self._channels == 1 and self.peak <= OVERSHOOT
+        """Whether what was read settles on ``Mix()``: one channel, and a peak too low for a sample in int16's range."""
+        return self._channels == 1 and 0 < self.peak < 1
 
     def watch(self, read: Iterable[tuple[int, np.ndarray]]) -> Iterator[tuple[int, np.ndarray]]:
         """Pass on blocks ``[samples, channels]`` with their rates, and add them.

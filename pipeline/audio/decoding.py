@@ -87,8 +87,9 @@ def blocks(
     """Decode a recording of any length, or a part of it, a few seconds at a time.
 
     Yields the samples of ``decode`` as blocks ``[samples, channels]``; ``mix`` makes one channel of them. ``notes``
-    receives the notes, complete after the last block. A file of several channels is decoded twice, first for their
-    levels. Raises ``AudioError`` if the recording is unreadable, empty or not finite; any length and level is allowed.
+    receives the notes, complete after the last block. A file of several channels, or with samples of 1 or more, is
+    decoded twice, first for its levels. Raises ``AudioError`` if the recording is unreadable, empty or not finite; any
+    length and level is allowed.
     """
     limits.check_size(source)
     notes, levels = [] if notes is None else notes, Levels()

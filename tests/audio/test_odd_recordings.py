@@ -10,6 +10,7 @@ import pytest
 from pipeline import audio
 from pipeline.audio import parts
 from pipeline.audio.notes import NoteKind
+from pipeline.audio.sndfile import BLOCK_SAMPLES
 from pipeline.errors import AudioError
 from tests.support.odd_recordings import ODD, call, cut, opposite, unfinished
 from tests.support.recordings import encoded, muxed, tracks
@@ -195,6 +196,15 @@ def test_floats_in_the_range_of_int16_are_scaled_and_noted(voice):
     np.testing.assert_array_equal(
         np.concatenate(list(audio.blocks(encoded(loud, subtype="FLOAT"))))[:, 0], decoded.wave
     )
+
+
+@pytest.mark.parametrize("least", [0, 1])
+def test_floats_in_the_range_of_int16_are_scaled_behind_a_quiet_beginning(voice, least):
+    quiet = np.random.default_rng(0).integers(-least, least + 1, BLOCK_SAMPLES + 1)
+    data, notes = encoded(np.append(quiet, audio.to_int16(voice)).astype(np.float32), subtype="FLOAT"), []
+    streamed = np.concatenate(list(audio.blocks(data, notes=notes)))
+    np.testing.assert_array_equal(streamed[:, 0], audio.read(data).wave)
+    assert [note.kind for note in notes] == [NoteKind.SCALED]
 
 
 @pytest.mark.parametrize("peak", [4.5, 20, 1e6])
