@@ -151,7 +151,7 @@ def model_name(config: Config, corpus: str) -> str:
 def tags(config: Config, store: "Store") -> dict[str, str]:  # noqa: F821
     """Tags that distinguish runs of models in ``mlflow ui``, the same in every stage."""
     names = ("preset", "backbone", "front_end", "normalisation", "weights", "seed")
-    shown, leaks = config.shown(), " (speakers leak)" if store.split_by == "stratified" else ""
+    shown, leaks = config.shown(), " (speakers leak)" if store.leaks else ""
     own = {name: str(shown.get(name, "")) for name in names}
     return {**own, "corpus": store.name, "split": store.split_by + leaks}
 

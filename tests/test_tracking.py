@@ -3,14 +3,17 @@
 import os
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import mlflow
+import pandas as pd
 import pytest
 
 from pipeline import tracking
 from pipeline.common import provenance
 from pipeline.config import EXPERIMENT, preset
 from pipeline.errors import TrackingError
+from pipeline.store.store import Store
 
 pytestmark = pytest.mark.usefixtures("tracking_store")
 
@@ -23,6 +26,12 @@ def test_a_stage_alone_is_a_run_of_the_project_experiment():
     assert found.info.status == "FINISHED"
     assert found.data.tags.items() >= {"stage": "train", "preset": "smoke"}.items()
     assert mlflow.get_experiment(found.info.experiment_id).name == EXPERIMENT
+
+
+@pytest.mark.parametrize("split_by", ["stratified", "official+stratified", "one=official,other=stratified"])
+def test_a_split_by_clips_is_marked(split_by):
+    store = Store(Path("made"), "made", "0", split_by, pd.DataFrame(), ())
+    assert tracking.tags(preset("smoke"), store)["split"] == f"{split_by} (speakers leak)"
 
 
 def test_a_stage_inside_another_is_its_child():

@@ -14,6 +14,7 @@ from pipeline.reporting.evaluation_summary import (
     ShortcutFinding,
     SubsetResult,
 )
+from pipeline.store import splits
 
 METRICS = {
     "eer": ("EER", "equal error rate: misses and false alarms are equally frequent; lower is better"),
@@ -93,8 +94,11 @@ def trained_on(summary: EvaluationSummary) -> str:
 def warnings(summary: EvaluationSummary) -> list[str]:
     """Reasons to doubt the figures."""
     store, found = summary.store, []
-    if store.split_by == "stratified":
-        found.append("The split was drawn clip by clip, so train and eval share speakers: these figures leak.")
+    if splits.leaks(store.split_by):
+        found.append(
+            f"The split ({store.split_by}) draws subsets from train clip by clip, so they share its speakers: their "
+            "figures leak."
+        )
     if store.name == "synthetic":
         found.append("The corpus is synthetic sound for tests: these figures say nothing about real speech.")
     found += [

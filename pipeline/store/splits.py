@@ -54,6 +54,11 @@ def _resolve(table: pd.DataFrame, split_by: str, otherwise: str) -> str:
     )
 
 
+def leaks(split_by: str) -> bool:
+    """Whether a resolved split draws a subset clip by clip, in any of joined corpora, so that speakers leak."""
+    return "stratified" in split_by
+
+
 def assign(table: pd.DataFrame, split_by: str, *, seed: int) -> pd.DataFrame:
     """Copy of a Manifest with ``split`` set, corpus by corpus.
 

@@ -22,7 +22,7 @@ from pipeline.audio.speech import Speech
 from pipeline.common import files
 from pipeline.config import SAMPLE_RATE_HZ
 from pipeline.errors import StoreError
-from pipeline.store import segments
+from pipeline.store import segments, splits
 from pipeline.store.segments import Segments
 
 INDEX = "store.json"
@@ -82,6 +82,11 @@ class Store:
         if "speech" in self.manifest:
             return Speech.parse(self.manifest["speech"].iat[row])
         return speech.find(self.waveform(row))
+
+    @property
+    def leaks(self) -> bool:
+        """Whether subsets share speakers, see ``splits.leaks``."""
+        return splits.leaks(self.split_by)
 
     @cached_property
     def has_segments(self) -> bool:

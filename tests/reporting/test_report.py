@@ -321,7 +321,8 @@ def test_the_model_card_has_the_usual_headings_and_the_same_numbers():
 
 @pytest.mark.parametrize("render", [plain_text.text, report.markdown, lambda s: Page(report.html(s, {}, CLIPS)).text])
 def test_what_makes_figures_doubtful_is_said_everywhere(render):
-    assert "these figures leak" in render(of_store(split_by="stratified"))
+    for split_by in ("stratified", "official+stratified", "one=official,other=stratified"):
+        assert "their figures leak" in render(of_store(split_by=split_by))
     assert "nothing about real speech" in render(of_store(name="synthetic"))
     one_class = summary(results=VALUES["results"] | {"eval": ONE_CLASS})
     assert "Shortcut: the classes differ in duration." in render(SUMMARY)
