@@ -1,9 +1,11 @@
 """Files that are there whole or not at all, checksums, JSON that holds its own checksum, and locks between processes.
 
 A file or folder is written under the name ``<name>.part`` and renamed when it is complete, so a kill at any moment
-leaves the old one or the new one.
+leaves the old one or the new one. Only where two folders cannot change names at once (macOS, NFS) may a kill between
+two renames leave the old folder as ``<name>.old``.
 """
 
+import ctypes
 import fcntl
 import hashlib
 import json
@@ -19,6 +21,8 @@ from typing import IO
 from pipeline.errors import ProjectError
 
 UNFINISHED = ".part"
+AT_FDCWD, RENAME_EXCHANGE = -100, 2
+"""Constants of Linux for ``renameat2``."""
 SEAL = "checksum"
 """Key of a sealed file that holds the checksum of all the others."""
 
@@ -45,11 +49,23 @@ def whole_folder(folder: Path) -> Iterator[Path]:
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     yield unfinished
+    if _exchange(unfinished, folder):
+        shutil.rmtree(unfinished, ignore_errors=True)  # now the replaced folder
+    else:
+        if folder.exists():
+            shutil.rmtree(old, ignore_errors=True)
+            folder.rename(old)
+        unfinished.rename(folder)
     shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        folder.rename(old)
-    unfinished.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchange the names of two folders in one step (Linux, ``renameat2``); false if that cannot be done here."""
+    try:
+        rename = ctypes.CDLL(None).renameat2
+    except AttributeError:
+        return False
+    return rename(AT_FDCWD, os.fsencode(one), AT_FDCWD, os.fsencode(other), RENAME_EXCHANGE) == 0
 
 
 def append(path: Path, text: str, *, header: str = "", max_bytes: float = math.inf) -> None:

@@ -1,7 +1,12 @@
-"""JSON under its own checksum: what goes in comes out, and nothing else does. Files that processes append to."""
+"""JSON under its own checksum: what goes in comes out, and nothing else does. Folders that are replaced at once.
+
+Files that processes append to.
+"""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -38,6 +43,34 @@ def test_a_list_is_no_index_and_a_file_without_a_checksum_is_read(tmp_path):
         files.read_sealed(path)
     path.write_text('{"a": 1}')
     assert files.read_sealed(path) == {"a": 1}
+
+
+def _replace(folder: Path, text: str) -> None:
+    with files.whole_folder(folder) as unfinished:
+        (unfinished / "it").write_text(text)
+
+
+def test_a_kill_after_any_rename_leaves_a_whole_folder_in_its_place(tmp_path, monkeypatch):
+    folder, rename = tmp_path / "model", Path.rename
+
+    def killed(path: Path, target: Path) -> None:
+        rename(path, target)
+        raise KeyboardInterrupt
+
+    _replace(folder, "first")
+    with monkeypatch.context() as patch, suppress(KeyboardInterrupt):
+        patch.setattr(Path, "rename", killed)
+        _replace(folder, "second")
+    assert (folder / "it").read_text() == "second"
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_folder_is_replaced_where_names_cannot_be_exchanged(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "_exchange", lambda one, other: False)
+    for text in ("first", "second"):
+        _replace(tmp_path / "model", text)
+        assert (tmp_path / "model" / "it").read_text() == text
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
 def _append_many(path, name):
