@@ -15,7 +15,7 @@ from pipeline.network import imagenet
 from pipeline.scoring import model_folders, model_writer
 from pipeline.store.store import Store
 from pipeline.training import bundle, checkpoint, host_augmentation, parent
-from pipeline.training.data import Data
+from pipeline.training.data import Data, settle_target
 
 STAGE_VERSION = 5
 """Raise it when a change of this stage changes the result of the same configuration."""
@@ -31,10 +31,7 @@ class TrainOptions:
 def train(config: Config, store_folder: Path) -> Path:
     """Return the model folder of a configuration on a Store; train it if it does not exist yet."""
     calibration.check_name(config.decision.operating_point)
-    config = imagenet.settle(config)
-    if config.train.target == "attack" and config.train.pseudo_spoofs:
-        print("--target attack: no pseudo-spoofs, which none of the known attacks made")
-        config = config.replace(pseudo_spoofs=0.0)
+    config = settle_target(imagenet.settle(config))
     store = Store.open(store_folder)
     start = parent.find(config)
     key = fingerprint(

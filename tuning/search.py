@@ -21,6 +21,7 @@ from pipeline.config import SECTIONS, Config, artifacts_dir, option
 from pipeline.errors import ConfigError
 from pipeline.network import imagenet
 from pipeline.store.store import Store
+from pipeline.training.data import settle_target
 from tuning import results, study, workers
 from tuning.objective import OBJECTIVES
 from tuning.space import SPACE
@@ -166,7 +167,7 @@ def main(config: Config, options: TuneOptions, given: dict) -> int:
         join(options, config.device.require_gpu)
         return 0
     store_folder = Path(options.store) if options.store else preprocess.ensure(config)
-    config = imagenet.settle(config)
+    config = settle_target(imagenet.settle(config))
     lead(config, options, store_folder, options.final_epochs or epochs_of_a_training(given))
     return 0
 

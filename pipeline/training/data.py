@@ -113,6 +113,14 @@ class Data:
         return batches.dataset(self.store, chosen, self.bonafide, self.config)
 
 
+def settle_target(config: Config) -> Config:
+    """Take no pseudo-spoofs with ``--target attack``, with a printed line."""
+    if config.train.target != "attack" or not config.train.pseudo_spoofs:
+        return config
+    print("--target attack: no pseudo-spoofs, which none of the known attacks made")
+    return config.replace(pseudo_spoofs=0.0)
+
+
 def attack_targets(store: Store, rows: dict[str, np.ndarray], config: Config) -> tuple[tuple[str, ...], np.ndarray]:
     """Attacks of train's spoofs, and the targets by Store row (see ``Data``); ``rows`` are those of train and dev.
 

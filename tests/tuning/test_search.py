@@ -151,6 +151,13 @@ def test_no_trial_starts_after_the_time_is_over(place, tmp_path):
     assert own.get_trials() == []
 
 
+def test_trials_that_learn_attacks_take_no_pseudo_spoofs(monkeypatch, tmp_path):
+    led = []
+    monkeypatch.setattr(search, "lead", lambda config, *_: led.append(config.train))
+    search.main(["--preset", "demo", "--weights", "none", "--target", "attack", "--store", str(tmp_path)])
+    assert [(train.target, train.pseudo_spoofs) for train in led] == [("attack", 0)]
+
+
 def test_epochs_of_a_trial_are_not_those_of_a_training(tmp_path):
     (tmp_path / "mine.yaml").write_text("preset: smoke\nepochs: 40\n")
     assert search.epochs_of_a_training({"preset": "smoke", "epochs": "9"}) == preset("smoke").train.epochs
