@@ -10,6 +10,7 @@ import pytest
 from pipeline import drift
 from pipeline.errors import ConfigError, ModelFolderError
 from pipeline.metrics import stability
+from pipeline.reporting import drift_figure
 from pipeline.scoring.familiarity import Usual
 
 VERSION = "tiny-1"
@@ -94,6 +95,16 @@ def test_no_drift_on_the_newest_day_and_thresholds(model, log):
     assert {day.name for day, _ in drift.drifted(drift.compare(rows, drift.reference(model, 0.5), options()))} >= {
         "2026-11-01", "2026-11-04"
     }  # fmt: skip
+
+
+def test_the_figure_is_of_days_with_findings(monkeypatch):
+    found = drift.Finding(0.1, 0.1, 1.0, "", (-1.0, 0.0, 1.0, 2.0, 3.0))
+    days = [drift.Day(f"a{number}", 400, {"score": found}) for number in range(40)]
+    days += [drift.Day(f"b{number}", 20, {}) for number in range(40)]
+    draw, drawn = drift_figure._draw, []
+    monkeypatch.setattr(drift_figure, "_draw", lambda shown, *rest: drawn.extend(shown) or draw(shown, *rest))
+    assert drift_figure.picture(days, {}, ("score",), drift.QUANTILES).startswith(b"\x89PNG")
+    assert [day.name for day in drawn] == [f"a{number}" for number in range(9, 40)]
 
 
 def test_latency_is_compared_with_the_first_day_and_decides_nothing(model, log):

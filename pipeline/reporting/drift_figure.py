@@ -27,11 +27,12 @@ def picture(
     columns: Sequence[str],
     quantiles: Sequence[float],
 ) -> bytes:
-    """The figure as PNG: a panel per column with findings, the newest ``MOST_DAYS`` days.
+    """The figure as PNG: a panel per column with findings, the newest ``MOST_DAYS`` days that have some.
 
-    ``days`` are those of ``pipeline.drift``, ``known`` holds values and weights of dev.
+    ``days`` are those of ``pipeline.drift``, at least one with findings; ``known`` holds values and weights of dev.
     """
-    return style.png(_draw(days[-MOST_DAYS:], known, columns, quantiles))
+    judged = [day for day in days if day.findings]
+    return style.png(_draw(judged[-MOST_DAYS:], known, columns, quantiles))
 
 
 @style.styled
