@@ -114,7 +114,8 @@ def conditions(table: pd.DataFrame) -> list[str]:
 def generators(table: pd.DataFrame) -> pd.Series:
     """What made each utterance, as source tracing names it: the readable name of the attack, else the attack.
 
-    All replays are ``replay``, whatever the loudspeaker and the room; bonafide and unknown attacks are "".
+    Readable names that begin with "replay", as in ``demo`` and ``voices``, all become ``replay``, whatever the
+    loudspeaker and the room; replays of ASVspoof keep the corpus' attacks. Bonafide and unknown attacks are "".
     """
     made = table["attack_name"].where(table["attack_name"] != "", table["attack"].replace("-", ""))
     return made.mask(made.str.startswith("replay"), "replay")

@@ -56,11 +56,12 @@ def test_targets_name_the_attacks_of_train(synthetic_store, config):
 def test_readable_names_are_the_classes_and_replays_are_one():
     table = pd.DataFrame(
         {
-            "attack": ["-", "A07", "E01-P1-R1", "E01-P2-R1", "", "demo/E00-P01-R00"],
-            "attack_name": ["", "", "replay loudspeaker 1 in room 1", "replay, phone in a room", "", "espeak-ng"],
+            "attack": ["-", "A07", "E01-P1-R1", "E01-P2-R1", "", "demo/E00-P01-R00", "E01-P05-R10"],
+            "attack_name": ["", "", "replay loudspeaker 1 in room 1", "replay, phone in a room", "", "espeak-ng", ""],
         }
     )
-    assert manifest.generators(table).tolist() == ["", "A07", "replay", "replay", "", "espeak-ng"]
+    expected = ["", "A07", "replay", "replay", "", "espeak-ng", "E01-P05-R10"]
+    assert manifest.generators(table).tolist() == expected
 
 
 @pytest.mark.parametrize(
