@@ -194,7 +194,8 @@ def _copy(folder: Path) -> None:
 def newest() -> Path:
     """Model folder that training wrote last; raises ``ModelFolderError`` if there is none."""
     indices = (artifacts_dir() / "models").glob(f"*/{model_folders.INDEX}")
-    trained = [index for index in indices if index.parent != model_folders.champion_dir()]
+    # Folders with a suffix were left by a kill while the folder of that name was written.
+    trained = [i for i in indices if i.parent != model_folders.champion_dir() and not i.parent.suffix]
     if not trained:
         raise ModelFolderError("nothing to register: train a model first, or name its folder with --model")
     return max(trained, key=lambda index: index.stat().st_mtime).parent

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import mlflow
@@ -181,3 +182,12 @@ def test_the_environment_of_the_model_has_no_tensorflow_and_no_pickle(make_model
 def test_without_a_model_folder_nothing_is_registered():
     with pytest.raises(model_folders.ModelFolderError, match="train a model first"):
         register.main([])
+
+
+def test_the_newest_model_is_a_whole_one():
+    models = model_folders.champion_dir().parent
+    for age, name in enumerate(("demo-1.part", "champion", "champion.old", "demo-1", "demo-0")):
+        (models / name).mkdir(parents=True)
+        (models / name / "bundle.json").write_text("{}")
+        os.utime(models / name / "bundle.json", (1000 - age, 1000 - age))
+    assert register.newest() == models / "demo-1"
