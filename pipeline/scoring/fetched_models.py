@@ -1,10 +1,12 @@
 """Model folders that are made or downloaded when they are first asked for."""
 
+import atexit
 import hashlib
 import subprocess
 import sys
 import tempfile
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from urllib.parse import quote
 
@@ -32,14 +34,15 @@ def unpacked(packed: Path, version: str) -> Path:
 def downloaded(uri: str) -> Path:
     """Model folder of a run or a registered model; raises ``ModelFolderError`` if there is none.
 
-    The folder of a registered version is used where it is on this machine, or else downloaded once.
+    The folder of a registered version is used where it is on this machine, or else downloaded once; that of a run is
+    downloaded once per process and deleted at its end.
     """
     from pipeline import tracking
 
     scheme, rest = uri.split(":/", 1)
-    if scheme == "runs":
-        return _download(f"runs:/{rest.split('/')[0]}/bundle", uri)
     store = tracking.store_uri()
+    if scheme == "runs":
+        return _of_run(rest.split("/")[0], store)
     if (version := registry_lookup.find(uri, store)) is None:
         return _download(f"{uri}/{INNER}", uri)
     if version.folder and (version.folder / INNER).is_dir():
@@ -54,6 +57,14 @@ def downloaded(uri: str) -> Path:
             with suppress(OSError):  # another process has made the folder meanwhile
                 found.rename(folder)
     return folder
+
+
+@cache
+def _of_run(run: str, store: str) -> Path:
+    """Model folder of a run of this tracking store."""
+    place = tempfile.TemporaryDirectory(prefix="spoof-detector-")
+    atexit.register(place.cleanup)
+    return _download(f"runs:/{run}/bundle", f"runs:/{run}", place.name)
 
 
 def _download(source: str, uri: str, place: str | None = None) -> Path:

@@ -175,6 +175,7 @@ def test_a_run_is_found_by_its_id(make_model_folder):
         mlflow.log_artifacts(str(written.folder), "bundle")
     assert ModelFolder.load(model_folders.find(f"runs:/{run.info.run_id}")).model_version == "tiny-1"
     assert ModelFolder.load(model_folders.find(f"runs:/{run.info.run_id}/bundle")).model_version == "tiny-1"
+    assert model_folders.find(f"runs:/{run.info.run_id}") == model_folders.find(f"runs:/{run.info.run_id}/bundle")
 
 
 @pytest.mark.usefixtures("tracking_store")
