@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from pipeline import audio
-from pipeline.audio import bands, speech
+from pipeline.audio import bands, silero, speech
 from pipeline.config import FrontEndConfig
 from pipeline.errors import AudioError, AudioFault
 from pipeline.metrics.calibration import OperatingPoint
@@ -66,17 +66,17 @@ def test_long_recordings_show_the_windows_of_the_score(detector, voice):
 @pytest.mark.parametrize("windows", ["overlapping", "consecutive", "first"])
 def test_every_window_and_chunk_is_computed_once(detector, voice, monkeypatch, windows):
     model = dataclasses.replace(detector.model, config=detector.model.config.replace(windows=windows))
-    scored, judged, judge = [], [], speech.SpeechDetector.probabilities
+    scored, judged, judge = [], [], silero.Silero.probabilities
 
     def network(batch):
         scored.extend(batch)
         return detector.window_logits(batch)
 
-    def probabilities(self, samples):
-        judged.append(len(samples))
-        return judge(self, samples)
+    def probabilities(self, streams, memory):
+        judged.extend(map(len, streams))
+        return judge(self, streams, memory)
 
-    monkeypatch.setattr(speech.SpeechDetector, "probabilities", probabilities)
+    monkeypatch.setattr(silero.Silero, "probabilities", probabilities)
     recording = encoded(audio.to_int16(voice))
     shown = view.view(Detector(model, network=network), recording, limits=audio.DEFAULT_LIMITS)
     assert len(scored) == len({window.tobytes() for window in scored}) == len(shown["scores"]) == 25
