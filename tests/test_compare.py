@@ -10,6 +10,7 @@ from pipeline import compare
 from pipeline.compare import CompareOptions
 from pipeline.config import preset
 from pipeline.errors import ConfigError
+from pipeline.evaluation import clips
 from pipeline.reporting import comparison
 from pipeline.training import loop
 
@@ -120,6 +121,7 @@ def test_the_figure_is_a_picture():
 
 
 def test_what_is_trained_is_not_trained_again(synthetic_store, smoke, tmp_path, monkeypatch):
+    monkeypatch.setattr(clips, "draw", lambda *_, **__: [])  # half of the time of an evaluation
     base = smoke.replace(epochs=1, backbone="gmm", components=2)
     configs = {"one": base, "one+components=3": base.replace(components=3)}
     table = compare.run(configs, [0, 1], synthetic_store.folder, tmp_path / "out")
