@@ -86,14 +86,14 @@ bench: install ## Run the benchmarks and write benchmarks/results.md (about 45 m
 bench-tuning: install ## Compare searches with and without pruning on the demo corpus (3 seeds each; hours on 2 cores)
 	$(BIN)/python -m benchmarks.tuning $(ARGS)
 
-bench-streaming: install ## Time the steps and the start of the stream, and measure its memory over an hour of audio
-	$(BIN)/python -m benchmarks.streaming
+bench-streaming: install ## Time the steps and the start of the stream, and measure its memory over an hour of audio (ARGS=...)
+	$(BIN)/python -m benchmarks.streaming $(ARGS)
 
 bench-streams: install ## Open 10, 25 and 50 streams at once on the page's WebSocket (ARGS=...)
 	$(BIN)/python -m benchmarks.streams $(ARGS)
 
-bench-conversations: install ## Locate spoof in spliced calls, compared with thresholds on single windows
-	$(BIN)/python -m benchmarks.conversations
+bench-conversations: install ## Locate spoof in spliced calls, compared with thresholds on single windows (ARGS=...)
+	$(BIN)/python -m benchmarks.conversations $(ARGS)
 
 clean: ## Remove the results of all runs: artifacts/, mlruns/, mlflow.db (asks first; YES=1 does not)
 	@echo "Removes every corpus, Store, run, model and checkpoint under $(CURDIR):"
