@@ -124,7 +124,7 @@ def find(wave: np.ndarray) -> Speech:
 
 
 def find_all(waves: Sequence[np.ndarray]) -> list[Speech]:
-    """Speech of each recording, see ``find``; of many short ones in about half the time."""
+    """Speech of each recording, see ``find``; many short ones together take two thirds of the time of one by one."""
     streams, all_sounding = [], []
     for wave in waves:
         level = np.abs(wave)
