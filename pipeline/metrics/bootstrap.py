@@ -168,21 +168,16 @@ class _System:
 
     def figures(self, weights: np.ndarray, names: Sequence[str]) -> dict[str, np.ndarray]:
         """Named figures ``[resamples]`` of weights ``[groups, resamples]``, each with trials of both classes."""
-        ranked = self._ranked(weights) if {"eer", "auc", "min_dcf"} & set(names) else {}
-        added = self._added(weights) if set(names) - set(ranked) else {}
-        return {name: (ranked | added)[name] for name in names}
+        ranked = [name for name in names if name in _RANKED]
+        found = self._ranked(weights, ranked) if ranked else {}
+        found |= self._added(weights) if len(ranked) < len(names) else {}
+        return {name: found[name] for name in names}
 
-    def _ranked(self, weights: np.ndarray) -> dict[str, np.ndarray]:
-        """Figures of the order of the scores."""
+    def _ranked(self, weights: np.ndarray, names: Sequence[str]) -> dict[str, np.ndarray]:
+        """Named figures of the order of the scores."""
         bonafide, spoof = self.bonafide @ weights, self.spoof @ weights  # (runs, resamples)
         missed, rejected = np.cumsum(bonafide, axis=0), np.cumsum(spoof, axis=0)
-        genuine, spoofed = missed[-1], rejected[-1]
-        costs = metrics.normalised_cost(missed / genuine, 1 - rejected / spoofed).min(axis=0)
-        return {
-            "eer": _eer(bonafide, spoof, missed, rejected),
-            "auc": (bonafide * (rejected - spoof / 2)).sum(axis=0) / (genuine * spoofed),
-            "min_dcf": np.minimum(costs, metrics.normalised_cost(0.0, 1.0)),
-        }
+        return {name: _RANKED[name](bonafide, spoof, missed, rejected) for name in names}
 
     def _added(self, weights: np.ndarray) -> dict[str, np.ndarray]:
         """Figures of sums over trials."""
@@ -216,6 +211,20 @@ def _eer(bonafide: np.ndarray, spoof: np.ndarray, missed: np.ndarray, rejected: 
     miss = (missed[at] - back * bonafide[at]) / genuine
     false_alarm = 1 - (rejected[at] - back * spoof[at]) / spoofed
     return (miss + false_alarm) / 2
+
+
+def _auc(bonafide: np.ndarray, spoof: np.ndarray, missed: np.ndarray, rejected: np.ndarray) -> np.ndarray:
+    """ROC AUC of each resample, from the same."""
+    return (bonafide * (rejected - spoof / 2)).sum(axis=0) / (missed[-1] * rejected[-1])
+
+
+def _min_dcf(bonafide: np.ndarray, spoof: np.ndarray, missed: np.ndarray, rejected: np.ndarray) -> np.ndarray:
+    """Minimum normalised DCF of each resample, from the same."""
+    costs = metrics.normalised_cost(missed / missed[-1], 1 - rejected / rejected[-1]).min(axis=0)
+    return np.minimum(costs, metrics.normalised_cost(0.0, 1.0))
+
+
+_RANKED = {"eer": _eer, "auc": _auc, "min_dcf": _min_dcf}
 
 
 def _interval(values: np.ndarray) -> Interval:
