@@ -59,10 +59,12 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(*, log: Path, model: str = MODEL, environment: dict[str, str] | None = None) -> Iterator[Server]:
+def serving(
+    *, log: Path, model: str = MODEL, workers: int = 1, environment: dict[str, str] | None = None
+) -> Iterator[Server]:
     """Serve on a free port of this machine, with output in ``log``; stops after the block."""
     port = free_port()
-    command = mlflow_command("serve", "-m", model, "-p", str(port), "-h", "127.0.0.1")
+    command = mlflow_command("serve", "-m", model, "-p", str(port), "-h", "127.0.0.1", "-w", str(workers))
     with running(command, f"http://127.0.0.1:{port}", "ping", log=log, environment=environment) as process:
         yield Server(f"http://127.0.0.1:{port}", process)
 

@@ -41,13 +41,14 @@ class Options(compared.Options):
     clips: int = option(64, "recordings of the corpus to send in turn")
     rows: int = option(1, "recordings per request")
     clients: int = option(8, "clients at once")
+    workers: int = option(0, "processes of each server; 0: one per core")
     seconds: float = option(20.0, "length of a round's load in s")
 
 
-QUICK = {"clips": 4, "clients": 2, "seconds": 1.0}
+QUICK = {"clips": 4, "clients": 2, "workers": 1, "seconds": 1.0}
 
 
-def serve_notebook(stack: ExitStack, place: Path) -> Server:
+def serve_notebook(stack: ExitStack, place: Path, workers: int) -> Server:
     """Serve the notebook's function."""
     import mlflow
 
@@ -61,7 +62,9 @@ def serve_notebook(stack: ExitStack, place: Path) -> Server:
         signature=mlflow.models.ModelSignature(inputs=mlflow.types.Schema([mlflow.types.ColSpec("string", "audio")])),
     )
     environment = {"PYTHONPATH": str(PROJECT_ROOT)}
-    return stack.enter_context(serving(log=place / "notebook.log", model=str(model), environment=environment))
+    return stack.enter_context(
+        serving(log=place / "notebook.log", model=str(model), workers=workers, environment=environment)
+    )
 
 
 def bodies_of(clips: Sequence[bytes], rows: int) -> list[bytes]:
@@ -89,12 +92,13 @@ def measure(config: Config, options: Options) -> Line:
     bodies, windows, loops = bodies_of(clips, options.rows), [bare.cut(model, c) for c in clips], bare.Loops(model)
     ours, plain, limit = "the registered model", "the notebook's function", "bare LiteRT"
     seen: dict[str, list[Load]] = {ours: [], plain: []}
+    workers = options.workers or parallel.cores()
     with ExitStack() as stack:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         environment = registered(model.folder, place) | {"SPOOF_SERVE_LOG": str(place / "latency.jsonl")}
         servers = {
-            ours: stack.enter_context(serving(log=place / "server.log", environment=environment)),
-            plain: serve_notebook(stack, place),
+            ours: stack.enter_context(serving(log=place / "server.log", workers=workers, environment=environment)),
+            plain: serve_notebook(stack, place, workers),
         }
 
         def ask(name: str) -> float:
@@ -124,9 +128,10 @@ def measure(config: Config, options: Options) -> Line:
     if options.repetitions > 1:
         growth = _memory(seen[ours][-1]) / _memory(seen[ours][0]) - 1
         figures.append(Figure("growth of its memory from the first round to the last", [growth], MAX_GROWTH, True))
+    per_clip = np.mean([len(cut) for cut in windows])
     note = (
-        f"{options.clients} clients, {options.rows} clip a request, {np.mean([len(w) for w in windows]):.1f} windows a "
-        f"clip, {model.model_version} ({model.config.model.backbone}), {parallel.cores()} cores"
+        f"{workers} processes per server, {options.clients} clients, {options.rows} clip a request, {per_clip:.1f} "
+        f"windows a clip, {model.model_version} ({model.config.model.backbone}), {parallel.cores()} cores"
     )
     return Line(
         *("serving", "mlflow models serve", "the same server around the notebook's function", figures),
