@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.audio import windows
 from pipeline.config import Config
 from pipeline.scoring import runtimes
 from pipeline.training.checkpoint import Progress
@@ -65,5 +66,5 @@ def latency_ms(config: Config) -> float:
         started = time.perf_counter()
         network(window)
         spent_s.append(time.perf_counter() - started)
-    overlap = 1 if config.window.windows == "consecutive" else 2
-    return 1000 * statistics.median(spent_s) * overlap / config.window.clip_s
+    hop = windows.HOPS.get(config.window.windows, windows.HOPS["overlapping"])
+    return 1000 * statistics.median(spent_s) / (hop * config.window.clip_s)

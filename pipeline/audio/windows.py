@@ -4,10 +4,15 @@ Windows are cut from the part of the recording that speech spans, so silence bef
 with too little speech do not count, so silence within has no vote.
 """
 
+import math
+
 import numpy as np
 
 from pipeline.audio.speech import MIN_SPEECH_S, Speech
 from pipeline.config import WindowConfig
+
+HOPS = {"overlapping": 0.5, "spread": 0.75, "consecutive": 1.0}
+"""Largest distance between the windows of a long recording, in windows; docs/scale.md has what each costs."""
 
 
 def counted(found: Speech, clip_samples: int, mode: str = "overlapping") -> list[int]:
@@ -33,12 +38,15 @@ def starts(samples: int, clip_samples: int, mode: str = "overlapping") -> list[i
     samples : length of the recording, at least 1.
     clip_samples : length of a window.
     mode : ``overlapping``: a window every half window, the last one moved back to end with the recording.
-        ``consecutive``: one every whole window, the last one moved back too. ``first``: only the beginning.
+        ``consecutive``: one every whole window, the last one moved back too. ``spread``: as few as lie at most
+        three quarters of a window apart, all at the same distance. ``first``: only the beginning.
     """
     last = samples - clip_samples
     if mode == "first" or last <= 0:
         return [0]
-    step = clip_samples if mode == "consecutive" else max(1, clip_samples // 2)
+    step = max(1, int(HOPS[mode] * clip_samples))
+    if mode == "spread":
+        return np.linspace(0, last, 1 + math.ceil(last / step)).round().astype(int).tolist()
     regular = list(range(0, last + 1, step))
     return regular if regular[-1] == last else [*regular, last]
 

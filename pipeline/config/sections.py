@@ -187,9 +187,9 @@ class WindowConfig:
     pad: str = option("repeat", "way to fill a clip shorter than clip_s", choices=("repeat", "zero"))
     windows: str = option(
         "overlapping",
-        "windows to score in a longer recording; overlapping: by half, consecutive: end to end, at half the cost, "
-        "first: only its beginning",
-        choices=("overlapping", "consecutive", "first"),
+        "windows to score in a longer recording; overlapping: by half, spread: evenly, by a quarter or more, "
+        "consecutive: end to end, first: only its beginning",
+        choices=("overlapping", "spread", "consecutive", "first"),
     )
 
     @property

@@ -113,8 +113,8 @@ class Detector:
     def plan(self, found: Speech, *, hop_s: float = 0.0, also: Iterable[int] = ()) -> Plan:
         """Windows of a recording with this speech.
 
-        Spoofed segments are sought in windows ``hop_s`` apart; by default half a window, or in those that
-        count if they are consecutive. ``also`` are first samples of further windows, to be drawn.
+        Spoofed segments are sought in windows ``hop_s`` apart; by default in those that the model scores, or half a
+        window apart if that is only the first. ``also`` are first samples of further windows, to be drawn.
         """
         size, mode = self.model.clip_samples, self.model.config.window.windows
         counted = windows.counted(found, size, mode)

@@ -20,6 +20,14 @@ def test_windows_apart_follow_one_another_to_the_end(samples, expected):
     assert windows.starts(samples, 100, "consecutive") == expected
 
 
+@pytest.mark.parametrize(
+    ("samples", "expected"),
+    [(100, [0]), (101, [0, 1]), (150, [0, 50]), (175, [0, 75]), (176, [0, 38, 76]), (400, [0, 75, 150, 225, 300])],
+)
+def test_spread_windows_lie_evenly_and_at_most_three_quarters_apart(samples, expected):
+    assert windows.starts(samples, 100, "spread") == expected
+
+
 def test_first_mode_takes_only_the_beginning():
     assert windows.starts(1000, 100, "first") == [0]
 

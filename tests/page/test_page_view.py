@@ -63,7 +63,7 @@ def test_long_recordings_show_the_windows_of_the_score(detector, voice):
     assert shown["times_s"] == [0.25 + 0.25 * k for k in range(479)]
 
 
-@pytest.mark.parametrize("windows", ["overlapping", "consecutive", "first"])
+@pytest.mark.parametrize("windows", ["overlapping", "spread", "consecutive", "first"])
 def test_every_window_and_chunk_is_computed_once(detector, voice, monkeypatch, windows):
     model = dataclasses.replace(detector.model, config=detector.model.config.replace(windows=windows))
     scored, judged, judge = [], [], silero.Silero.probabilities

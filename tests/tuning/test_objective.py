@@ -36,7 +36,7 @@ def test_a_trial_has_the_metrics_of_the_epoch_that_training_keeps():
     assert objective.kept(progress, "last") == {"dev/eer": 0.2, "dev/cllr": 0.4}
 
 
-@pytest.mark.parametrize(("windows", "a_second"), [("consecutive", 2), ("overlapping", 4)])
+@pytest.mark.parametrize(("windows", "a_second"), [("consecutive", 2), ("spread", 8 / 3), ("overlapping", 4)])
 def test_latency_counts_the_windows_of_a_second(windows, a_second, monkeypatch):
     ticks = itertools.count(step=0.01)
     monkeypatch.setattr(objective, "time", SimpleNamespace(perf_counter=lambda: next(ticks)))
