@@ -27,7 +27,7 @@ from pipeline.store.store import Store
 from pipeline.training import checkpoint, devices, gradient_descent, loop
 from pipeline.training.data import Data
 from pipeline.training.logits import scorer, utterance_logits
-from tools import add_familiarity
+from tools import measure_dev
 
 pytestmark = pytest.mark.usefixtures("tracking_store")
 EPOCHS = 3
@@ -275,11 +275,27 @@ def test_what_is_usual_can_be_added_to_a_model_without(trained, synthetic_store,
     model, added = ModelFolder.load(trained[1]), ("dev.parquet", "familiarity.npz")
     old = model_writer.derive(model, tmp_path / "old", {}, without=added)
     assert old.usual is old.dev is None
-    made = add_familiarity.add(old, synthetic_store, tmp_path / "new")
+    made = measure_dev.measure(old, synthetic_store, tmp_path / "new")
     pd.testing.assert_frame_equal(made.dev, model.dev)
     np.testing.assert_allclose(made.usual.dev_distances, model.usual.dev_distances, rtol=1e-3)
     assert set(made.sha256) == set(model.sha256)
     assert (model.operating_point, list(model.operating_points)) == ("eer", [*calibration.NAMED])
+
+
+def test_a_model_gets_other_windows_and_their_calibration_without_training(trained, synthetic_store, tmp_path):
+    model = ModelFolder.load(trained[1])
+    made = measure_dev.measure(model, synthetic_store, tmp_path / "spread", "spread")
+    assert made.config == model.config.replace(windows="spread")
+    assert (made.model_version, made.segments) == (f"{model.model_version}-spread", None)
+    assert made.sha256["model.keras"] == model.sha256["model.keras"]
+    logits = made.dev["logit"].to_numpy()
+    assert not np.allclose(logits, model.dev["logit"])
+    np.testing.assert_allclose(made.calibration.apply(logits), made.dev["score"])
+    waves = [synthetic_store.waveform(row) for row in synthetic_store.subset("dev")]
+    np.testing.assert_allclose(list(Detector(made).utterance_logits(waves)), logits, atol=1e-2)
+    labels = (made.dev_scores["label"] == "bonafide").to_numpy()
+    assert made.dev_eer == metrics.eer(made.dev["score"].to_numpy(), labels)
+    assert made.point() == calibration.operating_point("eer", made.dev["score"].to_numpy(), labels)
 
 
 def test_another_operating_point_needs_no_other_training(trained, synthetic_store, config, monkeypatch):
