@@ -1,6 +1,6 @@
 """Choose a trained model's threshold for spoofed segments on calls of its dev, and add it to its folder in place.
 
-    python tools/add_segments.py pretrained:/whisper artifacts/data/STORE
+    python -m tools.add_segments pretrained:/whisper artifacts/data/STORE
 
 The model keeps its version, unlike one of ``pipeline.calibrate --segments``: for models that are not registered yet,
 such as the one that comes with the project. The Store must be the one that it was trained on.

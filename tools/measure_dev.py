@@ -1,6 +1,6 @@
 """Measure a trained model on its dev again: dev trials, what is usual, the guard's sample; with other windows if asked.
 
-    python tools/measure_dev.py artifacts/models/NAME artifacts/data/STORE FOLDER --windows spread
+    python -m tools.measure_dev artifacts/models/NAME artifacts/data/STORE FOLDER --windows spread
 
 Nothing is trained. The Store must be the one that the model was trained on. FOLDER is a new model folder: of the same
 version with what an older one lacks, or with other windows of a version NAME-WINDOWS, with its own calibration and

