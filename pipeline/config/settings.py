@@ -89,7 +89,7 @@ SECTIONS: dict[str, type] = {f.name: f.type for f in dataclasses.fields(Config) 
 
 _UNCHANGED = {"augment_strength": 0.0, "pseudo_spoofs": 0.0}
 _LOGSPEC = {"front_end": "logspec", "stages": 4}
-_WHISPER = {"backbone": "whisper", "encoder_layers": 3, "clip_s": 2.0, "variants": 3}
+_WHISPER = {"backbone": "whisper", "encoder_layers": 3, "clip_s": 2.0, "windows": "spread", "variants": 3}
 _NOTEBOOK_INPUT = {"n_fft": 2048, "hop_samples": 512, "n_mels": 128, "fmin_hz": 0.0, "normalisation": "peak"}
 _NOTEBOOK_WINDOW = {"clip_s": 1.0, "crop": "first", "pad": "zero", "windows": "first"}
 _NOTEBOOK_NETWORK = {"batch_norm_momentum": 0.99, "rescale_input": True}
