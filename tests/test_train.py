@@ -197,8 +197,9 @@ def test_dev_is_scored_without_overlap_while_training(synthetic_store, smoke):
         logits = utterance_logits(model, synthetic_store, data.dev, config.replace(windows=mode))
         return metrics.cross_entropy(logits, data.bonafide[data.dev])
 
-    losses = {mode: loss(mode) for mode in ("all", "consecutive", "first")}
-    for own, used in (("all", "consecutive"), ("consecutive", "consecutive"), ("first", "first")):
+    losses = {mode: loss(mode) for mode in ("overlapping", "spread", "consecutive", "first")}
+    for own in losses:
+        used = "first" if own == "first" else "consecutive"
         found = loop._epoch(scorer(model, data, config), lambda number: 0.0, data, config.replace(windows=own), 0)[
             "dev/loss"
         ]
@@ -286,7 +287,10 @@ def test_a_model_gets_other_windows_and_their_calibration_without_training(train
     model = ModelFolder.load(trained[1])
     made = measure_dev.measure(model, synthetic_store, tmp_path / "spread", "spread")
     assert made.config == model.config.replace(windows="spread")
-    assert (made.model_version, made.segments) == (f"{model.model_version}-spread", None)
+    assert (made.model_version, made.parent) == (f"{model.model_version}-spread", model.model_version)
+    assert (made.run_id, made.segments) == ("", None), "another model than that of the run"
+    with pytest.raises(ConfigError, match="scores spread windows already"):
+        measure_dev.measure(made, synthetic_store, tmp_path / "again", "spread")
     assert made.sha256["model.keras"] == model.sha256["model.keras"]
     logits = made.dev["logit"].to_numpy()
     assert not np.allclose(logits, model.dev["logit"])

@@ -4,7 +4,7 @@
 
 Nothing is trained. The Store must be the one that the model was trained on. FOLDER is a new model folder: of the same
 version with what an older one lacks, or with other windows of a version NAME-WINDOWS, with its own calibration and
-operating points and no threshold for spoofed segments, which ``tools/add_segments.py`` chooses.
+operating points and no threshold for spoofed segments, which ``tools.add_segments`` chooses.
 """
 
 import argparse
@@ -32,6 +32,12 @@ def measure(model: ModelFolder, store: Store, folder: Path, windows: str = "") -
     """Write ``folder`` from a trained model and its Store; without ``windows`` its scores stay as they are."""
     if store.trials("dev") != model.dev_trials:
         raise ConfigError(f"{store.folder}: its dev trials are not those of {model.model_version}; name its own Store")
+    if windows == model.config.window.windows:
+        raise ConfigError(f"{model.model_version} scores {windows} windows already")
+    if windows and model.attacks is not None:
+        raise ConfigError(
+            f"{model.model_version} tells attacks apart by its own windows; train it with --windows {windows}"
+        )
     if model.keras is None:
         raise ModelFolderError(f"{model.folder}: no {model_folders.KERAS}, which gives the embeddings; train again")
     network = networks.load(model.keras)
@@ -53,7 +59,8 @@ def measure(model: ModelFolder, store: Store, folder: Path, windows: str = "") -
         if model.litert.is_file():
             added[model_folders.LITERT] = Path(work) / model_folders.LITERT
             formats.litert(network, added[model_folders.LITERT])
-        return model_writer.derive(model, folder, added, without=[dev_table.FORMER_FILE], config=config, **changed)
+        without = [dev_table.FORMER_FILE, *([model_folders.CARD] if windows else [])]
+        return model_writer.derive(model, folder, added, without=without, config=config, **changed)
 
 
 def _calibrated(model: ModelFolder, logits: np.ndarray, labels: np.ndarray, windows: str) -> dict[str, object]:
@@ -63,6 +70,8 @@ def _calibrated(model: ModelFolder, logits: np.ndarray, labels: np.ndarray, wind
     return {
         "model_version": f"{model.model_version}-{windows}",
         "fingerprint": fingerprint(model.fingerprint, windows),
+        "parent": model.model_version,
+        "run_id": "",
         "calibration": fitted,
         "operating_points": calibration.operating_points(scores, labels, tuple(model.operating_points)),
         "dev_eer": metrics.eer(scores, labels),

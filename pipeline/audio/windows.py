@@ -12,7 +12,7 @@ from pipeline.audio.speech import MIN_SPEECH_S, Speech
 from pipeline.config import WindowConfig
 
 HOPS = {"overlapping": 0.5, "spread": 0.75, "consecutive": 1.0}
-"""Largest distance between the windows of a long recording, in windows; docs/scale.md has what each costs."""
+"""Largest distance between the windows of a recording, in windows; docs/scale.md has what each mode costs."""
 
 
 def counted(found: Speech, clip_samples: int, mode: str = "overlapping") -> list[int]:

@@ -187,8 +187,8 @@ class WindowConfig:
     pad: str = option("repeat", "way to fill a clip shorter than clip_s", choices=("repeat", "zero"))
     windows: str = option(
         "overlapping",
-        "windows to score in a longer recording; overlapping: by half, spread: evenly, by a quarter or more, "
-        "consecutive: end to end, first: only its beginning",
+        "windows to score in a longer recording; overlapping: by half, spread: evenly, overlapping by a "
+        "quarter or more, consecutive: end to end, first: only its beginning",
         choices=("overlapping", "spread", "consecutive", "first"),
     )
 

@@ -119,9 +119,9 @@ PRESETS: dict[str, dict[str, object]] = {
 ``default`` is the published design: log-mel spectrogram and the whole of EfficientNetB0. The others deviate from it:
 ``logspec`` has linear bands and four stages, which learn more from hundreds of clips; ``demo`` and ``demo-lcnn`` learn
 the demo corpus from random weights, ``demo-whisper`` from the model that comes with the project, whose own recipe is
-``pretrained``; ``gmm`` is the classical
-baseline; ``smoke`` is for tests. ``notebook`` is the yardstick: network, features and training of the original
-notebook, on the same Store and subsets as any other run.
+``pretrained``, both in spread windows, which cost less; ``gmm`` is the classical baseline; ``smoke`` is for tests.
+``notebook`` is the yardstick: network, features and training of the original notebook, on the same Store and subsets
+as any other run.
 """
 
 

@@ -214,12 +214,12 @@ def _eer(bonafide: np.ndarray, spoof: np.ndarray, missed: np.ndarray, rejected: 
 
 
 def _auc(bonafide: np.ndarray, spoof: np.ndarray, missed: np.ndarray, rejected: np.ndarray) -> np.ndarray:
-    """ROC AUC of each resample, from the same."""
+    """ROC AUC of each resample, from what ``_eer`` takes."""
     return (bonafide * (rejected - spoof / 2)).sum(axis=0) / (missed[-1] * rejected[-1])
 
 
 def _min_dcf(bonafide: np.ndarray, spoof: np.ndarray, missed: np.ndarray, rejected: np.ndarray) -> np.ndarray:
-    """Minimum normalised DCF of each resample, from the same."""
+    """Minimum normalised DCF of each resample, from what ``_eer`` takes."""
     costs = metrics.normalised_cost(missed / missed[-1], 1 - rejected / rejected[-1]).min(axis=0)
     return np.minimum(costs, metrics.normalised_cost(0.0, 1.0))
 

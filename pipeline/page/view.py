@@ -30,7 +30,7 @@ COLUMNS = 1200
 """Most columns of a picture: the width of a wide screen."""
 FINE_STEPS_PER_CLIP = 8
 MAX_FINE_WINDOWS = 300
-"""Recordings with more fine steps than this show only the windows of the score, a step of half a clip."""
+"""Recordings with more fine steps than this show only the windows of the score."""
 
 
 def view(detector: Detector, recording: bytes, *, limits: audio.Limits) -> dict:

@@ -25,7 +25,7 @@ def scorer(model: keras.Model, data: Data, config: Config) -> Scorer:
 
 
 def dev_windows(config: Config) -> Config:
-    """Configuration of the scores of dev after each epoch: overlapping windows would take twice as long."""
+    """Configuration of the scores of dev after each epoch: others would take up to twice as long."""
     return config.replace(windows="first" if config.window.windows == "first" else "consecutive")
 
 

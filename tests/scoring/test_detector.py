@@ -172,10 +172,12 @@ def test_timeline_shows_every_window_even_where_the_first_alone_is_scored(loaded
     assert loaded.model.calibration.apply(first.utterance_logit(voice)) == pytest.approx(rows[0].score, abs=1e-5)
 
 
-def test_consecutive_windows_are_all_that_a_recording_costs(loaded, voice):
-    config = loaded.model.config.replace(windows="consecutive")
+@pytest.mark.parametrize(("mode", "hop", "count"), [("consecutive", 8000, 4), ("spread", 6000, 5)])
+def test_the_windows_of_the_score_are_all_that_a_recording_costs(loaded, voice, mode, hop, count):
+    config = loaded.model.config.replace(windows=mode)
     scored = Detector(dataclasses.replace(loaded.model, config=config)).score_windows(voice)
-    assert scored.starts.tolist() == [8000 * number for number in range(4)]
+    assert scored.starts.tolist() == [hop * number for number in range(count)]
+    assert scored.counted.all()
     assert scored.located.all()
 
 
