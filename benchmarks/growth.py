@@ -117,7 +117,7 @@ def further_cost_s(stages: list[Stage], turn: int | None = None) -> list[float]:
 
 def table(found: Growth) -> str:
     """Table of time, cost per clip and memory of every stage at every size, by the medians."""
-    rows = [f"{'stage':<12}{'size':>6}{'clips':>9}{'s':>10}{'ms per clip':>11}{'ms per further':>15}{'peak MB':>9}"]
+    rows = [f"{'stage':<12}{'size':>6}{'clips':>9}{'s':>10}{'ms per clip':>13}{'ms per further':>16}{'peak MB':>9}"]
     for name, by_size in found.items():
         further = further_cost_s(list(by_size.values()))
         further = [None] * (len(by_size) - len(further)) + further

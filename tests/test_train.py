@@ -197,8 +197,8 @@ def test_dev_is_scored_without_overlap_while_training(synthetic_store, smoke):
         logits = utterance_logits(model, synthetic_store, data.dev, config.replace(windows=mode))
         return metrics.cross_entropy(logits, data.bonafide[data.dev])
 
-    losses = {mode: loss(mode) for mode in ("overlapping", "spread", "consecutive", "first")}
-    for own in losses:
+    losses = {mode: loss(mode) for mode in ("overlapping", "consecutive", "first")}
+    for own in ("overlapping", "spread", "consecutive", "first"):
         used = "first" if own == "first" else "consecutive"
         found = loop._epoch(scorer(model, data, config), lambda number: 0.0, data, config.replace(windows=own), 0)[
             "dev/loss"
