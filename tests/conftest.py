@@ -4,6 +4,7 @@ import gc
 import os
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from pipeline.store.store import Store
 gc.set_threshold(20_000)  # as commands do
 # What trains in a process that has TensorFlow already learns what commands learn.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+EXPERIMENT_ID = "MLFLOW_EXPERIMENT_ID"
+os.environ.pop(EXPERIMENT_ID, None)
 
 
 LONGEST = (
@@ -43,22 +46,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
 
 
-@pytest.fixture(scope="module", autouse=True)
-def no_experiment_of_another_module() -> None:
-    """MLflow leaves the experiment that it last logged to in the environment."""
-    os.environ.pop("MLFLOW_EXPERIMENT_ID", None)
-
-
 @pytest.fixture(autouse=True)
-def own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Artifacts under ``tmp_path``; no tracking server and no run of an outer MLflow leaks in."""
+def own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Artifacts under ``tmp_path``; no tracking server and no run of an outer MLflow leaks in.
+
+    MLflow leaves the experiment that it last logged to in the environment, where what is made for a later test of the
+    module would find it.
+    """
+    os.environ.pop(EXPERIMENT_ID, None)
     monkeypatch.setenv("SPOOF_ARTIFACTS", str(tmp_path / "artifacts"))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
-    for name in ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID"):
+    for name in ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
     # MLflow puts the code of each model that it loads in front of the path, where processes started later find it.
     monkeypatch.setattr(sys, "path", list(sys.path))
+    yield
+    os.environ.pop(EXPERIMENT_ID, None)
 
 
 @pytest.fixture(scope="session")
