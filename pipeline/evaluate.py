@@ -64,7 +64,7 @@ def run(
     if not any(len(store.subset(name)) for name in subsets):
         raise ConfigError(f"--subset {','.join(subsets)}: {store.folder} has no clips there; choose another subset")
     rival = ModelFolder.load(against) if against else None
-    own = of_training(model, store) and bool(model.run_id) and tracking.exists(model.run_id)
+    own = of_training(model, store) and tracking.exists(model.run_id)
     folder = output or artifacts_dir() / "evaluations" / model.model_version
     tags = {} if own else {"model_version": model.model_version, **tracking.tags(model.config, store)}
     with tracking.run(

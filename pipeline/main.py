@@ -92,7 +92,7 @@ def _headline(champion: "ModelFolder") -> dict[str, float]:  # noqa: F821
     """Headline metrics of the champion, from the run that trained and evaluated it; none if that run is gone."""
     import mlflow
 
-    if not (champion.run_id and tracking.exists(champion.run_id)):
+    if not tracking.exists(champion.run_id):
         return {}
     known = mlflow.MlflowClient().get_run(champion.run_id).data.metrics
     return {name: known[name] for name in HEADLINE if name in known}

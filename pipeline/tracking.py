@@ -98,7 +98,12 @@ def _set_experiment() -> None:
 
 
 def exists(run_id: str) -> bool:
-    """Whether the tracking server has the run, not deleted; raises ``TrackingError`` if the server does not answer."""
+    """Whether the tracking server has the run, not deleted; models without a run have an empty id.
+
+    Raises ``TrackingError`` if the server does not answer.
+    """
+    if not run_id:
+        return False
     check()
     import mlflow
 

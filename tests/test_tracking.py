@@ -172,6 +172,7 @@ def test_exists_tells_deleted_and_unknown_runs():
     mlflow.delete_run(run.info.run_id)
     assert not tracking.exists(run.info.run_id)
     assert not tracking.exists("0" * 32)
+    assert not tracking.exists("")
 
 
 def test_configuration_is_logged_under_its_own_prefix():

@@ -58,7 +58,7 @@ class Outcome:
 
 def training_run(model: ModelFolder) -> TrainingRun:
     """Training of a model as the tracking server has it; empty if the server does not know the run."""
-    if not (model.run_id and tracking.exists(model.run_id)):
+    if not tracking.exists(model.run_id):
         return TrainingRun()
     import mlflow
 
