@@ -125,7 +125,7 @@ def table(found: Growth) -> str:
             shown = "" if cost is None else f"{1000 * cost:.3f}"
             rows.append(
                 f"{name:<12}{size:>5}x{stage.clips:>9}{stage.typical_s:>10.2f}"
-                f"{1000 * stage.typical_s / stage.clips:>11.3f}{shown:>15}{statistics.median(stage.peak_mb):>9.0f}"
+                f"{1000 * stage.typical_s / stage.clips:>13.3f}{shown:>16}{statistics.median(stage.peak_mb):>9.0f}"
             )
     return "\n".join(rows)
 

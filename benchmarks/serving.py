@@ -130,7 +130,7 @@ def measure(config: Config, options: Options) -> Line:
         figures.append(Figure("growth of its memory from the first round to the last", [growth], MAX_GROWTH, True))
     per_clip = np.mean([len(cut) for cut in windows])
     note = (
-        f"{workers} processes per server, {options.clients} clients, {options.rows} clip a request, {per_clip:.1f} "
+        f"processes per server: {workers}, {options.clients} clients, {options.rows} clip a request, {per_clip:.1f} "
         f"windows a clip, {model.model_version} ({model.config.model.backbone}), {parallel.cores()} cores"
     )
     return Line(

@@ -66,7 +66,9 @@ def test_core_hours_and_money_follow_from_a_further_clip():
 
 def test_the_table_says_what_a_clip_and_a_further_one_cost():
     found = {"scoring": stages((10, 3.0, 100.0), (40, 9.0, 110.0))}
-    assert [row.split() for row in growth.table(found).splitlines()[1:]] == [
+    rows = growth.table(found).splitlines()
+    assert len(set(map(len, rows))) == 1, "the columns stand below their names"
+    assert [row.split() for row in rows[1:]] == [
         ["scoring", "1x", "10", "3.00", "300.000", "100"],
         ["scoring", "4x", "40", "9.00", "225.000", "200.000", "110"],
     ]
