@@ -283,9 +283,12 @@ def test_what_is_usual_can_be_added_to_a_model_without(trained, synthetic_store,
     assert (model.operating_point, list(model.operating_points)) == ("eer", [*calibration.NAMED])
 
 
-def test_a_model_gets_other_windows_and_their_calibration_without_training(trained, synthetic_store, tmp_path):
-    model = ModelFolder.load(trained[1])
+def test_a_model_gets_other_windows_without_training(trained, synthetic_store, tmp_path, monkeypatch):
+    (tmp_path / "card.md").write_text("figures of the former windows")
+    card = {"model_card.md": tmp_path / "card.md"}
+    model = model_writer.derive(ModelFolder.load(trained[1]), tmp_path / "old", card)
     made = measure_dev.measure(model, synthetic_store, tmp_path / "spread", "spread")
+    assert set(made.sha256) == set(model.sha256) - set(card)
     assert made.config == model.config.replace(windows="spread")
     assert (made.model_version, made.parent) == (f"{model.model_version}-spread", model.model_version)
     assert (made.run_id, made.segments) == ("", None), "another model than that of the run"
@@ -300,6 +303,9 @@ def test_a_model_gets_other_windows_and_their_calibration_without_training(train
     labels = (made.dev_scores["label"] == "bonafide").to_numpy()
     assert made.dev_eer == metrics.eer(made.dev["score"].to_numpy(), labels)
     assert made.point() == calibration.operating_point("eer", made.dev["score"].to_numpy(), labels)
+    monkeypatch.setattr(ModelFolder, "attacks", ("A01",))
+    with pytest.raises(ConfigError, match="tells attacks apart by its own windows"):
+        measure_dev.measure(ModelFolder.load(model.folder), synthetic_store, tmp_path / "again", "spread")
 
 
 def test_another_operating_point_needs_no_other_training(trained, synthetic_store, config, monkeypatch):
